@@ -1,0 +1,192 @@
+//! Addresses that can't be wrong once built, and how two of them compare.
+
+use std::fmt;
+
+use serde::de::{self, Deserializer};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// The longest addr-spec accepted, in bytes: RFC 5321's 254 with room for UTF-8 (RFC 6532).
+pub const ADDRESS_MAX: usize = 512;
+
+/// An addr-spec (RFC 5322 3.4.1, RFC 6532): one local part, one domain, nothing around them.
+///
+/// Keeps the spelling it came with; compares and hashes by [`Address::key`]: the domain as
+/// lower-case A-labels, the local part ASCII case-insensitively (RFC 9788 4.4.5).
+#[derive(Clone)]
+pub struct Address {
+    spelled: String,
+    key: String,
+}
+
+impl Address {
+    /// Reads an addr-spec. `None` when there is anything else: a display name, white space,
+    /// control or bidirectional characters, two addresses, no domain.
+    pub fn parse(text: &str) -> Option<Address> {
+        if text.len() > ADDRESS_MAX {
+            return None;
+        }
+        let (local, domain) = text.rsplit_once('@')?;
+        if local.is_empty() || domain.is_empty() || !local_part(local) {
+            return None;
+        }
+        let domain = if domain.starts_with('[') {
+            let inner = domain.strip_prefix('[')?.strip_suffix(']')?;
+            let literal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-');
+            if inner.is_empty() || !inner.chars().all(literal) {
+                return None;
+            }
+            domain.to_ascii_lowercase()
+        } else {
+            let ascii = idna::domain_to_ascii(domain.trim_end_matches('.')).ok()?;
+            let host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+            if ascii.is_empty() || !ascii.chars().all(host) {
+                return None;
+            }
+            ascii
+        };
+        Some(Address {
+            spelled: text.to_owned(),
+            key: format!("{}@{}", local.to_ascii_lowercase(), domain),
+        })
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.spelled
+    }
+
+    /// The form in which equal addresses are equal strings; what the store's index holds.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The domain as lower-case A-labels.
+    pub fn domain(&self) -> &str {
+        self.key.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
+/// A dot-atom or a quoted string, with UTF-8, without anything that hides or reorders text.
+fn local_part(local: &str) -> bool {
+    let quoted = local.len() > 2 && local.starts_with('"') && local.ends_with('"');
+    local.chars().all(|c| {
+        !c.is_control()
+            && !hidden(c)
+            && (quoted && c == ' ' || !c.is_whitespace())
+            && (quoted || !matches!(c, '<' | '>' | '(' | ')' | ',' | ';' | ':' | '"' | '[' | ']' | '\\' | '@'))
+    })
+}
+
+/// Characters that show nothing or turn the direction of what follows.
+pub fn hidden(c: char) -> bool {
+    matches!(c,
+        '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+        | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}'
+        | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Address) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Address {}
+
+impl std::hash::Hash for Address {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Address) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Address {
+    fn cmp(&self, other: &Address) -> std::cmp::Ordering {
+        self.key.cmp(&other.key)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.spelled)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.spelled)
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.spelled)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Address, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Address::parse(&text).ok_or_else(|| de::Error::custom("an e-mail address expected"))
+    }
+}
+
+/// One person in an address header field: perhaps a display name, always an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mailbox {
+    pub name: Option<String>,
+    pub address: Address,
+}
+
+impl<'de> Deserialize<'de> for Mailbox {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Mailbox, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Plain(Address),
+            Named(Named),
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Named {
+            #[serde(default)]
+            name: Option<String>,
+            address: Address,
+        }
+        Ok(match Form::deserialize(deserializer)? {
+            Form::Plain(address) => Mailbox { name: None, address },
+            Form::Named(Named { name, address }) => Mailbox { name, address },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Address;
+
+    #[test]
+    fn spelling_does_not_divide_one_address() {
+        let one = Address::parse("Alice@Bücher.example").expect("an address");
+        let two = Address::parse("alice@xn--bcher-kva.EXAMPLE").expect("an address");
+        assert_eq!(one, two);
+        assert_eq!(one.as_str(), "Alice@Bücher.example");
+        assert_eq!(one.domain(), "xn--bcher-kva.example");
+    }
+
+    #[test]
+    fn what_is_not_one_address_is_none() {
+        for text in [
+            "", "@", "a@", "@b", "a b@c.example", "<a@b.example>", "a@b.example,c@d.example",
+            "a@b.example\r\nBcc: c@d.example", "a\u{202E}@b.example", "a\u{200B}@b.example",
+            "a@b@c.example", "A <a@b.example>", "a@b .example", "a@[]", "a@[1 2]",
+        ] {
+            assert!(Address::parse(text).is_none(), "{text:?}");
+        }
+    }
+}

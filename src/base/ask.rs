@@ -1,0 +1,167 @@
+//! Questions to the person, as data.
+//!
+//! Nobody below the host ever waits for an answer. A verb that needs one ends with an error
+//! that carries the [`Question`] (see [`Error::unless`]); whoever runs the verb asks, keeps
+//! the answer in [`Answers`], and runs the verb again from its start. So a verb asks before
+//! it writes, a question holds no worker, and taking a question back is forgetting a request.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{Error, Kind, Result};
+use super::keys::KeyId;
+use super::secret::Secret;
+
+/// What a passphrase is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Need {
+    /// To open a secret key that lies in the store.
+    Unlock,
+    /// To put something under a new passphrase: asked for twice.
+    Wrap,
+    /// To open something that was brought along.
+    Unwrap,
+    /// To log in to a mail account.
+    Account,
+}
+
+/// What a person confirms outside the browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    AcceptVerified,
+    AcceptByImport,
+    DeleteKey,
+    DeleteSecret,
+    ExportSecret,
+    Revoke,
+    ChangeAnchors,
+    SetAccount,
+}
+
+/// One question.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Question {
+    /// For a passphrase; the answer is a [`Secret`].
+    Passphrase {
+        need: Need,
+        key: Option<KeyId>,
+        /// What is asked about, for the dialog: a name and address, or what is being imported.
+        label: String,
+        /// 1 for the first time, one more after each wrong answer.
+        attempt: u32,
+    },
+    /// For a yes or no.
+    Confirm {
+        action: Action,
+        /// What exactly will happen to what, for the dialog.
+        label: String,
+    },
+}
+
+/// An answer that was given.
+#[derive(Clone)]
+pub enum Answer {
+    Passphrase(Arc<Secret>),
+    Confirmed,
+}
+
+/// How often a wrong passphrase is asked for again.
+pub const ATTEMPTS: u32 = 3;
+
+/// The answers that one request has had so far. Wiped with it.
+#[derive(Default)]
+pub struct Answers {
+    given: Mutex<Vec<(Question, Answer)>>,
+}
+
+impl Answers {
+    /// Keeps an answer for the next run of the verb.
+    pub fn give(&self, question: Question, answer: Answer) {
+        self.lock().push((question, answer));
+    }
+
+    /// The passphrase for `need` and `key`, and which attempt it is.
+    ///
+    /// # Errors
+    /// `passphrase.unavailable`, with the question, when it was not asked yet.
+    pub fn passphrase(
+        &self,
+        need: Need,
+        key: Option<&KeyId>,
+        label: &str,
+    ) -> Result<(Arc<Secret>, u32)> {
+        let given = self.lock();
+        let last = given.iter().rev().find_map(|(question, answer)| match (question, answer) {
+            (
+                Question::Passphrase { need: n, key: k, label: l, attempt },
+                Answer::Passphrase(secret),
+            ) if *n == need && k.as_ref() == key && l == label => {
+                Some((Arc::clone(secret), *attempt))
+            }
+            _ => None,
+        });
+        last.ok_or_else(|| {
+            Error::new(
+                Kind::PassphraseUnavailable,
+                "a passphrase is needed and nobody can be asked for it; install pinentry",
+            )
+            .unless(Question::Passphrase {
+                need,
+                key: key.cloned(),
+                label: label.to_owned(),
+                attempt: 1,
+            })
+        })
+    }
+
+    /// The error after a wrong passphrase: asks again while attempts are left.
+    pub fn wrong(need: Need, key: Option<&KeyId>, label: &str, attempt: u32) -> Error {
+        let error = Error::new(Kind::PassphraseWrong, "the passphrase is wrong; try again");
+        if attempt >= ATTEMPTS {
+            return error;
+        }
+        error.unless(Question::Passphrase {
+            need,
+            key: key.cloned(),
+            label: label.to_owned(),
+            attempt: attempt + 1,
+        })
+    }
+
+    /// Passes when the person has confirmed this very action.
+    ///
+    /// # Errors
+    /// `consent.denied`, with the question, when it was not asked yet.
+    pub fn confirmed(&self, action: Action, label: &str) -> Result<()> {
+        let question = Question::Confirm { action, label: label.to_owned() };
+        if self.lock().iter().any(|(asked, _)| *asked == question) {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::ConsentDenied,
+            "this has to be confirmed outside the browser; answer the dialog, or install pinentry",
+        )
+        .unless(question))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Question, Answer)>> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The error that carries the question for a locked key.
+pub fn locked(id: &KeyId, label: &str) -> Error {
+    Error::new(
+        Kind::KeyLocked { ids: vec![id.clone()] },
+        "the key is locked; unlock it with its passphrase",
+    )
+    .unless(Question::Passphrase {
+        need: Need::Unlock,
+        key: Some(id.clone()),
+        label: label.to_owned(),
+        attempt: 1,
+    })
+}

@@ -1,0 +1,370 @@
+//! What was seen in a message, as data: the result of `message/open`, word for word the
+//! contract's. Enumerations are append-only.
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use super::address::{Address, Mailbox};
+use super::body::Body;
+use super::draft::Draft;
+use super::error::{Blame, Kind};
+use super::keys::{KeyId, Protocol, Source};
+
+/// A message that was opened.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenedMessage {
+    pub summary: Summary,
+    pub headers: Headers,
+    pub layers: Vec<Layer>,
+    pub parts: Vec<Part>,
+    /// Ids of the parts to show, in order.
+    pub show: Vec<String>,
+    /// What may be quoted in an answer; `null` when nothing may.
+    pub quote: Option<Body>,
+    /// Certificates that came along.
+    pub keys: Vec<FoundKey>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draft: Option<Draft>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// RFC 3339; there when the request named an instant to judge by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judged_at: Option<String>,
+    pub revision: u64,
+}
+
+/// The message as a whole, in the words a reader is told (RFC 9787, cryptographic summary).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    pub encrypted: Extent,
+    pub signed: Signed,
+    /// There only when `signed` is `good`; then it is the From.
+    pub signer: Option<SummarySigner>,
+    pub warnings: Vec<Warning>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SummarySigner {
+    pub id: KeyId,
+    pub address: Address,
+}
+
+/// How much of a message is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Extent {
+    None,
+    Part,
+    Whole,
+}
+
+/// What the signatures over something come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Signed {
+    None,
+    Good,
+    Unverified,
+    Unknown,
+    Bad,
+}
+
+impl Signed {
+    /// The worse of two nested layers: bad, unknown, unverified, good; `none` counts for nothing.
+    pub fn worse(self, other: Signed) -> Signed {
+        let rank = |s| match s {
+            Signed::None => 0,
+            Signed::Good => 1,
+            Signed::Unverified => 2,
+            Signed::Unknown => 3,
+            Signed::Bad => 4,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+}
+
+/// What a reader should know beside the status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Warning {
+    FromMismatch,
+    OtherSignature,
+    Unauthenticated,
+    QuoteWithheld,
+    SeveralFrom,
+    AddressInName,
+    HiddenCharacters,
+    PartClosed,
+    KeyConflict,
+}
+
+/// One header field as it should be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Header {
+    /// Decoded and unfolded.
+    pub value: String,
+    /// For address fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<Vec<Mailbox>>,
+    pub protection: HeaderProtection,
+    /// What stands outside, where it differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outer: Option<String>,
+    /// What the inside claims but nothing vouches for (RFC 9788 4.4).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claimed: Option<String>,
+}
+
+/// RFC 9788 4.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeaderProtection {
+    None,
+    Signed,
+    Encrypted,
+    SignedEncrypted,
+}
+
+/// Header fields by their camel-case names, in the order they are shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers(pub Vec<(String, Header)>);
+
+impl Headers {
+    /// The field of this camel-case name.
+    pub fn field(&self, name: &str) -> Option<&Header> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, h)| h)
+    }
+}
+
+impl Serialize for Headers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, header) in &self.0 {
+            map.serialize_entry(name, header)?;
+        }
+        map.end()
+    }
+}
+
+/// How a layer is wrapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    Mime,
+    Inline,
+    Opaque,
+}
+
+/// How a ciphertext is protected against change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Integrity {
+    Aead,
+    Mdc,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LayerKind {
+    Encryption,
+    Signature,
+}
+
+/// One cryptographic layer.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Layer {
+    pub id: String,
+    /// The layer around it.
+    pub r#in: Option<String>,
+    /// The part it stands in.
+    pub part: String,
+    pub kind: LayerKind,
+    pub protocol: Protocol,
+    pub scheme: Scheme,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cipher: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integrity: Option<Integrity>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<Recipient>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<Signature>,
+    /// Why it stayed closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<LayerError>,
+}
+
+/// An error inside a result: the contract's `data` with its sentence.
+#[derive(Debug, Clone, Serialize)]
+pub struct LayerError {
+    #[serde(flatten)]
+    pub kind: Kind,
+    pub blame: Blame,
+    pub message: String,
+}
+
+/// One recipient as an envelope names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recipient {
+    /// Key id or fingerprint, upper-case hex; `null` when hidden.
+    pub key_id: Option<String>,
+    /// Its secret half is ours.
+    pub own: bool,
+}
+
+/// What is said of one signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Good,
+    Unverified,
+    Unknown,
+    Bad,
+}
+
+impl From<Status> for Signed {
+    fn from(status: Status) -> Signed {
+        match status {
+            Status::Good => Signed::Good,
+            Status::Unverified => Signed::Unverified,
+            Status::Unknown => Signed::Unknown,
+            Status::Bad => Signed::Bad,
+        }
+    }
+}
+
+/// Why a signature has the status it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    AddressMismatch,
+    NoAddress,
+    NotAccepted,
+    Rejected,
+    KeyExpired,
+    KeyRevoked,
+    ExpiredSince,
+    WeakAlgorithm,
+    UnsupportedAlgorithm,
+    ChainUntrusted,
+    ChainIncomplete,
+    Altered,
+    Malformed,
+    DateMismatch,
+    Future,
+    NotIntendedRecipient,
+    SignedOutsideEncryption,
+    ClaimedHeaders,
+}
+
+/// One signature.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Signature {
+    pub status: Status,
+    pub reasons: Vec<Reason>,
+    pub protocol: Protocol,
+    pub signer: Signer,
+    /// RFC 3339.
+    pub signed_at: Option<String>,
+    pub hash: Option<String>,
+    /// Ids of the parts it covers.
+    pub covers: Vec<String>,
+    pub revocation: Option<Revocation>,
+}
+
+/// Who signed, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Signer {
+    pub id: Option<KeyId>,
+    /// The certificate's fingerprint, or what the signature itself names.
+    pub fingerprint: Option<String>,
+    pub addresses: Vec<Address>,
+    pub name: Option<String>,
+}
+
+/// What is known of a certificate's revocation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Revocation {
+    pub state: RevocationState,
+    /// RFC 3339.
+    pub as_of: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RevocationState {
+    Good,
+    Revoked,
+    Unknown,
+}
+
+/// One part of the opened message.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Part {
+    pub id: String,
+    /// The media type, lower case, without parameters.
+    #[serde(rename = "type")]
+    pub media_type: String,
+    pub name: Option<String>,
+    pub disposition: Disposition,
+    pub content_id: Option<String>,
+    /// Of the decoded body, in bytes.
+    pub size: u64,
+    pub body: Body,
+    /// The layers around it, outermost first.
+    pub layers: Vec<String>,
+    pub protection: Protection,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Disposition {
+    Inline,
+    Attachment,
+}
+
+/// What protects one part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Protection {
+    pub encrypted: bool,
+    pub signed: Signed,
+}
+
+/// A certificate that came with a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FoundKey {
+    pub id: KeyId,
+    pub address: Option<Address>,
+    pub source: Source,
+    pub change: FoundChange,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FoundChange {
+    New,
+    Update,
+    Conflict,
+    Known,
+}
+
+/// A piece of a small text (`text/decrypt`, `text/verify`).
+#[derive(Debug, Clone, Serialize)]
+pub struct Segment {
+    pub text: Body,
+    pub encrypted: bool,
+    pub signed: Signed,
+    pub signatures: Vec<Signature>,
+}

@@ -1,0 +1,180 @@
+//! The two families behind one trait. An engine opens or seals ONE layer and reads, makes and
+//! merges certificates; it knows nothing of mail, files or JSON.
+//!
+//! `openpgp` and `smime` are siblings with the same file names. Whoever mends one opens the
+//! other. S/MIME's place is `engine/smime`; until it is there, its layers are reported as
+//! closed and never guessed at.
+
+use bytes::Bytes;
+
+use crate::base::error::Result;
+use crate::base::keys::{CertFacts, Protocol, Usage};
+use crate::base::layer::{Opened, Seal, Sealed, SealedOut};
+use crate::base::verdict::Recipient;
+use crate::base::{Address, Context, Secret};
+
+pub mod openpgp;
+
+/// One family of end-to-end encryption.
+pub trait Engine: Send + Sync {
+    /// Which family.
+    fn protocol(&self) -> Protocol;
+
+    /// Opens one layer: decrypts it, verifies it, or both where one message carries both.
+    ///
+    /// Nothing is returned before its integrity check passed, and what is returned is what
+    /// was decrypted or hashed, byte for byte. A signature that is bad is a fact in the
+    /// result; an error says that the layer could not be opened.
+    ///
+    /// # Errors
+    /// `key.missing` (decrypt) when none of our keys is a recipient; `key.locked`, with its
+    /// question; `decrypt.failed` for every fault inside the ciphertext once a key was found;
+    /// `message.malformed` when it is not this family's at all; `limit.exceeded`; `cancelled`.
+    fn open(&self, layer: &Sealed, cx: &Context) -> Result<Opened>;
+
+    /// Whom an encrypted message names, read without any key. Empty when it can't be read.
+    fn recipients(&self, data: &[u8], cx: &Context) -> Vec<Recipient>;
+
+    /// Seals `content`, a MIME entity in canonical form (or plain text for `inline`).
+    ///
+    /// # Errors
+    /// `key.unusable` when a certificate is not fit for what is asked; `key.locked`.
+    fn seal(&self, content: &Bytes, how: &Seal<'_>, cx: &Context) -> Result<SealedOut>;
+
+    /// What the bytes of one certificate say, judged at `at` (Unix seconds).
+    ///
+    /// # Errors
+    /// `message.malformed` when it is not one certificate.
+    fn facts(&self, cert: &[u8], at: u64) -> Result<CertFacts>;
+
+    /// Why a certificate can't be used for `usage` (with `address`, where given, named by it)
+    /// at `at`. Empty: it can. Words as in `key.unusable`: `expired`, `revoked`,
+    /// `not-yet-valid`, `weak`, `no-address`, `no-encryption-key`, `no-signing-key`.
+    fn unfit(
+        &self,
+        cert: &[u8],
+        usage: Usage,
+        address: Option<&Address>,
+        at: u64,
+    ) -> Vec<&'static str>;
+
+    /// Reads certificates, with or without secret halves, out of anything a person may have:
+    /// armored or binary, one or many. Only what verifies is kept.
+    ///
+    /// # Errors
+    /// `message.malformed` when there is none in it; `limit.exceeded`.
+    fn read_keys(&self, data: &[u8], cx: &Context) -> Result<Incoming>;
+
+    /// Both certificates' content in one: all that verifies of either.
+    ///
+    /// # Errors
+    /// `message.malformed` when they are not the same certificate.
+    fn merge(&self, old: &[u8], new: &[u8]) -> Result<Vec<u8>>;
+
+    /// Makes a certificate with its secret half, sealed under `passphrase`.
+    ///
+    /// # Errors
+    /// `internal` when the cryptographic library refuses.
+    fn generate(&self, spec: &KeySpec, passphrase: &Passphrase, cx: &Context) -> Result<NewKey>;
+
+    /// Certificates in the form that `format` names; public material only.
+    ///
+    /// # Errors
+    /// `request.invalid` for a format that is not this family's.
+    fn export(&self, certs: &[Bytes], format: Format) -> Result<Vec<u8>>;
+
+    /// A secret half under another passphrase, in the form that `format` names.
+    ///
+    /// # Errors
+    /// `passphrase.wrong`; `request.invalid` for a format that is not this family's.
+    fn rewrap(
+        &self,
+        sealed: &Secret,
+        old: &Passphrase,
+        new: &Passphrase,
+        format: Format,
+    ) -> Result<Vec<u8>>;
+
+    /// The header field that offers `cert` to whom one writes (Autocrypt 1.1), its value
+    /// unfolded; `None` where the family has no such thing or the certificate does not fit.
+    fn offer(&self, cert: &[u8], address: &Address) -> Option<String>;
+
+    /// The certificate that such a header field offers, with the address it is for.
+    fn offered(&self, value: &str) -> Option<(Address, Vec<u8>)>;
+}
+
+/// What a person brought along.
+pub struct Incoming {
+    pub keys: Vec<IncomingKey>,
+    /// Why others were left out.
+    pub skipped: Vec<&'static str>,
+}
+
+/// One certificate, perhaps with its secret half.
+pub struct IncomingKey {
+    pub cert: Vec<u8>,
+    pub facts: CertFacts,
+    pub secret: Option<IncomingSecret>,
+}
+
+/// A secret half as it was brought.
+pub struct IncomingSecret {
+    /// A transferable secret key (or PKCS#8), public and secret half found to belong together
+    /// as far as that shows without its passphrase.
+    pub sealed: Secret,
+    /// It is under a passphrase already.
+    pub protected: bool,
+}
+
+/// What a key is to be.
+#[derive(Debug, Clone)]
+pub struct KeySpec {
+    pub name: Option<String>,
+    pub address: Address,
+    pub profile: Profile,
+    /// Unix seconds; `None`: it does not expire.
+    pub expires: Option<u64>,
+}
+
+/// Which peers a new key has in mind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// What GnuPG 2.2 and every other client can read: v4, Curve25519.
+    #[default]
+    Compatible,
+    /// RFC 9580: v6, Ed25519 and X25519, AEAD.
+    Modern,
+    /// RFC 9980: ML-DSA-65+Ed25519 and ML-KEM-768+X25519.
+    PostQuantum,
+}
+
+/// What protects a secret half on disk.
+pub enum Passphrase {
+    /// Nothing at all: only on its way between two protections.
+    None,
+    /// What a person remembers: stretched.
+    Human(std::sync::Arc<Secret>),
+    /// 256 random bits of our own: nothing to stretch.
+    Random(std::sync::Arc<Secret>),
+}
+
+/// A key that was just made.
+pub struct NewKey {
+    pub cert: Vec<u8>,
+    pub facts: CertFacts,
+    pub sealed: Secret,
+}
+
+/// The forms in which keys leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    Armored,
+    Binary,
+    Pem,
+    Der,
+    P7b,
+    Pkcs12,
+}
+
