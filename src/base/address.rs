@@ -73,7 +73,11 @@ fn local_part(local: &str) -> bool {
         !c.is_control()
             && !hidden(c)
             && (quoted && c == ' ' || !c.is_whitespace())
-            && (quoted || !matches!(c, '<' | '>' | '(' | ')' | ',' | ';' | ':' | '"' | '[' | ']' | '\\' | '@'))
+            && (quoted
+                || !matches!(
+                    c,
+                    '<' | '>' | '(' | ')' | ',' | ';' | ':' | '"' | '[' | ']' | '\\' | '@'
+                ))
     })
 }
 
@@ -160,7 +164,10 @@ impl<'de> Deserialize<'de> for Mailbox {
             address: Address,
         }
         Ok(match Form::deserialize(deserializer)? {
-            Form::Plain(address) => Mailbox { name: None, address },
+            Form::Plain(address) => Mailbox {
+                name: None,
+                address,
+            },
             Form::Named(Named { name, address }) => Mailbox { name, address },
         })
     }
@@ -182,9 +189,21 @@ mod tests {
     #[test]
     fn what_is_not_one_address_is_none() {
         for text in [
-            "", "@", "a@", "@b", "a b@c.example", "<a@b.example>", "a@b.example,c@d.example",
-            "a@b.example\r\nBcc: c@d.example", "a\u{202E}@b.example", "a\u{200B}@b.example",
-            "a@b@c.example", "A <a@b.example>", "a@b .example", "a@[]", "a@[1 2]",
+            "",
+            "@",
+            "a@",
+            "@b",
+            "a b@c.example",
+            "<a@b.example>",
+            "a@b.example,c@d.example",
+            "a@b.example\r\nBcc: c@d.example",
+            "a\u{202E}@b.example",
+            "a\u{200B}@b.example",
+            "a@b@c.example",
+            "A <a@b.example>",
+            "a@b .example",
+            "a@[]",
+            "a@[1 2]",
         ] {
             assert!(Address::parse(text).is_none(), "{text:?}");
         }

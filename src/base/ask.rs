@@ -94,15 +94,23 @@ impl Answers {
         label: &str,
     ) -> Result<(Arc<Secret>, u32)> {
         let given = self.lock();
-        let last = given.iter().rev().find_map(|(question, answer)| match (question, answer) {
-            (
-                Question::Passphrase { need: n, key: k, label: l, attempt },
-                Answer::Passphrase(secret),
-            ) if *n == need && k.as_ref() == key && l == label => {
-                Some((Arc::clone(secret), *attempt))
-            }
-            _ => None,
-        });
+        let last = given
+            .iter()
+            .rev()
+            .find_map(|(question, answer)| match (question, answer) {
+                (
+                    Question::Passphrase {
+                        need: n,
+                        key: k,
+                        label: l,
+                        attempt,
+                    },
+                    Answer::Passphrase(secret),
+                ) if *n == need && k.as_ref() == key && l == label => {
+                    Some((Arc::clone(secret), *attempt))
+                }
+                _ => None,
+            });
         last.ok_or_else(|| {
             Error::new(
                 Kind::PassphraseUnavailable,
@@ -136,7 +144,10 @@ impl Answers {
     /// # Errors
     /// `consent.denied`, with the question, when it was not asked yet.
     pub fn confirmed(&self, action: Action, label: &str) -> Result<()> {
-        let question = Question::Confirm { action, label: label.to_owned() };
+        let question = Question::Confirm {
+            action,
+            label: label.to_owned(),
+        };
         if self.lock().iter().any(|(asked, _)| *asked == question) {
             return Ok(());
         }
@@ -155,7 +166,9 @@ impl Answers {
 /// The error that carries the question for a locked key.
 pub fn locked(id: &KeyId, label: &str) -> Error {
     Error::new(
-        Kind::KeyLocked { ids: vec![id.clone()] },
+        Kind::KeyLocked {
+            ids: vec![id.clone()],
+        },
         "the key is locked; unlock it with its passphrase",
     )
     .unless(Question::Passphrase {

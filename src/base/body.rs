@@ -44,6 +44,34 @@ impl Body {
     }
 }
 
+/// Something that holds bodies: a request before its blobs are resolved, a result before its
+/// large bodies are parked.
+pub trait Bodies {
+    /// Shows every body to `visit`, stopping at its first error.
+    fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
+        let _ = visit;
+        Ok(())
+    }
+}
+
+impl Bodies for Body {
+    fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
+        visit(self)
+    }
+}
+
+impl<T: Bodies> Bodies for Option<T> {
+    fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
+        self.as_mut().map_or(Ok(()), |inner| inner.bodies(visit))
+    }
+}
+
+impl<T: Bodies> Bodies for Vec<T> {
+    fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
+        self.iter_mut().try_for_each(|inner| inner.bodies(visit))
+    }
+}
+
 impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Body({} bytes)", self.size())
@@ -129,9 +157,7 @@ impl<'de> Deserialize<'de> for Body {
                 let mut size = None;
                 while let Some(key) = map.next_key::<Key>()? {
                     let body = match key {
-                        Key::Text => {
-                            Body::from(map.next_value::<Text<'_>>()?.0.into_owned())
-                        }
+                        Key::Text => Body::from(map.next_value::<Text<'_>>()?.0.into_owned()),
                         Key::Base64 => {
                             let text = map.next_value::<Text<'_>>()?.0;
                             let bytes = base64_simd::STANDARD

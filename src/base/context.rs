@@ -45,7 +45,9 @@ impl Context {
 
 /// Seconds since the Unix epoch; 0 for instants before it.
 pub fn unix(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }
 
 /// The instant `seconds` after the Unix epoch.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::address::Mailbox;
-use super::body::Body;
+use super::body::{Bodies, Body};
+use super::error::Result;
 
 /// A message as the person wrote it. Text and HTML are UTF-8; line ends may be any and
 /// become CRLF when the message is built.
@@ -45,6 +46,20 @@ pub struct Attachment {
     pub body: Body,
     #[serde(default)]
     pub content_id: Option<String>,
+}
+
+impl Bodies for Draft {
+    fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
+        self.text.bodies(visit)?;
+        self.html.bodies(visit)?;
+        self.attachments.bodies(visit)
+    }
+}
+
+impl Bodies for Attachment {
+    fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
+        self.body.bodies(visit)
+    }
 }
 
 /// A header field that the draft has no name for.

@@ -1,6 +1,6 @@
 //! One running request as seen from below: how far it is, and whether it was taken back.
 
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use serde::Serialize;
 

@@ -294,12 +294,7 @@ pub trait PrivateKeys: Send + Sync {
     ///
     /// # Errors
     /// As [`PrivateKeys::sign`]; `decrypt.failed` for every fault in the ciphertext.
-    fn decrypt(
-        &self,
-        key: &KeyPairId,
-        ciphertext: &[u8],
-        length: Option<usize>,
-    ) -> Result<Secret>;
+    fn decrypt(&self, key: &KeyPairId, ciphertext: &[u8], length: Option<usize>) -> Result<Secret>;
 
     /// Opens the key with its passphrase until the instant `until` (Unix seconds) or
     /// [`PrivateKeys::lock`], whichever is first.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::address::{Address, Mailbox};
-use super::body::Body;
+use super::body::{Bodies, Body};
 use super::draft::Draft;
 use super::error::{Blame, Kind};
 use super::keys::{KeyId, Protocol, Source};
@@ -32,6 +32,19 @@ pub struct OpenedMessage {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub judged_at: Option<String>,
     pub revision: u64,
+}
+
+impl Bodies for OpenedMessage {
+    fn bodies(
+        &mut self,
+        visit: &mut dyn FnMut(&mut Body) -> super::Result<()>,
+    ) -> super::Result<()> {
+        for part in &mut self.parts {
+            part.body.bodies(visit)?;
+        }
+        self.quote.bodies(visit)?;
+        self.draft.bodies(visit)
+    }
 }
 
 /// The message as a whole, in the words a reader is told (RFC 9787, cryptographic summary).
@@ -81,7 +94,11 @@ impl Signed {
             Signed::Unknown => 3,
             Signed::Bad => 4,
         };
-        if rank(other) > rank(self) { other } else { self }
+        if rank(other) > rank(self) {
+            other
+        } else {
+            self
+        }
     }
 }
 
@@ -358,6 +375,15 @@ pub enum FoundChange {
     Update,
     Conflict,
     Known,
+}
+
+impl Bodies for Segment {
+    fn bodies(
+        &mut self,
+        visit: &mut dyn FnMut(&mut Body) -> super::Result<()>,
+    ) -> super::Result<()> {
+        self.text.bodies(visit)
+    }
 }
 
 /// A piece of a small text (`text/decrypt`, `text/verify`).
