@@ -1,4 +1,5 @@
 //! Sealpost.
 pub mod base;
 pub mod engine;
+pub mod mail;
 pub mod verbs;
