@@ -177,4 +177,3 @@ pub enum Format {
     P7b,
     Pkcs12,
 }
-
