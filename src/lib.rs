@@ -1,2 +1,3 @@
 //! Sealpost.
 pub mod base;
+pub mod store;
