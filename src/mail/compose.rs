@@ -7,6 +7,8 @@
 use mail_builder::headers::Header as _;
 use mail_builder::headers::content_type::ContentType;
 
+use zeroize::Zeroizing;
+
 use super::encode;
 use super::fields::words;
 use super::media::{Media, is_token};
@@ -19,6 +21,10 @@ pub const NAME_MAX: usize = 1_020;
 
 /// The most files of one draft: what a reader's cap on parts leaves room for.
 pub const ATTACHMENTS_MAX: usize = 1_000;
+
+/// Room left in a body for the header fields that protection puts into it: a growing buffer
+/// would copy every attachment once more.
+const HEADROOM: usize = 64 * 1024;
 
 /// The draft's body.
 ///
@@ -66,7 +72,7 @@ pub fn body(draft: &Draft) -> Result<Vec<u8>> {
         (Some(main), true) => main,
         (None, true) => Node::Text {
             kind: "text/plain",
-            text: Vec::new(),
+            text: Zeroizing::default(),
         },
         (main, false) => {
             files.splice(0..0, main);
@@ -76,14 +82,14 @@ pub fn body(draft: &Draft) -> Result<Vec<u8>> {
             }
         }
     };
-    let mut out = Vec::with_capacity(root.room());
+    let mut out = Vec::with_capacity(root.room() + HEADROOM);
     root.write(&mut out)?;
     Ok(out)
 }
 
 /// Plain text as one MIME entity.
 pub fn plain_text(text: &[u8]) -> Vec<u8> {
-    let text = encode::canonical(text);
+    let text = Zeroizing::new(encode::canonical(text));
     let mut out = Vec::with_capacity(encode::file_room(text.len()));
     write_text("text/plain", &text, &mut out);
     out
@@ -93,7 +99,7 @@ pub fn plain_text(text: &[u8]) -> Vec<u8> {
 enum Node<'a> {
     Text {
         kind: &'static str,
-        text: Vec<u8>,
+        text: Zeroizing<Vec<u8>>,
     },
     File(File<'a>),
     Multi {
@@ -123,7 +129,7 @@ fn written(
     let text = as_text(bytes).ok_or_else(|| {
         Error::invalid(path, "a text has to be UTF-8 without NUL; give it as such")
     })?;
-    let text = encode::canonical(text.as_bytes());
+    let text = Zeroizing::new(encode::canonical(text.as_bytes()));
     Ok(Some(Node::Text { kind, text }))
 }
 
