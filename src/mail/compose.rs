@@ -319,33 +319,30 @@ pub(super) fn parameter(key: &str, value: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(line.strip_prefix(b";").unwrap_or(line).trim_ascii());
         return;
     }
-    let mut rest = value;
-    let mut index = 0;
-    while !rest.is_empty() {
-        if index > 0 {
-            out.extend_from_slice(b";\r\n ");
-        }
-        let mut piece = format!("{key}*{index}*=").into_bytes();
-        if index == 0 {
-            piece.extend_from_slice(b"utf-8''");
-        }
-        let mut taken = 0;
-        for c in rest.chars() {
-            let mut escaped = Vec::new();
-            for b in c.encode_utf8(&mut [0; 4]).bytes() {
-                match b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_') {
-                    true => escaped.push(b),
-                    false => encode::hex(b'%', b, &mut escaped),
-                }
+    let mut pieces = Vec::new();
+    let mut piece = String::from("utf-8''");
+    for c in value.chars() {
+        let mut escaped = Vec::new();
+        for b in c.encode_utf8(&mut [0; 4]).bytes() {
+            match b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_') {
+                true => escaped.push(b),
+                false => encode::hex(b'%', b, &mut escaped),
             }
-            if piece.len() + escaped.len() > 74 {
-                break;
-            }
-            piece.extend_from_slice(&escaped);
-            taken += c.len_utf8();
         }
-        out.extend_from_slice(&piece);
-        rest = rest.get(taken..).unwrap_or_default();
-        index += 1;
+        // With the key, two stars, two digits and marks below 76.
+        if key.len() + piece.len() + escaped.len() > 68 {
+            pieces.push(std::mem::take(&mut piece));
+        }
+        piece.extend(escaped.into_iter().map(char::from));
+    }
+    pieces.push(piece);
+    let whole = pieces.len() == 1;
+    for (i, piece) in pieces.iter().enumerate() {
+        let (start, index) = match whole {
+            true => ("", String::new()),
+            false if i == 0 => ("", "0*".to_owned()),
+            false => (";\r\n ", format!("{i}*")),
+        };
+        out.extend_from_slice(format!("{start}{key}*{index}={piece}").as_bytes());
     }
 }
