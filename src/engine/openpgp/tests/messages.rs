@@ -82,7 +82,10 @@ fn one_old_recipient_makes_the_container_old() {
         .unwrap();
     assert_eq!(encryption.integrity, Integrity::Mdc);
     assert_eq!(encryption.recipients.len(), 3);
-    assert_eq!(OpenPgp::new().recipients(&sealed, &desk.cx), encryption.recipients);
+    assert_eq!(
+        OpenPgp::new().recipients(&sealed, &desk.cx),
+        encryption.recipients
+    );
 }
 
 #[test]
@@ -103,7 +106,10 @@ fn rsa_keys_sign_and_decrypt() {
     let opened = decrypt(sealed, &desk.cx).unwrap();
     assert_eq!(opened.content, TEXT);
     assert_eq!(opened.signatures[0].fit, Fit::Intact);
-    assert_eq!(OpenPgp::new().facts(&rsa.cert, NOW).unwrap().algorithm, "rsa2048");
+    assert_eq!(
+        OpenPgp::new().facts(&rsa.cert, NOW).unwrap().algorithm,
+        "rsa2048"
+    );
 }
 
 #[test]
@@ -125,7 +131,12 @@ fn locked_keys_are_asked_for_and_forgotten_again() {
 
     assert_eq!(desk.private.state(&alice.id), SecretState::Locked);
     let error = decrypt(sealed.clone(), &desk.cx).unwrap_err();
-    assert_eq!(error.kind, Kind::KeyLocked { ids: vec![alice.id.clone()] });
+    assert_eq!(
+        error.kind,
+        Kind::KeyLocked {
+            ids: vec![alice.id.clone()]
+        }
+    );
     assert!(matches!(
         *error.question.unwrap(),
         Question::Passphrase { need: Need::Unlock, ref label, .. } if label == "alice@example.org"
@@ -219,7 +230,9 @@ fn hidden_recipients_try_unlocked_keys_and_ask_once() {
                 profile: Profile::Compatible,
                 expires: None,
             };
-            let key = OpenPgp::new().generate(&spec, &passphrase, &desk.cx).unwrap();
+            let key = OpenPgp::new()
+                .generate(&spec, &passphrase, &desk.cx)
+                .unwrap();
             desk.put(&key.cert, Some((key.sealed.expose(), None)))
         })
         .into();
@@ -231,10 +244,17 @@ fn hidden_recipients_try_unlocked_keys_and_ask_once() {
     let stranger = Desk::new().own("Stranger", Profile::Compatible);
     let to_stranger = encrypted(&cert_of(&stranger), true, |m| literal(m, TEXT));
     let error = decrypt(to_stranger.clone(), &desk.cx).unwrap_err();
-    assert_eq!(error.kind, Kind::KeyLocked { ids: vec![locked[0].id.clone()] });
+    assert_eq!(
+        error.kind,
+        Kind::KeyLocked {
+            ids: vec![locked[0].id.clone()]
+        }
+    );
     // The person answers, the verb runs again: no second question.
     let right = secret("pass");
-    desk.private.unlock(&locked[0].id, &right, NOW + 100).unwrap();
+    desk.private
+        .unlock(&locked[0].id, &right, NOW + 100)
+        .unwrap();
     desk.cx
         .answers
         .give(*error.question.unwrap(), Answer::Passphrase(right));
@@ -253,7 +273,7 @@ fn a_passphrase_opens_what_was_made_for_one() {
     assert_eq!(error.kind, Kind::PassphraseUnavailable);
     let question = *error.question.unwrap();
     let answer = |text| Answer::Passphrase(secret(text));
-    desk.cx.answers.give(question.clone(), answer("wrong"));
+    desk.cx.answers.give(question, answer("wrong"));
     let error = decrypt(out.clone(), &desk.cx).unwrap_err();
     assert_eq!(error.kind, Kind::PassphraseWrong);
     let again = *error.question.unwrap();
@@ -328,11 +348,23 @@ fn structures_that_are_refused() {
         out
     };
     // Behind and before the container.
-    assert_ne!(kind(decrypt([&good[..], &literal_packet].concat(), &desk.cx)), "opened");
-    assert_ne!(kind(decrypt([&literal_packet, &good[..]].concat(), &desk.cx)), "opened");
-    assert_ne!(kind(decrypt([&good[..], &good].concat(), &desk.cx)), "opened");
+    assert_ne!(
+        kind(decrypt([&good[..], &literal_packet].concat(), &desk.cx)),
+        "opened"
+    );
+    assert_ne!(
+        kind(decrypt([&literal_packet, &good[..]].concat(), &desk.cx)),
+        "opened"
+    );
+    assert_ne!(
+        kind(decrypt([&good[..], &good].concat(), &desk.cx)),
+        "opened"
+    );
     // Not encrypted at all, though its wrapping says so.
-    assert_eq!(kind(decrypt(literal_packet.clone(), &desk.cx)), "message.malformed");
+    assert_eq!(
+        kind(decrypt(literal_packet.clone(), &desk.cx)),
+        "message.malformed"
+    );
     // Two contents in one container.
     let twice = encrypted(&cert, false, |mut m| {
         m.write_all(&literal_packet)?;
@@ -370,23 +402,25 @@ fn a_container_without_integrity_is_refused() {
         packet.serialize(&mut head).unwrap();
     }
     let mut body = container.to_vec().unwrap();
-    // As tag 9, its version octet gone: what RFC 4880 called symmetrically encrypted data.
-    let Packet::SEIP(_) = container else { panic!("SEIP") };
+    let Packet::SEIP(_) = container else {
+        panic!("SEIP")
+    };
     let start = body.len() - good_body_length(&body);
     let ciphertext = body.split_off(start + 1);
-    let mut downgraded = head.clone();
-    downgraded.extend([0xC0 | 9, 0xFF]);
-    downgraded.extend((ciphertext.len() as u32).to_be_bytes());
-    downgraded.extend(&ciphertext);
-    assert_eq!(kind(decrypt(downgraded, &desk.cx)), "decrypt.failed");
+    // Taken apart and put together again, it is the same message.
+    let whole = |mut head: Vec<u8>, tag: u8, version: &[u8], ciphertext: &[u8]| {
+        head.extend([0xC0 | tag, 0xFF]);
+        head.extend(((version.len() + ciphertext.len()) as u32).to_be_bytes());
+        head.extend(version);
+        head.extend(ciphertext);
+        kind(decrypt(head, &desk.cx))
+    };
+    assert_eq!(whole(head.clone(), 18, &[1], &ciphertext), "opened");
+    // As tag 9, its version octet gone: what RFC 4880 called symmetrically encrypted data.
+    assert_eq!(whole(head.clone(), 9, &[], &ciphertext), "decrypt.failed");
     // The modification detection code cut off.
-    let mut stripped = head;
     let cut = &ciphertext[..ciphertext.len() - 22];
-    stripped.extend([0xC0 | 18, 0xFF]);
-    stripped.extend((cut.len() as u32 + 1).to_be_bytes());
-    stripped.push(1);
-    stripped.extend(cut);
-    assert_eq!(kind(decrypt(stripped, &desk.cx)), "decrypt.failed");
+    assert_eq!(whole(head, 18, &[1], cut), "decrypt.failed");
 }
 
 /// The length of a new-format packet's body, from its header.
@@ -402,7 +436,9 @@ fn good_body_length(packet: &[u8]) -> usize {
 #[test]
 fn signed_inside_without_encryption() {
     let desk = Desk::new();
-    let (cert, _) = built(&desk, |b| b.add_userid("Sig <sig@example.org>").add_signing_subkey());
+    let (cert, _) = built(&desk, |b| {
+        b.add_userid("Sig <sig@example.org>").add_signing_subkey()
+    });
     let pair = cert
         .keys()
         .secret()
@@ -456,7 +492,9 @@ fn a_request_that_was_taken_back_ends() {
 #[test]
 fn an_unfit_recipient_stops_everything() {
     let desk = Desk::new();
-    let (signer, only_signs) = built(&desk, |b| b.add_userid("<s@example.org>").add_signing_subkey());
+    let (signer, only_signs) = built(&desk, |b| {
+        b.add_userid("<s@example.org>").add_signing_subkey()
+    });
     drop(signer);
     let alice = desk.own("Alice", Profile::Compatible);
     let error = OpenPgp::new()
@@ -468,7 +506,10 @@ fn an_unfit_recipient_stops_everything() {
         .unwrap_err();
     assert_eq!(
         error.kind,
-        Kind::KeyUnusable { id: only_signs.id, reasons: vec!["no-encryption-key"] }
+        Kind::KeyUnusable {
+            id: only_signs.id,
+            reasons: vec!["no-encryption-key"]
+        }
     );
 }
 
@@ -477,7 +518,11 @@ fn sample(profile: Profile) -> &'static (Desk, Vec<u8>) {
     use std::sync::OnceLock;
     static OLD: OnceLock<(Desk, Vec<u8>)> = OnceLock::new();
     static NEW: OnceLock<(Desk, Vec<u8>)> = OnceLock::new();
-    let place = if profile == Profile::Compatible { &OLD } else { &NEW };
+    let place = if profile == Profile::Compatible {
+        &OLD
+    } else {
+        &NEW
+    };
     place.get_or_init(|| {
         let desk = Desk::new();
         let alice = desk.own("Alice", profile);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::{OpenPgp, Unlocked};
 use crate::base::ask::Answers;
 use crate::base::context::{from_unix, unix};
-use crate::base::error::{Error, Kind, KeyUse, Result};
+use crate::base::error::{Error, KeyUse, Kind, Result};
 use crate::base::job::Job;
 use crate::base::keys::{
     Acceptance, Certs, KeyId, PrivateKeys, Protocol, SealedSecret, Source, StoredCert,
@@ -23,7 +23,6 @@ use crate::engine::{Engine, KeySpec, NewKey, Passphrase, Profile};
 mod keys;
 mod messages;
 mod signatures;
-mod speed;
 
 /// An instant that all tests live at.
 const NOW: u64 = 1_780_000_000;
@@ -220,9 +219,7 @@ pub(super) fn verify(content: &[u8], signature: &[u8], cx: &Context) -> Result<O
 /// A key made by Sequoia's own builder, for what the engine itself never makes.
 pub(super) fn built(
     desk: &Desk,
-    build: impl FnOnce(
-        sequoia_openpgp::cert::CertBuilder,
-    ) -> sequoia_openpgp::cert::CertBuilder,
+    build: impl FnOnce(sequoia_openpgp::cert::CertBuilder) -> sequoia_openpgp::cert::CertBuilder,
 ) -> (sequoia_openpgp::Cert, StoredCert) {
     let builder = sequoia_openpgp::cert::CertBuilder::new().set_creation_time(desk.cx.now);
     let (cert, _) = build(builder).generate().unwrap();
