@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 pub use certs::{CERT_MAX, Place};
 pub use home::{Home, Ownership};
 pub use policy::policy;
-pub use put::{Change, Put};
+pub use put::{Change, Merged, Put};
 pub use query::{Only, PAGE_MAX, Page, Query, Row};
 pub use secrets::{SECRET_MAX, Wrap};
 
