@@ -382,6 +382,11 @@ impl Store {
                 db = self.open()?;
                 index::refresh(&self.home, &self.facts, &db)?;
             }
+            // A full disk must not keep anybody from reading: what the index knows will do, and
+            // who wants to write is told by the write.
+            Err(e) if e.kind == Kind::StoreUnavailable => {
+                log::warn!("the key index can't be brought up to date");
+            }
             done => done?,
         }
         *checked = Some(Instant::now());

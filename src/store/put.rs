@@ -206,8 +206,9 @@ impl Store {
         now: u64,
         merge: Merge<'_>,
     ) -> Merged {
-        let readable = |old: &[u8]| (self.facts)(put.id.protocol(), old, now).is_ok();
-        let (bytes, facts) = match (merge(n, old), old) {
+        let readable =
+            |old: &[u8]| index::unfallen(|| (self.facts)(put.id.protocol(), old, now)).is_ok();
+        let (bytes, facts) = match (index::unfallen(|| merge(n, old)), old) {
             (Err(_), Some(old)) if !readable(old) => {
                 log::warn!("a damaged certificate file is replaced");
                 merge(n, None)?

@@ -42,6 +42,7 @@ fn judge(protocol: Protocol, bytes: &[u8], _: u64) -> Result<CertFacts> {
             .map(str::to_owned)
             .collect()
     };
+    assert!(!body.contains("fall over"), "an engine fell over");
     let fingerprint = all("cert").pop().ok_or_else(wrong)?;
     let key_id = fingerprint.chars().skip(24).collect::<String>();
     let subkey: String = fingerprint.chars().rev().collect();
@@ -542,9 +543,11 @@ fn damaged_files_cost_only_themselves() {
     );
     let path = foreign(&store, 2, b"garbage");
     foreign(&store, 3, &made(1, "Wrong name", &["a@a.example"], &[]));
+    foreign(&store, 4, &made(4, "x", &["a@a.example"], &["fall over"]));
     stale(&store);
     assert_eq!(by_address(&store, "a@a.example"), [id(1)]);
     assert!(store.cert(&id(2)).unwrap().is_none());
+    assert!(store.cert(&id(4)).unwrap().is_none());
     assert!(store.cert(&id(3)).unwrap().is_none());
 
     // A good one that goes bad, and is imported anew.
@@ -553,6 +556,13 @@ fn damaged_files_cost_only_themselves() {
     assert_eq!(by_address(&store, "a@a.example"), []);
     assert_eq!(put(&store, Place::Kept, &cert), Change::Updated);
     assert_eq!(by_address(&store, "a@a.example"), [id(1)]);
+    foreign(
+        &store,
+        1,
+        &made(1, "Alice", &["a@a.example"], &["fall over"]),
+    );
+    assert_eq!(by_address(&store, "a@a.example"), []);
+    assert_eq!(put(&store, Place::Kept, &cert), Change::Updated);
     // A bad one that goes good.
     fs::write(path, made(2, "Bob", &["b@a.example"], &[])).unwrap();
     stale(&store);
