@@ -1,0 +1,1 @@
+//! The method table: which name on the wire is which verb.
