@@ -20,6 +20,9 @@ use crate::base::job::Stage;
 use crate::base::{Error, KeyId, Kind, Result, Secret};
 use crate::wire::reply;
 
+/// The longest origin that is passed on: a scheme, a host name, a port.
+const ORIGIN_MAX: usize = 512;
+
 /// Asks until there is an answer that settles the question, and settles it.
 pub fn ask(host: &Arc<Host>, mut question: Question) {
     loop {
@@ -156,6 +159,8 @@ struct AskPassphrase<'a> {
     key: Option<&'a KeyId>,
     label: &'a str,
     attempt: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -186,6 +191,7 @@ fn by_client(host: &Host, question: &Question, deadline: Instant) -> Option<Give
         key: key.as_ref(),
         label,
         attempt: *attempt,
+        origin: asker.origin().filter(|origin| origin.len() <= ORIGIN_MAX),
     };
     let Ok(text) = reply::message(Some(number), "ask/passphrase", &ask) else {
         return Some(Given::Unavailable);

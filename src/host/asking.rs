@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::pinentry::Given;
 use super::requests::Request;
@@ -24,6 +24,9 @@ pub const FIVE_MINUTES: Duration = Duration::from_secs(5 * 60);
 
 /// How many questions one request may lead to: more is a verb that never has enough.
 const QUESTIONS_MAX: u8 = 16;
+
+/// How often the time limit of unlocked keys is looked at while nobody asks anything.
+const IDLE: Duration = Duration::from_secs(15);
 
 /// Who waits for which answer.
 #[derive(Default)]
@@ -146,12 +149,22 @@ impl Asking {
         given.or(waited.timed_out().then_some(Given::No))
     }
 
-    /// Takes up the next question. `None` when the conversation is over.
-    fn next(&self) -> Option<Question> {
-        let mut state = self
-            .changed
-            .wait_while(self.lock(), |state| state.queue.is_empty() && !state.closed)
-            .unwrap_or_else(PoisonError::into_inner);
+    /// Takes up the next question, and calls `idle` now and then until there is one. `None`
+    /// when the conversation is over.
+    fn next(&self, idle: impl Fn()) -> Option<Question> {
+        let mut state = self.lock();
+        while state.queue.is_empty() && !state.closed {
+            let (after, waited) = self
+                .changed
+                .wait_timeout(state, IDLE)
+                .unwrap_or_else(PoisonError::into_inner);
+            state = after;
+            if waited.timed_out() {
+                drop(state);
+                idle();
+                state = self.lock();
+            }
+        }
         if state.closed {
             return None;
         }
@@ -274,7 +287,9 @@ fn enqueue(host: &Arc<Host>, request: &Arc<Request>, question: Question, unlocks
         let started = thread::Builder::new()
             .name("asking".to_owned())
             .spawn(move || {
-                while let Some(question) = theirs.asking.next() {
+                // Keys are unlocked on this thread alone: it also sees to their time limit.
+                let idle = || theirs.service.expire(SystemTime::now());
+                while let Some(question) = theirs.asking.next(idle) {
                     answering::ask(&theirs, question);
                 }
                 theirs.asking.lock().running = false;

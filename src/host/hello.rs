@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blobs::{BLOB_TOTAL, MESSAGE_IN};
 use crate::base::error::Half;
-use crate::base::{Error, Kind, Result};
+use crate::base::{Error, Kind, Protocol, Result};
 use crate::wire::frame::{FRAME_IN, FRAME_OUT};
 use crate::wire::params;
 use crate::wire::reply::INLINE_OUT;
@@ -49,7 +49,7 @@ struct Capabilities {
 pub struct Welcome<'a> {
     protocol: u32,
     host: &'static str,
-    engines: [&'static str; 1],
+    engines: Vec<Protocol>,
     limits: Limits,
     capabilities: Offers<'a>,
 }
@@ -70,12 +70,14 @@ struct Offers<'a> {
     features: [&'static str; 0],
 }
 
-/// Reads a hello; gives what the client said and the answer, which lists `methods`.
+/// Reads a hello; gives what the client said and the answer, which lists `engines` and
+/// `methods`.
 ///
 /// # Errors
 /// `request.invalid`; `protocol.unsupported` when there is no common version.
 pub fn hello<'a>(
     text: &str,
+    engines: Vec<Protocol>,
     methods: impl Iterator<Item = &'a str>,
 ) -> Result<(Client, Welcome<'a>)> {
     let hello: Hello = params::read(text)?;
@@ -103,7 +105,7 @@ pub fn hello<'a>(
     let welcome = Welcome {
         protocol: *protocol,
         host: concat!("sealpost/", env!("CARGO_PKG_VERSION")),
-        engines: ["openpgp"],
+        engines,
         limits: Limits {
             frame_in: FRAME_IN,
             frame_out: FRAME_OUT,
@@ -126,7 +128,7 @@ mod tests {
     use crate::base::error::Half;
 
     fn kind(params: &str) -> Kind {
-        let said = hello(params, std::iter::empty());
+        let said = hello(params, Vec::new(), std::iter::empty());
         said.map(|_| ()).expect_err(params).kind
     }
 
@@ -134,6 +136,7 @@ mod tests {
     fn versions_meet_or_say_who_is_behind() {
         let (client, welcome) = hello(
             r#"{"protocol":[2,1],"client":"x","capabilities":{"ask":true}}"#,
+            Vec::new(),
             ["a"].into_iter(),
         )
         .expect("a common version");

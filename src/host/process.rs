@@ -29,6 +29,19 @@ pub fn stdio() -> io::Result<(PipeReader, PipeWriter)> {
     Ok((input.into(), output.into()))
 }
 
+/// Standard input and output without Rust's buffers.
+///
+/// # Errors
+/// What the system says when they are closed.
+#[cfg(windows)]
+pub fn stdio() -> io::Result<(PipeReader, PipeWriter)> {
+    use std::os::windows::io::AsHandle;
+
+    let input = io::stdin().as_handle().try_clone_to_owned()?;
+    let output = io::stdout().as_handle().try_clone_to_owned()?;
+    Ok((input.into(), output.into()))
+}
+
 /// Keeps secrets out of core dumps, and of other programs of the same user; and panics off
 /// the output and the browser's console: the log says where, nobody says what.
 pub fn harden() {

@@ -191,7 +191,7 @@ impl Reader {
         match method {
             "hello" => {
                 let methods = OWN.iter().chain(host.service.methods()).copied();
-                let (client, welcome) = hello::hello(params, methods)?;
+                let (client, welcome) = hello::hello(params, host.service.protocols(), methods)?;
                 self.client = client;
                 if client.progress && !self.telling {
                     self.telling = true;

@@ -70,6 +70,14 @@ impl Request {
         })
     }
 
+    /// The origin that the client claims, while the request waits for an answer.
+    pub fn origin(&self) -> Option<String> {
+        match &*self.lock() {
+            Input::Call(call) => call.origin().map(str::to_owned),
+            Input::Text { .. } | Input::Running => None,
+        }
+    }
+
     /// Takes what there is to do. [`Input::Running`] when somebody has it already.
     pub fn take(&self) -> Input {
         std::mem::replace(&mut *self.lock(), Input::Running)

@@ -15,7 +15,7 @@ use crate::base::ask::Answers;
 use crate::base::body::{Bodies, Body};
 use crate::base::job::Job;
 use crate::base::policy::Policy;
-use crate::base::{Context, Error, KeyId, Result, Secret};
+use crate::base::{Context, Error, KeyId, Protocol, Result, Secret};
 use crate::verbs::{Ask, Asks};
 
 /// What answers requests.
@@ -29,6 +29,9 @@ pub trait Service: Send + Sync {
     /// `request.invalid`.
     fn read(&self, method: &'static str, params: &str) -> Result<Box<dyn Call>>;
 
+    /// The families of keys that it knows.
+    fn protocols(&self) -> Vec<Protocol>;
+
     /// What a call of this instant may know.
     fn context(&self, now: SystemTime, job: Arc<Job>, answers: Arc<Answers>) -> Context;
 
@@ -40,6 +43,9 @@ pub trait Service: Send + Sync {
 
     /// The rules in force.
     fn policy(&self) -> Arc<Policy>;
+
+    /// Wipes the keys whose time is over at `now`.
+    fn expire(&self, now: SystemTime);
 
     /// Forgets what must not outlive the conversation: unlocked keys.
     fn wipe(&self);
@@ -55,6 +61,9 @@ pub trait Call: Send + Sync {
 
     /// Whether the person may be asked.
     fn ask(&self) -> Ask;
+
+    /// Where it comes from, as the client claims.
+    fn origin(&self) -> Option<&str>;
 
     /// Runs it, from its start.
     ///
@@ -95,12 +104,12 @@ impl<R: Serialize + Bodies + Send> Reply for R {
 /// `request.invalid`.
 pub fn read<W, Q, R>(
     world: &Arc<W>,
-    verb: fn(&W, Q, &Context) -> Result<R>,
+    verb: fn(&W, &Q, &Context) -> Result<R>,
     params: &str,
 ) -> Result<Box<dyn Call>>
 where
     W: Send + Sync + 'static,
-    Q: DeserializeOwned + Bodies + Asks + Clone + Send + Sync + 'static,
+    Q: DeserializeOwned + Bodies + Asks + Send + Sync + 'static,
     R: Serialize + Bodies + Send + 'static,
 {
     Ok(Box::new(Typed {
@@ -112,14 +121,14 @@ where
 
 struct Typed<W, Q, R> {
     world: Arc<W>,
-    verb: fn(&W, Q, &Context) -> Result<R>,
+    verb: fn(&W, &Q, &Context) -> Result<R>,
     request: Q,
 }
 
 impl<W, Q, R> Call for Typed<W, Q, R>
 where
     W: Send + Sync,
-    Q: Bodies + Asks + Clone + Send + Sync,
+    Q: Bodies + Asks + Send + Sync,
     R: Serialize + Bodies + Send + 'static,
 {
     fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
@@ -130,9 +139,12 @@ where
         self.request.ask()
     }
 
+    fn origin(&self) -> Option<&str> {
+        self.request.origin()
+    }
+
     fn run(&self, context: &Context) -> Result<Box<dyn Reply>> {
-        // Bodies are shared slices: a copy of the request copies no message.
-        let reply = (self.verb)(&self.world, self.request.clone(), context)?;
+        let reply = (self.verb)(&self.world, &self.request, context)?;
         Ok(Box::new(reply))
     }
 }

@@ -231,7 +231,23 @@ fn after_string(mut rest: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn bytes_are_answered_never_feared(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(&bytes);
+        }
+
+        #[test]
+        fn so_is_text_that_looks_like_json(text in "[\\[\\]{}\",:\\\\u0-9a-z \u{e4}]{0,200}") {
+            let _ = read(text.as_bytes());
+            let _ = crate::wire::params::blobs(&text);
+            let _ = crate::wire::params::passphrase(&text);
+        }
+    }
 
     fn code(text: &str) -> (i32, Option<u64>) {
         let fault = read(text.as_bytes()).expect_err(text);

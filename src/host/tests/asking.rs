@@ -284,14 +284,16 @@ fn without_pinentry_the_client_asks() {
     ] {
         let mut client = Client::with(settings);
         client.hello(json!({"ask":true}));
-        client.request(1, "test/unlocked", unlocked());
+        let origin = "https://mail.example.org";
+        client.request(1, "test/unlocked", json!({"key":key(1),"origin":origin}));
         for attempt in 1..=3 {
             let ask = client.next();
             assert_eq!(ask["method"], "ask/passphrase");
             assert_eq!(
                 ask["params"],
                 json!({"request":1,"need":"unlock","key":key(1),
-                    "label":"Alice <alice@example.org>","attempt":attempt})
+                    "label":"Alice <alice@example.org>","attempt":attempt,
+                    "origin":origin})
             );
             let said = if attempt < 3 { "wrong" } else { PASSPHRASE };
             // Ids count apart: an answer to another question is nobody's.

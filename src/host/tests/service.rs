@@ -71,7 +71,7 @@ pub fn key(number: u8) -> String {
     format!("openpgp:{}", format!("{number:X}").repeat(40))
 }
 
-#[derive(Clone, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Request {
     bodies: Vec<Body>,
@@ -80,6 +80,7 @@ pub struct Request {
     /// Past the point of return: a cancel comes too late.
     commit: bool,
     ask: Ask,
+    origin: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -104,17 +105,21 @@ impl Asks for Request {
     fn ask(&self) -> Ask {
         self.ask
     }
+
+    fn origin(&self) -> Option<&str> {
+        self.origin.as_deref()
+    }
 }
 
-fn echo(_: &World, request: Request, _: &Context) -> Result<Reply> {
+fn echo(_: &World, request: &Request, _: &Context) -> Result<Reply> {
     Ok(Reply {
-        bodies: request.bodies,
+        bodies: request.bodies.clone(),
         name: "n".repeat(request.name),
     })
 }
 
 /// Holds its worker until it is released; listens to cancels unless it has committed.
-fn wait(world: &World, request: Request, context: &Context) -> Result<Reply> {
+fn wait(world: &World, request: &Request, context: &Context) -> Result<Reply> {
     if request.commit {
         context.job.commit()?;
     }
@@ -133,12 +138,12 @@ fn wait(world: &World, request: Request, context: &Context) -> Result<Reply> {
     echo(world, request, context)
 }
 
-fn explode(_: &World, _: Request, _: &Context) -> Result<Reply> {
+fn explode(_: &World, _: &Request, _: &Context) -> Result<Reply> {
     panic!("sesame")
 }
 
 /// Works only with its key unlocked.
-fn unlocked(world: &World, request: Request, context: &Context) -> Result<Reply> {
+fn unlocked(world: &World, request: &Request, context: &Context) -> Result<Reply> {
     let key = request.key.clone().unwrap();
     if !world.unlocked.lock().unwrap().contains(&key) {
         return Err(locked(&key, "Alice <alice@example.org>"));
@@ -147,7 +152,7 @@ fn unlocked(world: &World, request: Request, context: &Context) -> Result<Reply>
 }
 
 /// Asks for a passphrase of its own, and gives it back.
-fn unwrap(_: &World, request: Request, context: &Context) -> Result<Reply> {
+fn unwrap(_: &World, request: &Request, context: &Context) -> Result<Reply> {
     let label = "a file";
     let (secret, attempt) = context.answers.passphrase(Need::Unwrap, None, label)?;
     if secret.expose() != PASSPHRASE.as_bytes() {
@@ -156,7 +161,7 @@ fn unwrap(_: &World, request: Request, context: &Context) -> Result<Reply> {
     echo(&World::default(), request, context)
 }
 
-fn wrap(_: &World, _: Request, context: &Context) -> Result<Reply> {
+fn wrap(_: &World, _: &Request, context: &Context) -> Result<Reply> {
     let (secret, _) = context.answers.passphrase(Need::Wrap, None, "a key")?;
     Ok(Reply {
         bodies: vec![Body::from(secret.expose().to_vec())],
@@ -164,12 +169,12 @@ fn wrap(_: &World, _: Request, context: &Context) -> Result<Reply> {
     })
 }
 
-fn delete(world: &World, request: Request, context: &Context) -> Result<Reply> {
+fn delete(world: &World, request: &Request, context: &Context) -> Result<Reply> {
     context.confirm(Action::DeleteSecret, "Alice <alice@example.org>")?;
     echo(world, request, context)
 }
 
-fn lock(world: &World, request: Request, context: &Context) -> Result<Reply> {
+fn lock(world: &World, request: &Request, context: &Context) -> Result<Reply> {
     world.unlocked.lock().unwrap().clear();
     echo(world, request, context)
 }
@@ -202,6 +207,10 @@ impl Service for Fake {
         call::read(&self.world, verb, params)
     }
 
+    fn protocols(&self) -> Vec<Protocol> {
+        vec![Protocol::OpenPgp]
+    }
+
     fn context(&self, now: SystemTime, job: Arc<Job>, answers: Arc<Answers>) -> Context {
         Context {
             now,
@@ -226,6 +235,8 @@ impl Service for Fake {
     fn policy(&self) -> Arc<Policy> {
         Arc::new(self.policy.lock().unwrap().clone())
     }
+
+    fn expire(&self, _: SystemTime) {}
 
     fn wipe(&self) {
         self.world.unlocked.lock().unwrap().clear();
