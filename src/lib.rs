@@ -1,2 +1,4 @@
 //! Sealpost.
 pub mod base;
+pub mod engine;
+pub mod verbs;

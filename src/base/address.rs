@@ -148,12 +148,36 @@ pub struct Mailbox {
     pub address: Address,
 }
 
+impl Mailbox {
+    /// Reads `address` or `Name <address>`, as a person or a page writes it. Not a parser of
+    /// header fields: no comments, no groups, no encoded words.
+    pub fn parse(text: &str) -> Option<Mailbox> {
+        let text = text.trim();
+        let Some(inner) = text.strip_suffix('>') else {
+            return Some(Mailbox {
+                name: None,
+                address: Address::parse(text)?,
+            });
+        };
+        let (name, address) = inner.rsplit_once('<')?;
+        let name = name.trim().trim_matches('"').trim();
+        if name.chars().any(char::is_control) {
+            return None;
+        }
+        let name = (!name.is_empty()).then(|| name.to_owned());
+        Some(Mailbox {
+            name,
+            address: Address::parse(address)?,
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for Mailbox {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Mailbox, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Form {
-            Plain(Address),
+            Plain(String),
             Named(Named),
         }
         #[derive(Deserialize)]
@@ -164,10 +188,8 @@ impl<'de> Deserialize<'de> for Mailbox {
             address: Address,
         }
         Ok(match Form::deserialize(deserializer)? {
-            Form::Plain(address) => Mailbox {
-                name: None,
-                address,
-            },
+            Form::Plain(text) => Mailbox::parse(&text)
+                .ok_or_else(|| de::Error::custom("an e-mail address expected"))?,
             Form::Named(Named { name, address }) => Mailbox { name, address },
         })
     }

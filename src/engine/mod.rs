@@ -13,8 +13,6 @@ use crate::base::layer::{Opened, Seal, Sealed, SealedOut};
 use crate::base::verdict::Recipient;
 use crate::base::{Address, Context, Secret};
 
-pub mod openpgp;
-
 /// One family of end-to-end encryption.
 pub trait Engine: Send + Sync {
     /// Which family.
@@ -177,4 +175,3 @@ pub enum Format {
     P7b,
     Pkcs12,
 }
-

@@ -1,0 +1,241 @@
+//! `keys/*`: looking after certificates and secret keys.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Ask, Asks};
+use crate::base::body::{Bodies, Body};
+use crate::base::keys::{Acceptance, Key, SecretState};
+use crate::base::{Address, KeyId, Protocol, Result};
+use crate::engine::{Format, Profile};
+
+/// `keys/list`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ListRequest {
+    /// Part of a name, address or key id, upper or lower case.
+    pub query: Option<String>,
+    pub protocol: Option<Protocol>,
+    /// Only those with (or without) a secret half.
+    pub secret: Option<bool>,
+    /// Only those with an open conflict.
+    pub conflicts: bool,
+    /// What the page before gave.
+    pub cursor: Option<String>,
+}
+
+/// One page of keys.
+#[derive(Debug, Clone, Serialize)]
+pub struct ListReply {
+    pub keys: Vec<Key>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    pub revision: u64,
+}
+
+/// `keys/show`, `keys/unlock`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OneRequest {
+    pub id: KeyId,
+    #[serde(default)]
+    pub ask: Ask,
+}
+
+/// One key.
+#[derive(Debug, Clone, Serialize)]
+pub struct KeyReply {
+    pub key: Key,
+    pub revision: u64,
+}
+
+/// `keys/generate`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GenerateRequest {
+    pub protocol: Protocol,
+    #[serde(default)]
+    pub name: Option<String>,
+    pub address: Address,
+    #[serde(default)]
+    pub profile: Profile,
+    /// RFC 3339; it does not expire when absent.
+    #[serde(default)]
+    pub expires: Option<String>,
+    pub passphrase: NewPassphrase,
+    #[serde(default)]
+    pub ask: Ask,
+}
+
+/// How a new secret key is protected on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NewPassphrase {
+    Ask,
+    Keychain,
+    None,
+}
+
+/// `keys/import`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ImportRequest {
+    pub data: Body,
+    #[serde(default)]
+    pub accept: Option<Accept>,
+    #[serde(default)]
+    pub ask: Ask,
+}
+
+/// For which addresses imported keys are accepted.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Accept {
+    /// `true`: for all that they name themselves.
+    Own(bool),
+    /// For these, where they name them.
+    These(Vec<Address>),
+}
+
+/// What an import did.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImportReply {
+    pub imported: Vec<Imported>,
+    pub skipped: Vec<Skipped>,
+    pub revision: u64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Imported {
+    pub id: KeyId,
+    pub change: ImportChange,
+    /// Its secret half came along and is here now.
+    pub secret: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImportChange {
+    New,
+    Updated,
+    Unchanged,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Skipped {
+    pub reason: &'static str,
+}
+
+/// `keys/export`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExportRequest {
+    pub ids: Vec<KeyId>,
+    #[serde(default)]
+    pub format: Option<Format>,
+    /// With the secret half, under a passphrase that is asked for.
+    #[serde(default)]
+    pub secret: bool,
+    #[serde(default)]
+    pub ask: Ask,
+}
+
+/// What left.
+#[derive(Debug, Clone, Serialize)]
+pub struct DataReply {
+    pub data: Body,
+}
+
+/// `keys/delete`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeleteRequest {
+    pub id: KeyId,
+    /// The secret half too. Without it a key that has one is refused.
+    #[serde(default)]
+    pub secret: bool,
+    #[serde(default)]
+    pub ask: Ask,
+}
+
+/// The store after a change.
+#[derive(Debug, Clone, Serialize)]
+pub struct RevisionReply {
+    pub revision: u64,
+}
+
+/// `keys/accept`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AcceptRequest {
+    pub id: KeyId,
+    pub address: Address,
+    pub level: Acceptance,
+    #[serde(default)]
+    pub ask: Ask,
+}
+
+/// Until when a key is unlocked; RFC 3339.
+#[derive(Debug, Clone, Serialize)]
+pub struct UnlockReply {
+    pub until: String,
+}
+
+/// `keys/lock`: one key, or all of them.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LockRequest {
+    pub id: Option<KeyId>,
+}
+
+/// The state of what was locked.
+#[derive(Debug, Clone, Serialize)]
+pub struct LockReply {
+    pub secret: SecretState,
+}
+
+impl Bodies for ListRequest {}
+impl Bodies for ListReply {}
+impl Bodies for OneRequest {}
+impl Bodies for KeyReply {}
+impl Bodies for GenerateRequest {}
+impl Bodies for ImportReply {}
+impl Bodies for ExportRequest {}
+impl Bodies for DeleteRequest {}
+impl Bodies for RevisionReply {}
+impl Bodies for AcceptRequest {}
+impl Bodies for UnlockReply {}
+impl Bodies for LockRequest {}
+impl Bodies for LockReply {}
+
+impl Bodies for ImportRequest {
+    fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
+        self.data.bodies(visit)
+    }
+}
+
+impl Bodies for DataReply {
+    fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
+        self.data.bodies(visit)
+    }
+}
+
+impl Asks for ListRequest {}
+impl Asks for LockRequest {}
+
+macro_rules! asks {
+    ($($request:ty),*) => {$(
+        impl Asks for $request {
+            fn ask(&self) -> Ask {
+                self.ask
+            }
+        }
+    )*};
+}
+asks!(
+    OneRequest,
+    GenerateRequest,
+    ImportRequest,
+    ExportRequest,
+    DeleteRequest,
+    AcceptRequest
+);

@@ -1,0 +1,41 @@
+//! What a person can do: open, seal, plan, look after keys, handle small texts.
+//!
+//! Every verb is a function of the [`World`], its request and a [`Context`]. It never waits
+//! for an answer, reads no clock and prints nothing: a question ends it with an error that
+//! carries the question (see `base::ask`), and it is run again with the answer. So a verb
+//! asks before it writes. The request and reply types are the protocol's own; the dialects
+//! and the command line are thin over the same functions.
+
+use serde::Deserialize;
+
+pub mod autocrypt;
+pub mod keys;
+pub mod open;
+pub mod plan;
+pub mod seal;
+pub mod text;
+
+/// Whether the person may be asked something while a request runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ask {
+    #[default]
+    Allowed,
+    Never,
+}
+
+/// A request that says whether questions are allowed.
+pub trait Asks {
+    /// Allowed unless the request says otherwise.
+    fn ask(&self) -> Ask {
+        Ask::Allowed
+    }
+}
+
+/// Where a request comes from, as the client claims: for policy and dialogs, never for trust.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Origin {
+    pub origin: Option<String>,
+    pub account: Option<String>,
+}
