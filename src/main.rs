@@ -1,3 +1,7 @@
 //! The program: hands its arguments to the command line and ends with its status.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sealpost::cli::main(std::env::args_os().collect())
+}

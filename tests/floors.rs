@@ -45,7 +45,8 @@ const DOORMEN: &[(&str, &[&str])] = &[
     ("tempfile", &["store/files.rs", "cli/demo.rs"]),
     ("toml", &["store/"]),
     ("std::env", &["store/", "host/", "cli/", "main.rs"]),
-    ("std::fs", &["store/files.rs"]),
+    // The store's files, and those that a person names on the command line.
+    ("std::fs", &["store/files.rs", "cli/input.rs"]),
     ("std::io::stdin", &["host/", "cli/", "main.rs"]),
     ("std::io::stdout", &["host/", "cli/print.rs"]),
     ("std::net", &[]),
@@ -175,8 +176,8 @@ fn a_broken_rule_is_seen() {
     ];
     for (name, line, rule) in made_up {
         let faults = judge(name, &format!("//! Made up.\n{line}\n"));
-        assert_eq!(faults.len(), 1, "{name}: {line}: {faults:?}");
-        assert!(faults[0].contains(rule), "{name}: {line}: {faults:?}");
+        let of_rule = |fault: &String| fault.contains(rule);
+        assert!(!faults.is_empty() && faults.iter().all(of_rule), "{name}: {line}: {faults:?}");
     }
     let kept = "//! Made up.\n// use crate::cli;\nconst A: &str = \"crate::cli\";\n\
                 use super::tree;\nuse crate::base::{Body, error::{Error, Kind}};\n\
