@@ -20,7 +20,11 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("base/verdict.rs", "Scheme", "scheme"),
     ("base/verdict.rs", "Integrity", "integrity"),
     ("base/verdict.rs", "Disposition", "disposition"),
-    ("base/verdict.rs", "FoundChange", "change of a key that came along"),
+    (
+        "base/verdict.rs",
+        "FoundChange",
+        "change of a key that came along",
+    ),
     ("base/keys.rs", "Protocol", "protocol"),
     ("base/keys.rs", "KeyStatus", "key status"),
     ("base/keys.rs", "Usage", "usage"),
@@ -42,14 +46,21 @@ fn the_page_lists_what_the_types_have() {
     let path = root().join("PROTOCOL.md");
     let page = fs::read_to_string(&path).expect("PROTOCOL.md");
     let mut fresh = page.clone();
-    for (name, list) in [("kinds", kinds()), ("words", words()), ("methods", methods())] {
+    for (name, list) in [
+        ("kinds", kinds()),
+        ("words", words()),
+        ("methods", methods()),
+    ] {
         assert!(list.lines().count() > 3, "the {name} were not found");
         fresh = replaced(&fresh, name, &list);
     }
     if std::env::var_os("SEALPOST_BLESS").is_some() {
         fs::write(&path, fresh).expect("PROTOCOL.md");
     } else {
-        assert!(page == fresh, "PROTOCOL.md is stale; SEALPOST_BLESS=1 cargo test --test contract");
+        assert!(
+            page == fresh,
+            "PROTOCOL.md is stale; SEALPOST_BLESS=1 cargo test --test contract"
+        );
     }
 }
 
@@ -110,20 +121,28 @@ fn methods() -> String {
 
 /// The wire names of an enumeration's variants.
 fn variants(source: &str, name: &str) -> Vec<String> {
-    let head = source.find(&format!("pub enum {name} {{")).expect("the enumeration");
+    let head = source
+        .find(&format!("pub enum {name} {{"))
+        .expect("the enumeration");
     let above = source[..head].rsplit("\n\n").next().unwrap_or_default();
     let kebab = above.contains("rename_all = \"kebab-case\"");
     let mut found = Vec::new();
     let mut rename = None;
     for line in enumeration(source, name).lines() {
         // Variants stand one level in; fields stand deeper.
-        let Some(line) = line.strip_prefix("    ").filter(|line| !line.starts_with(' ')) else {
+        let Some(line) = line
+            .strip_prefix("    ")
+            .filter(|line| !line.starts_with(' '))
+        else {
             continue;
         };
         if let Some(name) = renamed(line) {
             rename = Some(name);
         } else if line.starts_with(char::is_uppercase) {
-            let word = line.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+            let word = line
+                .split(|c: char| !c.is_alphanumeric())
+                .next()
+                .unwrap_or_default();
             found.push(rename.take().unwrap_or_else(|| spelled(word, kebab)));
         }
     }

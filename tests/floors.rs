@@ -177,7 +177,10 @@ fn a_broken_rule_is_seen() {
     for (name, line, rule) in made_up {
         let faults = judge(name, &format!("//! Made up.\n{line}\n"));
         let of_rule = |fault: &String| fault.contains(rule);
-        assert!(!faults.is_empty() && faults.iter().all(of_rule), "{name}: {line}: {faults:?}");
+        assert!(
+            !faults.is_empty() && faults.iter().all(of_rule),
+            "{name}: {line}: {faults:?}"
+        );
     }
     let kept = "//! Made up.\n// use crate::cli;\nconst A: &str = \"crate::cli\";\n\
                 use super::tree;\nuse crate::base::{Body, error::{Error, Kind}};\n\

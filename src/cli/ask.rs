@@ -23,23 +23,26 @@ pub fn answer(question: &Question) -> Result<Answer> {
         ));
     };
     match question {
-        Question::Passphrase { need, label, attempt, .. } => {
-            passphrase(terminal, *need, label, *attempt)
-        }
-        Question::Confirm { label, .. } => confirm(terminal, label),
+        Question::Passphrase {
+            need,
+            label,
+            attempt,
+            ..
+        } => passphrase(&terminal, *need, label, *attempt),
+        Question::Confirm { label, .. } => confirm(&terminal, label),
     }
 }
 
-fn confirm(mut terminal: File, label: &str) -> Result<Answer> {
+fn confirm(mut terminal: &File, label: &str) -> Result<Answer> {
     let denied = || Error::new(Kind::ConsentDenied, "not confirmed; nothing was changed");
     write!(terminal, "{} Type yes to go on: ", print::plain(label)).map_err(|_| denied())?;
-    match line(&terminal)?.as_deref() {
+    match line(terminal)?.as_deref() {
         Some("yes") => Ok(Answer::Confirmed),
         _ => Err(denied()),
     }
 }
 
-fn passphrase(mut terminal: File, need: Need, label: &str, attempt: u32) -> Result<Answer> {
+fn passphrase(terminal: &File, need: Need, label: &str, attempt: u32) -> Result<Answer> {
     let label = print::plain(label);
     let prompt = match need {
         Need::Unlock | Need::Unwrap | Need::Account => format!("Passphrase for {label}: "),
@@ -49,9 +52,9 @@ fn passphrase(mut terminal: File, need: Need, label: &str, attempt: u32) -> Resu
         print::note("that passphrase was wrong");
     }
     let cancelled = || Error::new(Kind::PassphraseCancelled, "no passphrase was given");
-    let first = silent(&mut terminal, &prompt)?.ok_or_else(cancelled)?;
+    let first = silent(terminal, &prompt)?.ok_or_else(cancelled)?;
     if need == Need::Wrap {
-        let again = silent(&mut terminal, "Once more: ")?.ok_or_else(cancelled)?;
+        let again = silent(terminal, "Once more: ")?.ok_or_else(cancelled)?;
         if first.expose() != again.expose() {
             return Err(Error::new(
                 Kind::PassphraseCancelled,
@@ -63,7 +66,7 @@ fn passphrase(mut terminal: File, need: Need, label: &str, attempt: u32) -> Resu
 }
 
 /// A line typed without echo. `None` for an empty one.
-fn silent(terminal: &mut File, prompt: &str) -> Result<Option<Secret>> {
+fn silent(mut terminal: &File, prompt: &str) -> Result<Option<Secret>> {
     let fault = |e: std::io::Error| Error::internal("the terminal can't be used").because(e);
     let echo = Echo::off(terminal)?;
     write!(terminal, "{prompt}").map_err(fault)?;

@@ -33,7 +33,11 @@ pub fn read(path: &Path) -> Result<Body> {
 
 /// The terminal that the person sits at, whatever stdin and stdout are. `None` without one.
 pub fn terminal() -> Option<File> {
-    OpenOptions::new().read(true).write(true).open("/dev/tty").ok()
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/tty")
+        .ok()
 }
 
 /// Writes a new file into `folder`, readable by its owner alone, and says under which name.
@@ -58,7 +62,10 @@ pub fn write_into(folder: &Path, name: &str, data: &[u8]) -> Result<String> {
             Ok(()) => return Ok(name),
         }
     }
-    Err(Error::invalid("", "the folder is full of files of that name; choose another"))
+    Err(Error::invalid(
+        "",
+        "the folder is full of files of that name; choose another",
+    ))
 }
 
 /// Writes a new file, readable by its owner alone.
@@ -87,7 +94,11 @@ fn file_name(name: &str) -> String {
         .take(100)
         .collect();
     let kept = kept.trim_matches(|c: char| c == '.' || c.is_whitespace());
-    if kept.is_empty() { "attachment".to_owned() } else { kept.to_owned() }
+    if kept.is_empty() {
+        "attachment".to_owned()
+    } else {
+        kept.to_owned()
+    }
 }
 
 fn unreadable(path: &Path, what: &str, error: io::Error) -> Error {

@@ -4,7 +4,7 @@ use super::args::{Keys, Level, OneKey, Profile};
 use super::session::Session;
 use super::{input, print, words};
 use crate::base::keys::{Acceptance, Key};
-use crate::base::{Address, Error, Kind, KeyId, Protocol, Result};
+use crate::base::{Address, Error, KeyId, Kind, Protocol, Result};
 use crate::engine::{self, Format};
 use crate::verbs::keys::{
     self, Accept, AcceptRequest, DeleteRequest, ExportRequest, GenerateRequest, ImportChange,
@@ -17,7 +17,12 @@ use crate::verbs::keys::{
 /// As the verb of that name, and what files can do.
 pub fn run(command: &Keys, session: &Session) -> Result<()> {
     match command {
-        Keys::List { query, secret, conflicts, common } => {
+        Keys::List {
+            query,
+            secret,
+            conflicts,
+            common,
+        } => {
             let found = list(session, query.clone(), *secret, *conflicts)?;
             if common.json {
                 return print::json(&found);
@@ -35,7 +40,11 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
             print::out(&page(&reply.key))
         }
         Keys::Generate { .. } => generate(command, session),
-        Keys::Import { file, accept, common } => {
+        Keys::Import {
+            file,
+            accept,
+            common,
+        } => {
             let request = ImportRequest {
                 data: input::read(file)?,
                 accept: accept.then_some(Accept::Own(true)),
@@ -51,7 +60,11 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
                     ImportChange::Updated => "updated",
                     ImportChange::Unchanged => "known already",
                 };
-                let secret = if key.secret { ", with its secret half" } else { "" };
+                let secret = if key.secret {
+                    ", with its secret half"
+                } else {
+                    ""
+                };
                 print::line(&format!("{}  {change}{secret}", key.id))?;
             }
             for skipped in &reply.skipped {
@@ -60,7 +73,11 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
             Ok(())
         }
         Keys::Export { .. } => export(command, session),
-        Keys::Delete { key, secret, common } => {
+        Keys::Delete {
+            key,
+            secret,
+            common,
+        } => {
             let request = DeleteRequest {
                 id: id(session, &key.key)?,
                 secret: *secret,
@@ -69,45 +86,71 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
             let reply = session.run(|world, cx| keys::delete(world, request.clone(), cx))?;
             done(&reply, common.json, &format!("{} is deleted", request.id))
         }
-        Keys::Accept { key, address, level, common } => {
+        Keys::Accept {
+            key,
+            address,
+            level,
+            common,
+        } => {
             let request = AcceptRequest {
                 id: id(session, &key.key)?,
-                address: self::address(address)?,
+                address: address_of(address)?,
                 level: (*level).into(),
                 ask: session.ask(),
             };
             let reply = session.run(|world, cx| keys::accept(world, request.clone(), cx))?;
             let said = words::acceptance(request.level);
-            done(&reply, common.json, &format!("{} is {said} for {}", request.id, request.address))
+            done(
+                &reply,
+                common.json,
+                &format!("{} is {said} for {}", request.id, request.address),
+            )
         }
         Keys::Unlock { key, common } => {
             let request = one(session, key)?;
             let reply = session.run(|world, cx| keys::unlock(world, request.clone(), cx))?;
-            done(&reply, common.json, &format!("the passphrase opens {}", request.id))
+            done(
+                &reply,
+                common.json,
+                &format!("the passphrase opens {}", request.id),
+            )
         }
         Keys::Lock { key, common } => {
-            let id = key.as_deref().map(|key| self::id(session, key)).transpose()?;
-            let reply = session.run(|world, _| keys::lock(world, &LockRequest { id: id.clone() }))?;
+            let id = key.as_deref().map(|key| id(session, key)).transpose()?;
+            let reply =
+                session.run(|world, _| keys::lock(world, &LockRequest { id: id.clone() }))?;
             done(&reply, common.json, "locked")
         }
     }
 }
 
 fn generate(command: &Keys, session: &Session) -> Result<()> {
-    let Keys::Generate { address, name, profile, expires, no_passphrase, common } = command else {
+    let Keys::Generate {
+        address,
+        name,
+        profile,
+        expires,
+        no_passphrase,
+        common,
+    } = command
+    else {
         return Ok(());
     };
     let request = GenerateRequest {
         protocol: Protocol::OpenPgp,
         name: name.clone(),
-        address: self::address(address)?,
+        address: address_of(address)?,
         profile: match profile {
             Profile::Compatible => engine::Profile::Compatible,
             Profile::Modern => engine::Profile::Modern,
             Profile::PostQuantum => engine::Profile::PostQuantum,
         },
         expires: expires.clone(),
-        passphrase: if *no_passphrase { NewPassphrase::None } else { NewPassphrase::Ask },
+        passphrase: if *no_passphrase {
+            NewPassphrase::None
+        } else {
+            NewPassphrase::Ask
+        },
         ask: session.ask(),
     };
     let reply = session.run(|world, cx| keys::generate(world, request.clone(), cx))?;
@@ -118,13 +161,24 @@ fn generate(command: &Keys, session: &Session) -> Result<()> {
 }
 
 fn export(command: &Keys, session: &Session) -> Result<()> {
-    let Keys::Export { keys: named, binary, secret, out, common } = command else {
+    let Keys::Export {
+        keys: named,
+        binary,
+        secret,
+        out,
+        common,
+    } = command
+    else {
         return Ok(());
     };
     let ids: Result<Vec<KeyId>> = named.iter().map(|key| id(session, key)).collect();
     let request = ExportRequest {
         ids: ids?,
-        format: Some(if *binary { Format::Binary } else { Format::Armored }),
+        format: Some(if *binary {
+            Format::Binary
+        } else {
+            Format::Armored
+        }),
         secret: *secret,
         ask: session.ask(),
     };
@@ -137,11 +191,20 @@ fn export(command: &Keys, session: &Session) -> Result<()> {
 }
 
 fn done<T: serde::Serialize>(reply: &T, json: bool, text: &str) -> Result<()> {
-    if json { print::json(reply) } else { print::line(&print::plain(text)) }
+    if json {
+        print::json(reply)
+    } else {
+        print::line(&print::plain(text))
+    }
 }
 
 /// All pages of a list.
-fn list(session: &Session, query: Option<String>, secret: bool, conflicts: bool) -> Result<Vec<Key>> {
+fn list(
+    session: &Session,
+    query: Option<String>,
+    secret: bool,
+    conflicts: bool,
+) -> Result<Vec<Key>> {
     let mut request = ListRequest {
         query,
         secret: secret.then_some(true),
@@ -182,8 +245,14 @@ fn id(session: &Session, text: &str) -> Result<KeyId> {
         (None, _) => Err(crate::base::keys::no_such_key()),
         (Some(last), _) => {
             let ids = found.into_iter().chain([last]).map(|key| key.id).collect();
-            let kind = Kind::KeyAmbiguous { address: text.to_owned(), ids };
-            Err(Error::new(kind, "several keys match; name one by its fingerprint"))
+            let kind = Kind::KeyAmbiguous {
+                address: text.to_owned(),
+                ids,
+            };
+            Err(Error::new(
+                kind,
+                "several keys match; name one by its fingerprint",
+            ))
         }
     }
 }
@@ -192,14 +261,18 @@ fn id(session: &Session, text: &str) -> Result<KeyId> {
 ///
 /// # Errors
 /// `request.invalid` when it is none.
-pub fn address(text: &str) -> Result<Address> {
+pub fn address_of(text: &str) -> Result<Address> {
     Address::parse(text.trim())
         .ok_or_else(|| Error::invalid("", format!("{text:?} is no address; write a@b.example")))
 }
 
 fn row(key: &Key) -> Vec<String> {
     let addresses: Vec<String> = key.addresses.iter().map(ToString::to_string).collect();
-    let conflict = if key.conflicts.is_empty() { "" } else { ", conflict" };
+    let conflict = if key.conflicts.is_empty() {
+        ""
+    } else {
+        ", conflict"
+    };
     vec![
         key.fingerprint.clone(),
         addresses.join(", "),
@@ -223,7 +296,11 @@ fn page(key: &Key) -> String {
     }
     line("State:", words::state(key.status, key.secret));
     line("Algorithm:", key.algorithm.clone());
-    let moments = [("Created:", &key.created), ("Changed:", &key.changed), ("Expires:", &key.expires)];
+    let moments = [
+        ("Created:", &key.created),
+        ("Changed:", &key.changed),
+        ("Expires:", &key.expires),
+    ];
     for (label, at) in moments {
         if let Some(at) = at {
             line(label, at.clone());
@@ -232,7 +309,10 @@ fn page(key: &Key) -> String {
     line("Key ids:", key.key_ids.join(" "));
     for conflict in &key.conflicts {
         let with: Vec<String> = conflict.with.iter().map(ToString::to_string).collect();
-        line("Conflict:", format!("{} also has {}", conflict.address, with.join(", ")));
+        line(
+            "Conflict:",
+            format!("{} also has {}", conflict.address, with.join(", ")),
+        );
     }
     for attention in &key.attention {
         line("Note:", words::attention(*attention).to_owned());

@@ -72,7 +72,11 @@ fn run(command: &Command) -> Result<()> {
 }
 
 fn session(common: Common) -> Result<Session> {
-    Session::open(if common.no_ask { Ask::Never } else { Ask::Allowed })
+    Session::open(if common.no_ask {
+        Ask::Never
+    } else {
+        Ask::Allowed
+    })
 }
 
 fn keys_common(command: &Keys) -> Common {
@@ -98,7 +102,11 @@ fn text_common(command: &Text) -> Common {
 
 /// Says what went wrong: the sentence, and the contract's name for it.
 fn complain(error: &Error) {
-    print::note(&format!("sealpost: {} ({})", error.message, error.kind.name()));
+    print::note(&format!(
+        "sealpost: {} ({})",
+        error.message,
+        error.kind.name()
+    ));
     if let Some(closed) = &error.closed {
         for (name, label) in open::SHOWN {
             if let Some(header) = closed.headers.field(name) {
@@ -130,7 +138,10 @@ mod tests {
         assert_eq!(called(&[chromium], true).as_deref(), Some(chromium));
         let windows = [chromium, "--parent-window=0"];
         assert_eq!(called(&windows, true).as_deref(), Some(chromium));
-        let firefox = ["/usr/lib/mozilla/native-messaging-hosts/a.json", "mail@a.example"];
+        let firefox = [
+            "/usr/lib/mozilla/native-messaging-hosts/a.json",
+            "mail@a.example",
+        ];
         assert_eq!(called(&firefox, true).as_deref(), Some("mail@a.example"));
         assert_eq!(called(&[], false).as_deref(), Some(""));
         assert_eq!(called(&[], true), None);

@@ -8,7 +8,7 @@ use super::{input, print, words};
 use crate::base::Result;
 use crate::base::body::as_text;
 use crate::base::verdict::{
-    Disposition, Extent, Header, HeaderProtection, LayerKind, OpenedMessage, Part, Signed,
+    Disposition, Header, HeaderProtection, LayerKind, OpenedMessage, Part, Signed,
 };
 use crate::verbs::open::{self, Payload, Request};
 
@@ -85,7 +85,11 @@ pub fn report(opened: &OpenedMessage) -> String {
     for (name, label) in SHOWN {
         if let Some(header) = opened.headers.field(name) {
             let value = print::plain(&header.value);
-            text.push_str(&format!("{:<11} {value}{}\n", format!("{label}:"), protection(header)));
+            text.push_str(&format!(
+                "{:<11} {value}{}\n",
+                format!("{label}:"),
+                protection(header)
+            ));
         }
     }
     for id in &opened.show {
@@ -96,8 +100,16 @@ pub fn report(opened: &OpenedMessage) -> String {
     }
     let mut rows = Vec::new();
     for part in opened.parts.iter().filter(|part| apart(part, opened)) {
-        let name = part.name.clone().unwrap_or_else(|| format!("part {}", part.id));
-        let row = [name, part.media_type.clone(), words::size(part.size), sheltered(part)];
+        let name = part
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("part {}", part.id));
+        let row = [
+            name,
+            part.media_type.clone(),
+            words::size(part.size),
+            sheltered(part),
+        ];
         rows.push(row.map(|cell| print::plain(&cell)).to_vec());
     }
     if !rows.is_empty() {
@@ -112,7 +124,10 @@ fn shown(part: &Part) -> String {
     let body = part.body.bytes().ok().and_then(|bytes| as_text(bytes));
     match body {
         Some(body) if part.media_type != "text/html" => print::plain_text(body),
-        _ => format!("({}, which a terminal can't show)\n", print::plain(&part.media_type)),
+        _ => format!(
+            "({}, which a terminal can't show)\n",
+            print::plain(&part.media_type)
+        ),
     }
 }
 
@@ -146,7 +161,11 @@ fn sheltered(part: &Part) -> String {
     };
     let encrypted = part.protection.encrypted.then_some("encrypted");
     let both: Vec<&str> = encrypted.into_iter().chain(signed).collect();
-    if both.is_empty() { "unprotected".to_owned() } else { both.join(", ") }
+    if both.is_empty() {
+        "unprotected".to_owned()
+    } else {
+        both.join(", ")
+    }
 }
 
 /// Writes the attachments into a folder, under harmless names.
@@ -157,9 +176,4 @@ fn save(opened: &OpenedMessage, folder: &Path) -> Result<()> {
         print::note(&format!("wrote {written}"));
     }
     Ok(())
-}
-
-/// Whether anything at all was protected: for callers that only want a status.
-pub fn protected(opened: &OpenedMessage) -> bool {
-    opened.summary.encrypted != Extent::None || opened.summary.signed != Signed::None
 }

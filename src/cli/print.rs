@@ -46,7 +46,13 @@ pub fn note(text: &str) {
 pub fn plain(text: &str) -> String {
     let harmless = |c: char| !c.is_control() && !hidden(c);
     text.chars()
-        .map(|c| if harmless(c) { c } else { char::REPLACEMENT_CHARACTER })
+        .map(|c| {
+            if harmless(c) {
+                c
+            } else {
+                char::REPLACEMENT_CHARACTER
+            }
+        })
         .collect()
 }
 
@@ -58,7 +64,11 @@ pub fn plain_text(text: &str) -> String {
         // Joiners make emoji and many scripts: in running text they are what they seem.
         let kept = |c: char| !c.is_control() && !turns(c);
         shown.extend(part.chars().map(|c| {
-            if kept(c) { c } else { char::REPLACEMENT_CHARACTER }
+            if kept(c) {
+                c
+            } else {
+                char::REPLACEMENT_CHARACTER
+            }
         }));
         shown.push('\n');
     }
@@ -99,7 +109,10 @@ mod tests {
     #[test]
     fn no_sender_reaches_the_terminal() {
         let shown = plain("\u{1b}[31mGood\u{7}\r\nsignature\u{202e}");
-        assert_eq!(shown, "\u{fffd}[31mGood\u{fffd}\u{fffd}\u{fffd}signature\u{fffd}");
+        assert_eq!(
+            shown,
+            "\u{fffd}[31mGood\u{fffd}\u{fffd}\u{fffd}signature\u{fffd}"
+        );
         let text = plain_text("one\r\ntwo\x1b]0;x\x07\tthree\u{9b}");
         assert_eq!(text, "one\ntwo\u{fffd}]0;x\u{fffd}        three\u{fffd}\n");
     }

@@ -24,7 +24,8 @@ pub fn run(args: &Seal, session: &Session) -> Result<()> {
     };
     if let Some(folder) = &args.out {
         for (n, envelope) in messages.iter().enumerate() {
-            let name = input::write_into(folder, &format!("{}.eml", n + 1), envelope.message.bytes()?)?;
+            let name =
+                input::write_into(folder, &format!("{}.eml", n + 1), envelope.message.bytes()?)?;
             let to: Vec<&str> = envelope.to.iter().map(|address| address.as_str()).collect();
             print::note(&format!("wrote {name} to {}", to.join(", ")));
         }
@@ -66,18 +67,22 @@ fn request(args: &Seal, session: &Session) -> Result<Request> {
         },
         ask: session.ask(),
         attach_key: args.attach_key,
-        purpose: if args.as_draft { Purpose::Draft } else { Purpose::Send },
+        purpose: if args.as_draft {
+            Purpose::Draft
+        } else {
+            Purpose::Send
+        },
         ..Request::default()
     };
     if let Some(message) = &args.message {
         request.message = Some(input::read(message)?);
     } else if let Some(draft) = &args.draft {
         let json = input::read(draft)?;
-        let draft = serde_json::from_slice(json.bytes()?)
+        let read = serde_json::from_slice(json.bytes()?)
             .map_err(|e| Error::invalid("/draft", format!("the draft does not fit: {e}")))?;
-        request.draft = Some(draft);
+        request.draft = Some(read);
     } else {
-        request.draft = Some(self::draft(args)?);
+        request.draft = Some(draft(args)?);
     }
     Ok(request)
 }
@@ -104,13 +109,20 @@ fn draft(args: &Seal) -> Result<Draft> {
 /// `request.invalid` when it is neither.
 pub fn mailbox(text: &str) -> Result<Mailbox> {
     Mailbox::parse(text).ok_or_else(|| {
-        Error::invalid("", format!("{text:?} is no address; write a@b.example or \"Name <a@b.example>\""))
+        Error::invalid(
+            "",
+            format!("{text:?} is no address; write a@b.example or \"Name <a@b.example>\""),
+        )
     })
 }
 
 fn attachment(path: &Path) -> Result<Attachment> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    let end = path.extension().map(|end| end.to_string_lossy().to_lowercase());
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    let end = path
+        .extension()
+        .map(|end| end.to_string_lossy().to_lowercase());
     Ok(Attachment {
         media_type: end.as_deref().and_then(media_type).map(str::to_owned),
         name,

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use super::ask;
 use crate::base::ask::{ATTEMPTS, Answer, Answers, Need, Question};
 use crate::base::job::Job;
-use crate::base::{Context, Error, Kind, KeyId, Result};
+use crate::base::{Context, Error, KeyId, Kind, Result};
 use crate::store::Home;
 use crate::verbs::{Ask, World};
 
@@ -41,7 +41,9 @@ impl Session {
         let answers = Arc::new(Answers::default());
         loop {
             let now = SystemTime::now();
-            let context = self.world.context(now, Arc::clone(&job), Arc::clone(&answers));
+            let context = self
+                .world
+                .context(now, Arc::clone(&job), Arc::clone(&answers));
             let error = match verb(&self.world, &context) {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
@@ -53,7 +55,12 @@ impl Session {
                 return Err(error);
             }
             match question.as_ref() {
-                Question::Passphrase { need: Need::Unlock, key: Some(id), label, .. } => {
+                Question::Passphrase {
+                    need: Need::Unlock,
+                    key: Some(id),
+                    label,
+                    ..
+                } => {
                     self.unlock(id, label)?;
                 }
                 question => answers.give(question.clone(), ask::answer(question)?),
@@ -74,7 +81,10 @@ impl Session {
                 return Err(Error::internal("a passphrase was expected"));
             };
             match self.world.unlock(id, &passphrase, SystemTime::now()) {
-                Err(Error { kind: Kind::PassphraseWrong, .. }) if attempt < ATTEMPTS => {}
+                Err(Error {
+                    kind: Kind::PassphraseWrong,
+                    ..
+                }) if attempt < ATTEMPTS => {}
                 unlocked => return unlocked.map(|_| ()),
             }
         }

@@ -1,7 +1,7 @@
 //! `sealpost text …`: small texts without a message around them.
 
 use super::args::{Text, TextIn};
-use super::keys::address;
+use super::keys::address_of;
 use super::session::Session;
 use super::{input, print, words};
 use crate::base::body::as_text;
@@ -17,10 +17,22 @@ use crate::verbs::text::{
 /// As the verb of that name, and what files can do.
 pub fn run(command: &Text, session: &Session) -> Result<()> {
     match command {
-        Text::Decrypt(text) => pieces(text, session.run(&&opening(text, session)?, text::decrypt)?),
-        Text::Verify(text) => pieces(text, session.run(&&opening(text, session)?, text::verify)?),
+        Text::Decrypt(text) => {
+            let request = opening(text, session)?;
+            pieces(
+                text,
+                session.run(|world, cx| text::decrypt(world, &request, cx))?,
+            )
+        }
+        Text::Verify(text) => {
+            let request = opening(text, session)?;
+            pieces(
+                text,
+                session.run(|world, cx| text::verify(world, &request, cx))?,
+            )
+        }
         Text::Encrypt { to, sign, text } => {
-            let to: Result<Vec<Address>> = to.iter().map(|to| address(to)).collect();
+            let to: Result<Vec<Address>> = to.iter().map(|to| address_of(to)).collect();
             let request = EncryptRequest {
                 text: input::read(&text.file)?,
                 to: to?,
@@ -28,16 +40,22 @@ pub fn run(command: &Text, session: &Session) -> Result<()> {
                 ask: session.ask(),
                 context: None,
             };
-            sealed(text, session.run(|world, cx| text::encrypt(world, &request, cx))?)
+            sealed(
+                text,
+                session.run(|world, cx| text::encrypt(world, &request, cx))?,
+            )
         }
         Text::Sign { from, text } => {
             let request = SignRequest {
                 text: input::read(&text.file)?,
-                from: from.as_deref().map(address).transpose()?,
+                from: from.as_deref().map(address_of).transpose()?,
                 ask: session.ask(),
                 context: None,
             };
-            sealed(text, session.run(|world, cx| text::sign(world, &request, cx))?)
+            sealed(
+                text,
+                session.run(|world, cx| text::sign(world, &request, cx))?,
+            )
         }
     }
 }
@@ -45,7 +63,7 @@ pub fn run(command: &Text, session: &Session) -> Result<()> {
 fn opening(text: &TextIn, session: &Session) -> Result<OpenRequest> {
     Ok(OpenRequest {
         text: input::read(&text.file)?,
-        expect: text.expect.as_deref().map(address).transpose()?,
+        expect: text.expect.as_deref().map(address_of).transpose()?,
         ask: session.ask(),
         context: None,
     })
@@ -53,7 +71,11 @@ fn opening(text: &TextIn, session: &Session) -> Result<OpenRequest> {
 
 #[allow(clippy::needless_pass_by_value)] // the reply's last stop
 fn sealed(text: &TextIn, reply: SealReply) -> Result<()> {
-    if text.common.json { print::json(&reply) } else { print::bytes(reply.text.bytes()?) }
+    if text.common.json {
+        print::json(&reply)
+    } else {
+        print::bytes(reply.text.bytes()?)
+    }
 }
 
 /// Prints each piece under what protects it.
@@ -70,7 +92,11 @@ fn pieces(text: &TextIn, reply: OpenReply) -> Result<()> {
             Signed::Unknown => "signed, can't be checked",
             Signed::Bad => "signature BAD",
         };
-        let encrypted = if segment.encrypted { "encrypted" } else { "not encrypted" };
+        let encrypted = if segment.encrypted {
+            "encrypted"
+        } else {
+            "not encrypted"
+        };
         print::line(&format!("-- {encrypted}, {signed}"))?;
         for signature in &segment.signatures {
             print::line(&print::plain(&words::signature(signature)))?;
