@@ -67,4 +67,5 @@
 
 pub mod base;
 pub mod engine;
+pub mod mail;
 pub mod verbs;

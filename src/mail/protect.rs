@@ -1,0 +1,367 @@
+//! Header protection (RFC 9788): the message's fields inside the payload, and what of them
+//! stands outside.
+//!
+//! Reading trusts nothing outside: what the composer hid is told by the payload alone.
+
+use super::entity::Entity;
+use super::fields::FieldOut;
+use super::head::{Field, Head};
+use super::media::Media;
+use super::split;
+use crate::base::Mailbox;
+use crate::base::error::Result;
+use crate::base::verdict::HeaderProtection;
+
+/// What the composer says of the payload (RFC 9788 2.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hp {
+    /// Signed only.
+    Clear,
+    /// Encrypted.
+    Cipher,
+}
+
+impl Hp {
+    fn name(self) -> &'static str {
+        match self {
+            Hp::Clear => "clear",
+            Hp::Cipher => "cipher",
+        }
+    }
+}
+
+/// Which fields an encrypted message hides (RFC 9788 3).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confidentiality {
+    /// `hcp_baseline`: the subject, comments and keywords.
+    #[default]
+    Baseline,
+    /// `hcp_shy`: display names and the time zone too.
+    Shy,
+    /// `hcp_no_confidentiality`: nothing.
+    None,
+}
+
+/// What an answer must go on hiding, because the message that it answers did (RFC 9788 6.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hidden {
+    pub name: String,
+    /// The decoded value that must not stand outside.
+    pub value: String,
+    /// What stands there instead; `None`: nothing does.
+    pub outer: Option<String>,
+}
+
+/// A payload with its fields inside, and the fields that stand outside.
+#[derive(Debug, Clone)]
+pub struct Covered {
+    pub payload: Vec<u8>,
+    pub outer: Vec<FieldOut>,
+}
+
+/// Puts `fields` into `entity`, canonical and with structural fields alone, for what will be
+/// signed (`Hp::Clear`) or encrypted (`Hp::Cipher`). No Legacy Display is made.
+///
+/// # Errors
+/// `limit.exceeded` when the entity's header section can't be read.
+pub fn cover(
+    entity: &[u8],
+    fields: &[FieldOut],
+    hp: Hp,
+    policy: Confidentiality,
+    hidden: &[Hidden],
+) -> Result<Covered> {
+    let outer: Vec<FieldOut> = match hp {
+        Hp::Clear => fields.to_vec(),
+        Hp::Cipher => fields
+            .iter()
+            .filter_map(|f| outside(f, policy, hidden))
+            .collect(),
+    };
+    let (section, body) = split::head(entity);
+    let section = entity.get(section).unwrap_or_default().to_vec();
+    let head = Head::parse(section.into())?;
+    let inside: usize = fields.iter().chain(&outer).map(|f| f.line.len() + 16).sum();
+    let mut payload = Vec::with_capacity(inside + entity.len() + 128);
+    for field in fields {
+        payload.extend_from_slice(&field.line);
+    }
+    if hp == Hp::Cipher {
+        for field in &outer {
+            payload.extend_from_slice(&hp_outer(&field.line));
+        }
+    }
+    let mut typed = false;
+    for field in head.fields().filter(Field::is_structural) {
+        if !field.is("content-type") {
+            payload.extend_from_slice(field.line());
+        } else if !typed {
+            content_type(&field, hp, &mut payload)?;
+            typed = true;
+        }
+    }
+    if !typed {
+        let line = format!(
+            "Content-Type: text/plain; charset=us-ascii; hp=\"{}\"\r\n",
+            hp.name()
+        );
+        payload.extend_from_slice(line.as_bytes());
+    }
+    payload.extend_from_slice(b"\r\n");
+    payload.extend_from_slice(entity.get(body).unwrap_or_default());
+    Ok(Covered { payload, outer })
+}
+
+/// What stands outside for one field; `None`: nothing.
+fn outside(field: &FieldOut, policy: Confidentiality, hidden: &[Hidden]) -> Option<FieldOut> {
+    let out = match policy {
+        Confidentiality::None => Some(field.clone()),
+        Confidentiality::Baseline => baseline(field),
+        Confidentiality::Shy => baseline(field).map(|field| shy(&field)),
+    };
+    // The answered message's confidentiality comes after our own, on what that left alone.
+    if out.as_ref() != Some(field) {
+        return out;
+    }
+    match hidden
+        .iter()
+        .find(|h| field.is(&h.name) && field.value == h.value)
+    {
+        Some(Hidden { outer: None, .. }) => None,
+        Some(Hidden {
+            outer: Some(value), ..
+        }) => replaced(field, value),
+        None => out,
+    }
+}
+
+fn baseline(field: &FieldOut) -> Option<FieldOut> {
+    if field.is("subject") {
+        return FieldOut::text(&field.name, "[...]", "").ok();
+    }
+    (!field.is("comments") && !field.is("keywords")).then(|| field.clone())
+}
+
+fn shy(field: &FieldOut) -> FieldOut {
+    let bare = ["from", "to", "cc"].iter().any(|name| field.is(name));
+    if !bare {
+        // Dates of our own are in UTC; those of a message that came whole may not be.
+        let utc = field.is("date").then(|| utc_date(field)).flatten();
+        return utc.unwrap_or_else(|| field.clone());
+    }
+    let found = super::addresses::parse(&field.raw());
+    if found.invalid > 0 || found.groups > 0 || found.mailboxes.is_empty() {
+        return field.clone();
+    }
+    let list: Vec<Mailbox> = found
+        .mailboxes
+        .into_iter()
+        .map(|mailbox| Mailbox {
+            name: None,
+            ..mailbox
+        })
+        .collect();
+    FieldOut::mailboxes(&field.name, &list, "").unwrap_or_else(|_| field.clone())
+}
+
+fn utc_date(field: &FieldOut) -> Option<FieldOut> {
+    let seconds = i64::try_from(super::decode::date(&field.raw())?).ok()?;
+    let date = mail_builder::headers::date::Date::new(seconds).to_rfc822();
+    FieldOut::text(&field.name, &date, "").ok()
+}
+
+/// The field with another value, addresses written as such.
+fn replaced(field: &FieldOut, value: &str) -> Option<FieldOut> {
+    let found = super::addresses::parse(value);
+    let addresses = ["from", "to", "cc", "bcc", "reply-to", "sender"];
+    if addresses.iter().any(|name| field.is(name)) {
+        return FieldOut::mailboxes(&field.name, &found.mailboxes, "").ok();
+    }
+    FieldOut::text(&field.name, value, "").ok()
+}
+
+/// `HP-Outer` for a field as it stands outside (RFC 9788 2.2.1).
+fn hp_outer(line: &[u8]) -> Vec<u8> {
+    const LINE: usize = 76;
+    let first = memchr::memchr(b'\r', line).unwrap_or(line.len());
+    let mut out = Vec::with_capacity(line.len() + 16);
+    out.extend_from_slice(b"HP-Outer:");
+    out.extend_from_slice(if first + 10 > LINE { b"\r\n " } else { b" " });
+    out.extend_from_slice(line);
+    out
+}
+
+/// The content type with `hp` on it, and without what it said of that before.
+fn content_type(field: &Field<'_>, hp: Hp, out: &mut Vec<u8>) -> Result<()> {
+    let media = Media::parse(&field.unfolded())?;
+    if media
+        .params()
+        .iter()
+        .any(|p| matches!(p.name.as_str(), "hp" | "protected-headers"))
+    {
+        out.extend_from_slice(format!("Content-Type: {}", media.kind()).as_bytes());
+        for param in media.params() {
+            if !matches!(param.name.as_str(), "hp" | "protected-headers") {
+                out.extend_from_slice(b";\r\n ");
+                super::compose::parameter(&param.name, &param.value, out);
+            }
+        }
+    } else {
+        let line = field.line().trim_ascii_end();
+        out.extend_from_slice(line.strip_suffix(b";").unwrap_or(line));
+    }
+    out.extend_from_slice(format!(";\r\n hp=\"{}\"\r\n", hp.name()).as_bytes());
+    Ok(())
+}
+
+/// What a payload says of its header fields.
+#[derive(Debug, Clone, Default)]
+pub struct Protected {
+    /// `None`: no header protection, and every field stands outside alone.
+    pub hp: Option<Hp>,
+    /// What the composer put outside, by its own account: names in lower case, values unfolded.
+    outer: Vec<(String, String)>,
+}
+
+/// What the cryptographic envelope around a payload does for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Envelope {
+    /// There is a real encryption layer.
+    pub encrypted: bool,
+    /// There is a good signature.
+    pub signed: bool,
+}
+
+impl Protected {
+    /// Reads the root of a cryptographic payload (RFC 9788 4.1, 4.2.1). Called for nothing else:
+    /// anywhere else these marks mean nothing.
+    ///
+    /// Mail of an older kind, with `protected-headers="v1"`, does not say what stands outside:
+    /// there, and only there, `real` is taken for it.
+    pub fn read(root: &Entity, real: &Head) -> Protected {
+        let hp = match root
+            .media
+            .param("hp")
+            .map(str::to_ascii_lowercase)
+            .as_deref()
+        {
+            Some("clear") => Some(Hp::Clear),
+            Some("cipher") => Some(Hp::Cipher),
+            _ => None,
+        };
+        if hp.is_some() {
+            let outer = root.head.all("hp-outer").filter_map(|field| {
+                let value = field.unfolded();
+                let (name, value) = value.split_once(':')?;
+                let trim = |text: &str| text.trim_matches([' ', '\t']).to_owned();
+                Some((trim(name).to_ascii_lowercase(), trim(value)))
+            });
+            return Protected {
+                hp,
+                outer: outer.filter(|(name, _)| !name.is_empty()).collect(),
+            };
+        }
+        if root.media.param("protected-headers") == Some("v1") {
+            let outer = real
+                .fields()
+                .map(|f| (f.name().to_ascii_lowercase(), f.unfolded()));
+            return Protected {
+                hp: Some(Hp::Cipher),
+                outer: outer.collect(),
+            };
+        }
+        Protected::default()
+    }
+
+    /// The payload's own fields: what the message really says. Empty without protection.
+    pub fn fields<'a>(&self, root: &'a Entity) -> impl Iterator<Item = Field<'a>> {
+        let any = self.hp.is_some();
+        root.head
+            .fields()
+            .filter(move |f| any && !f.is_structural() && !f.is("hp-outer"))
+    }
+
+    /// Whether the composer kept this inner field from standing outside with this value. It
+    /// means something only inside a real encryption layer.
+    pub fn is_hidden(&self, field: &Field<'_>) -> bool {
+        let value = field.unfolded();
+        self.hp == Some(Hp::Cipher)
+            && !self
+                .outer
+                .iter()
+                .any(|(name, outer)| field.is(name) && *outer == value)
+    }
+
+    /// The protection of an inner field (RFC 9788 4.3.1).
+    pub fn protection(&self, field: &Field<'_>, envelope: Envelope) -> HeaderProtection {
+        if self.hp.is_none() {
+            return HeaderProtection::None;
+        }
+        match (envelope.encrypted && self.is_hidden(field), envelope.signed) {
+            (true, true) => HeaderProtection::SignedEncrypted,
+            (true, false) => HeaderProtection::Encrypted,
+            (false, true) => HeaderProtection::Signed,
+            (false, false) => HeaderProtection::None,
+        }
+    }
+
+    /// What the composer put outside, decoded, in order: for answers (RFC 9788 6.1.2).
+    pub fn outer(&self) -> Vec<(String, String)> {
+        let decoded =
+            |(name, value): &(String, String)| (name.clone(), super::words::decode(value));
+        self.outer.iter().map(decoded).collect()
+    }
+}
+
+/// What an answer has to hide (RFC 9788 6.1.2): `inner` and `outer` are the fields that a
+/// client would prefill, once from the protected and once from the outer fields of what is
+/// answered, names in any case, values decoded.
+pub fn hidden(inner: &[(String, String)], outer: &[(String, String)]) -> Vec<Hidden> {
+    let same = |name: &str, other: &str| name.eq_ignore_ascii_case(other);
+    inner
+        .iter()
+        .filter(|(name, value)| !outer.iter().any(|(n, v)| same(n, name) && v == value))
+        .map(|(name, value)| Hidden {
+            name: name.clone(),
+            value: value.clone(),
+            outer: outer
+                .iter()
+                .rev()
+                .find(|(n, _)| same(n, name))
+                .map(|(_, value)| value.clone()),
+        })
+        .collect()
+}
+
+/// A text without the Legacy Display that its part says it has (RFC 9788 4.5.3). Called for
+/// leaves of an encrypted payload alone.
+pub fn without_legacy_display<'a>(part: &Entity, text: &'a str) -> std::borrow::Cow<'a, str> {
+    if part.media.param("hp-legacy-display") != Some("1") {
+        return text.into();
+    }
+    match part.media.kind() {
+        "text/plain" => {
+            let mut rest = text;
+            while let Some((line, after)) = rest.split_once('\n') {
+                rest = after;
+                if line.trim().is_empty() {
+                    return rest.into();
+                }
+            }
+            text.into()
+        }
+        "text/html" => {
+            let mark = "<div class=\"header-protection-legacy-display\">";
+            let cut = text.split_once(mark).and_then(|(before, inside)| {
+                inside
+                    .split_once("</div>")
+                    .map(|(_, after)| (before, after))
+            });
+            cut.map_or(text.into(), |(before, after)| {
+                format!("{before}{after}").into()
+            })
+        }
+        _ => text.into(),
+    }
+}
