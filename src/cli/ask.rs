@@ -1,11 +1,11 @@
 //! Asking the person at a terminal, where there is no pinentry: a passphrase without echo,
 //! or a yes.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use super::input::{self, Terminal};
 use super::print;
 use crate::base::ask::{Answer, Need, Question};
 use crate::base::{Error, Kind, Result, Secret};
@@ -16,7 +16,7 @@ use crate::base::{Error, Kind, Result, Secret};
 /// `passphrase.cancelled` or `consent.denied` when they don't want to;
 /// `passphrase.unavailable` when there is nobody to ask.
 pub fn answer(question: &Question) -> Result<Answer> {
-    let Some(terminal) = super::input::terminal() else {
+    let Some(terminal) = input::terminal() else {
         return Err(Error::new(
             Kind::PassphraseUnavailable,
             "nobody can be asked here; install pinentry or use a terminal",
@@ -33,7 +33,7 @@ pub fn answer(question: &Question) -> Result<Answer> {
     }
 }
 
-fn confirm(mut terminal: &File, label: &str) -> Result<Answer> {
+fn confirm(mut terminal: &Terminal, label: &str) -> Result<Answer> {
     let denied = || Error::new(Kind::ConsentDenied, "not confirmed; nothing was changed");
     write!(terminal, "{} Type yes to go on: ", print::plain(label)).map_err(|_| denied())?;
     match line(terminal)?.as_deref() {
@@ -42,7 +42,7 @@ fn confirm(mut terminal: &File, label: &str) -> Result<Answer> {
     }
 }
 
-fn passphrase(terminal: &File, need: Need, label: &str, attempt: u32) -> Result<Answer> {
+fn passphrase(terminal: &Terminal, need: Need, label: &str, attempt: u32) -> Result<Answer> {
     let label = print::plain(label);
     let prompt = match need {
         Need::Unlock | Need::Unwrap | Need::Account => format!("Passphrase for {label}: "),
@@ -66,7 +66,7 @@ fn passphrase(terminal: &File, need: Need, label: &str, attempt: u32) -> Result<
 }
 
 /// A line typed without echo. `None` for an empty one.
-fn silent(mut terminal: &File, prompt: &str) -> Result<Option<Secret>> {
+fn silent(mut terminal: &Terminal, prompt: &str) -> Result<Option<Secret>> {
     let fault = |e: std::io::Error| Error::internal("the terminal can't be used").because(e);
     let echo = Echo::off(terminal)?;
     write!(terminal, "{prompt}").map_err(fault)?;
@@ -77,7 +77,7 @@ fn silent(mut terminal: &File, prompt: &str) -> Result<Option<Secret>> {
 }
 
 /// A line from the terminal, without its end; `None` at its end.
-fn line(terminal: &File) -> Result<Option<String>> {
+fn line(terminal: &Terminal) -> Result<Option<String>> {
     let mut typed = String::new();
     let read = BufReader::new(terminal).read_line(&mut typed);
     let length = read.map_err(|e| Error::internal("the terminal can't be read").because(e))?;
@@ -86,10 +86,10 @@ fn line(terminal: &File) -> Result<Option<String>> {
 }
 
 /// Keeps what is typed off the screen until it is dropped.
-struct Echo<'a>(&'a File);
+struct Echo<'a>(&'a Terminal);
 
 impl Echo<'_> {
-    fn off(terminal: &File) -> Result<Echo<'_>> {
+    fn off(terminal: &Terminal) -> Result<Echo<'_>> {
         let echo = Echo(terminal);
         if echo.stty("-echo") {
             Ok(echo)

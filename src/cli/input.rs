@@ -31,8 +31,11 @@ pub fn read(path: &Path) -> Result<Body> {
     Ok(Body::from(data))
 }
 
-/// The terminal that the person sits at, whatever stdin and stdout are. `None` without one.
-pub fn terminal() -> Option<File> {
+/// The terminal that a person sits at.
+pub type Terminal = File;
+
+/// The person's terminal, whatever stdin and stdout are. `None` without one.
+pub fn terminal() -> Option<Terminal> {
     OpenOptions::new()
         .read(true)
         .write(true)
