@@ -13,6 +13,8 @@ use crate::base::layer::{Opened, Seal, Sealed, SealedOut};
 use crate::base::verdict::Recipient;
 use crate::base::{Address, Context, Secret};
 
+pub mod openpgp;
+
 /// One family of end-to-end encryption.
 pub trait Engine: Send + Sync {
     /// Which family.

@@ -1,0 +1,371 @@
+//! Finding the session key: which of our keys a message is made for, and which one opens it.
+//!
+//! Not here: what is inside. Every failure after a key was found is one and the same error.
+
+use sequoia_openpgp::cert::amalgamation::{ValidAmalgamation as _, ValidateAmalgamation as _};
+use sequoia_openpgp::crypto::{Password, SessionKey};
+use sequoia_openpgp::packet::{Key, PKESK, SEIP, SKESK, key};
+use sequoia_openpgp::parse::{PacketParser, PacketParserResult};
+use sequoia_openpgp::policy::Policy as _;
+use sequoia_openpgp::types::SymmetricAlgorithm;
+use sequoia_openpgp::{Cert, Packet};
+
+use super::certs::{self, is_revoked};
+use super::door::Door;
+use super::open::{Container, Head, broken};
+use super::policy;
+use super::private::is_openable;
+use crate::base::Context;
+use crate::base::ask::{self, Answers, Need};
+use crate::base::error::{Error, KeyUse, Kind, Result};
+use crate::base::keys::{KeyId, Protocol, SecretState, StoredCert};
+use crate::base::layer::Encryption;
+use crate::base::verdict::{Integrity, Reason, Recipient};
+
+/// The most attempts with own keys at recipients that a message does not name.
+const HIDDEN_MAX: usize = 64;
+
+/// The most passphrases that one message may be encrypted to: each costs a stretching.
+const PASSPHRASES_MAX: usize = 8;
+
+/// What a person is asked about a message that a passphrase opens.
+const PASSPHRASE_LABEL: &str = "an encrypted message";
+
+/// One recipient, and which of our certificates it is.
+pub(super) struct Named {
+    pub recipient: Recipient,
+    own: Vec<StoredCert>,
+}
+
+pub(super) fn named(pkesks: &[PKESK], cx: &Context) -> Result<Vec<Named>> {
+    let mut all = Vec::with_capacity(pkesks.len());
+    for pkesk in pkesks {
+        let key_id = pkesk.recipient().map(|handle| certs::handle(&handle));
+        let own = match &key_id {
+            Some(handle) => {
+                let mut found = cx.certs.by_handle(Protocol::OpenPgp, handle)?;
+                found.retain(|stored| stored.own);
+                found
+            }
+            None => Vec::new(),
+        };
+        all.push(Named {
+            recipient: Recipient {
+                key_id,
+                own: !own.is_empty(),
+            },
+            own,
+        });
+    }
+    Ok(all)
+}
+
+/// One key pair of ours that may open one of the session keys.
+struct Way<'a> {
+    pkesk: &'a PKESK,
+    cert: Cert,
+    id: KeyId,
+    key: Key<key::PublicParts, key::UnspecifiedRole>,
+}
+
+/// The ways in which recipients' names point at our keys.
+fn named_ways<'a>(pkesks: &'a [PKESK], named: &[Named]) -> Vec<Way<'a>> {
+    let mut ways = Vec::new();
+    for (pkesk, named) in pkesks.iter().zip(named) {
+        let Some(handle) = pkesk.recipient() else {
+            continue;
+        };
+        for stored in &named.own {
+            let Ok(cert) = certs::parse(&stored.cert) else {
+                continue;
+            };
+            let key = cert
+                .keys()
+                .key_handle(handle.clone())
+                .find(|ka| ka.key().pk_algo() == pkesk.pk_algo())
+                .map(|ka| ka.key().clone());
+            if let Some(key) = key {
+                ways.push(Way {
+                    pkesk,
+                    id: stored.id.clone(),
+                    key,
+                    cert,
+                });
+            }
+        }
+    }
+    ways
+}
+
+/// The ways in which hidden recipients may be any key of ours.
+fn hidden_ways<'a>(pkesks: &'a [PKESK], cx: &Context) -> Result<Vec<Way<'a>>> {
+    let hidden: Vec<_> = pkesks.iter().filter(|p| p.recipient().is_none()).collect();
+    let mut ways = Vec::new();
+    if hidden.is_empty() {
+        return Ok(ways);
+    }
+    for stored in cx.certs.own(Protocol::OpenPgp)? {
+        let Ok(cert) = certs::parse(&stored.cert) else {
+            continue;
+        };
+        for ka in cert.keys() {
+            for pkesk in &hidden {
+                if ka.key().pk_algo() == pkesk.pk_algo() && ways.len() < HIDDEN_MAX {
+                    ways.push(Way {
+                        pkesk,
+                        id: stored.id.clone(),
+                        key: ka.key().clone(),
+                        cert: cert.clone(),
+                    });
+                }
+            }
+        }
+    }
+    Ok(ways)
+}
+
+/// Finds the session key and opens the container with it.
+pub(super) fn decrypt<'a>(head: Head<'a>, cx: &Context) -> Result<(PacketParser<'a>, Encryption)> {
+    let PacketParserResult::Some(mut parser) = head.next else {
+        return Err(broken());
+    };
+    let named = named(&head.pkesks, cx)?;
+    let own = named.iter().any(|named| named.recipient.own);
+    let integrity = match head.container {
+        Some(Container::Mdc) => Integrity::Mdc,
+        Some(Container::Aead) => Integrity::Aead,
+        _ if own => return Err(Error::decrypt_failed()),
+        _ => return Err(missing(&named)),
+    };
+    let hint = match &parser.packet {
+        Packet::SEIP(SEIP::V2(seip)) => Some(seip.symmetric_algo()),
+        _ => None,
+    };
+    let mut open = |algorithm: Option<SymmetricAlgorithm>, session_key: &SessionKey| {
+        let algorithm = hint.or(algorithm)?;
+        allowed(algorithm, &parser.packet, cx).then_some(())?;
+        parser.decrypt(algorithm, session_key).ok()?;
+        Some(algorithm)
+    };
+    let mut found = None;
+    let mut locked: Vec<Way<'_>> = Vec::new();
+    for way in named_ways(&head.pkesks, &named) {
+        match try_way(&way, hint, &mut open, cx)? {
+            Tried::Opened(algorithm) => {
+                found = Some((algorithm, Some(way)));
+                break;
+            }
+            Tried::Locked => locked.push(way),
+            Tried::Failed => {}
+        }
+    }
+    if found.is_none() && !locked.is_empty() {
+        return Err(locked_error(&locked));
+    }
+    if found.is_none() {
+        for way in hidden_ways(&head.pkesks, cx)? {
+            match try_way(&way, hint, &mut open, cx)? {
+                Tried::Opened(algorithm) => {
+                    found = Some((algorithm, Some(way)));
+                    break;
+                }
+                Tried::Locked => locked.push(way),
+                Tried::Failed => {}
+            }
+        }
+    }
+    if found.is_none() && own {
+        return Err(Error::decrypt_failed());
+    }
+    // One question at most about keys that the message does not even name.
+    if found.is_none()
+        && let Some(first) = locked.first()
+        && !cx
+            .certs
+            .own(Protocol::OpenPgp)?
+            .iter()
+            .any(|own| was_asked(own, cx))
+    {
+        return Err(locked_error(std::slice::from_ref(first)));
+    }
+    if found.is_none() && !head.skesks.is_empty() {
+        let algorithm = with_passphrase(&head.skesks, &mut open, cx)?;
+        found = Some((algorithm, None));
+    }
+    let Some((algorithm, way)) = found else {
+        return Err(missing(&named));
+    };
+    let encryption = Encryption {
+        cipher: cipher_name(algorithm),
+        integrity,
+        recipients: named.into_iter().map(|named| named.recipient).collect(),
+        key: way.as_ref().map(|way| way.id.clone()),
+        reasons: way.map(|way| state_of(&way, cx)).unwrap_or_default(),
+    };
+    Ok((parser, encryption))
+}
+
+/// Opens the container with a session key, and says which cipher that took.
+type Opening<'o> =
+    dyn FnMut(Option<SymmetricAlgorithm>, &SessionKey) -> Option<SymmetricAlgorithm> + 'o;
+
+enum Tried {
+    Opened(SymmetricAlgorithm),
+    Locked,
+    Failed,
+}
+
+fn try_way(
+    way: &Way<'_>,
+    hint: Option<SymmetricAlgorithm>,
+    open: &mut Opening<'_>,
+    cx: &Context,
+) -> Result<Tried> {
+    cx.job.check()?;
+    match cx.private.state(&way.id) {
+        SecretState::None => return Ok(Tried::Failed),
+        SecretState::Locked => return Ok(Tried::Locked),
+        SecretState::Unlocked | SecretState::Token | SecretState::Agent => {}
+    }
+    let mut door = Door::new(way.id.clone(), way.key.clone(), cx);
+    let session_key = way.pkesk.decrypt(&mut door, hint);
+    match (session_key, door.refusal().take()) {
+        (Some((algorithm, session_key)), _) => Ok(match open(algorithm, &session_key) {
+            Some(algorithm) => Tried::Opened(algorithm),
+            None => Tried::Failed,
+        }),
+        (None, Some(error)) => match error.kind {
+            Kind::KeyLocked { .. } => Ok(Tried::Locked),
+            Kind::DecryptFailed | Kind::KeyMissing { .. } => Ok(Tried::Failed),
+            _ => Err(error),
+        },
+        (None, None) => Ok(Tried::Failed),
+    }
+}
+
+/// Tries what the person gave as this message's passphrase, or asks for it.
+fn with_passphrase(
+    skesks: &[SKESK],
+    open: &mut Opening<'_>,
+    cx: &Context,
+) -> Result<SymmetricAlgorithm> {
+    let (secret, attempt) = cx
+        .answers
+        .passphrase(Need::Unwrap, None, PASSPHRASE_LABEL)?;
+    let password = Password::from(secret.expose());
+    for skesk in skesks.iter().take(PASSPHRASES_MAX) {
+        cx.job.check()?;
+        let s2k = match skesk {
+            SKESK::V4(skesk) => skesk.s2k(),
+            SKESK::V6(skesk) => skesk.s2k(),
+            _ => continue,
+        };
+        if !is_openable(s2k)? {
+            continue;
+        }
+        if let Ok((algorithm, session_key)) = skesk.decrypt(&password)
+            && let Some(algorithm) = open(algorithm, &session_key)
+        {
+            return Ok(algorithm);
+        }
+    }
+    Err(Answers::wrong(
+        Need::Unwrap,
+        None,
+        PASSPHRASE_LABEL,
+        attempt,
+    ))
+}
+
+/// Whether this request has asked for that key's passphrase before.
+fn was_asked(own: &StoredCert, cx: &Context) -> bool {
+    certs::parse(&own.cert).is_ok_and(|cert| {
+        cx.answers
+            .passphrase(Need::Unlock, Some(&own.id), &certs::label(&cert))
+            .is_ok()
+    })
+}
+
+/// The question for the first of several locked keys; the error names them all.
+fn locked_error(ways: &[Way<'_>]) -> Error {
+    let mut ids: Vec<KeyId> = ways.iter().map(|way| way.id.clone()).collect();
+    ids.dedup();
+    let Some(first) = ways.first() else {
+        return Error::decrypt_failed();
+    };
+    let mut error = ask::locked(&first.id, &certs::label(&first.cert));
+    error.kind = Kind::KeyLocked { ids };
+    error
+}
+
+fn missing(named: &[Named]) -> Error {
+    let key_ids = named
+        .iter()
+        .filter_map(|named| named.recipient.key_id.clone())
+        .collect();
+    Error::new(
+        Kind::KeyMissing {
+            r#for: KeyUse::Decrypt,
+            addresses: Vec::new(),
+            key_ids,
+        },
+        "the message is not encrypted to any key that is here; import the secret key it was made for",
+    )
+}
+
+/// Whether a cipher may be used, by the rules of today.
+fn allowed(algorithm: SymmetricAlgorithm, container: &Packet, cx: &Context) -> bool {
+    if cx.policy.legacy {
+        return true;
+    }
+    let policy = policy::policy(cx.judged_at());
+    let aead = match container {
+        Packet::SEIP(SEIP::V2(seip)) => policy.aead_algorithm(seip.aead()).is_ok(),
+        _ => true,
+    };
+    aead && policy.symmetric_algorithm(algorithm).is_ok()
+}
+
+/// What is to be said of the key that opened a message. It opens whatever its state is.
+fn state_of(way: &Way<'_>, cx: &Context) -> Vec<Reason> {
+    let at = cx.judged_at();
+    let policy = policy::policy(at);
+    let Some(valid) = way
+        .cert
+        .keys()
+        .key_handle(way.key.key_handle())
+        .next()
+        .and_then(|ka| ka.with_policy(&policy, at).ok())
+    else {
+        return vec![Reason::WeakAlgorithm];
+    };
+    let mut reasons = Vec::new();
+    if valid.alive().is_err() || valid.valid_cert().alive().is_err() {
+        reasons.push(Reason::KeyExpired);
+    }
+    if is_revoked(&valid.revocation_status()) || is_revoked(&valid.valid_cert().revocation_status())
+    {
+        reasons.push(Reason::KeyRevoked);
+    }
+    reasons
+}
+
+/// As in `AES256`. Old messages have old ciphers.
+#[allow(deprecated)]
+fn cipher_name(algorithm: SymmetricAlgorithm) -> String {
+    match algorithm {
+        SymmetricAlgorithm::AES128 => "AES128",
+        SymmetricAlgorithm::AES192 => "AES192",
+        SymmetricAlgorithm::AES256 => "AES256",
+        SymmetricAlgorithm::TripleDES => "3DES",
+        SymmetricAlgorithm::CAST5 => "CAST5",
+        SymmetricAlgorithm::Blowfish => "BLOWFISH",
+        SymmetricAlgorithm::IDEA => "IDEA",
+        SymmetricAlgorithm::Twofish => "TWOFISH",
+        SymmetricAlgorithm::Camellia128 => "CAMELLIA128",
+        SymmetricAlgorithm::Camellia192 => "CAMELLIA192",
+        SymmetricAlgorithm::Camellia256 => "CAMELLIA256",
+        _ => "unknown",
+    }
+    .to_owned()
+}

@@ -1,0 +1,64 @@
+//! Keys on their way out.
+
+use bytes::Bytes;
+use sequoia_openpgp::serialize::MarshalInto as _;
+
+use super::armor::{self, Kind};
+use super::certs;
+use super::generate::reseal;
+use super::import;
+use crate::base::Secret;
+use crate::base::error::{Error, Result};
+use crate::engine::{Format, Passphrase};
+
+/// See [`crate::engine::Engine::export`].
+pub(super) fn export(certs: &[Bytes], format: Format) -> Result<Vec<u8>> {
+    let shape = Shape::of(format)?;
+    let mut out = Vec::with_capacity(certs.iter().map(Bytes::len).sum());
+    for cert in certs {
+        let public = certs::parse(cert)?.strip_secret_key_material();
+        let bytes = public
+            .export_to_vec()
+            .map_err(|e| Error::internal("the certificate can't be written").because(e))?;
+        out.extend_from_slice(&bytes);
+    }
+    Ok(shape.write(Kind::PublicKey, out))
+}
+
+/// See [`crate::engine::Engine::rewrap`].
+pub(super) fn rewrap(
+    sealed: &Secret,
+    old: &Passphrase,
+    new: &Passphrase,
+    format: Format,
+) -> Result<Vec<u8>> {
+    let shape = Shape::of(format)?;
+    let cert = reseal(certs::parse(sealed.expose())?, old, new)?;
+    let bytes = import::secret(&cert)?.expose().to_vec();
+    Ok(shape.write(Kind::PrivateKey, bytes))
+}
+
+enum Shape {
+    Armored,
+    Binary,
+}
+
+impl Shape {
+    fn of(format: Format) -> Result<Shape> {
+        match format {
+            Format::Armored => Ok(Shape::Armored),
+            Format::Binary => Ok(Shape::Binary),
+            Format::Pem | Format::Der | Format::P7b | Format::Pkcs12 => Err(Error::invalid(
+                "/format",
+                "OpenPGP keys have no such format; choose armored or binary",
+            )),
+        }
+    }
+
+    fn write(&self, kind: Kind, bytes: Vec<u8>) -> Vec<u8> {
+        match self {
+            Shape::Armored => armor::armored(kind, &bytes),
+            Shape::Binary => bytes,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! OpenPGP (RFC 9580, RFC 9980) on Sequoia, with OpenSSL below it.
+//!
+//! The only place that knows either: their errors are translated here, none of their types
+//! leaves. Not here: mail, files, trust.
+
+use bytes::Bytes;
+
+use super::{Engine, Format, Incoming, KeySpec, NewKey, Passphrase};
+use crate::base::error::Result;
+use crate::base::keys::{CertFacts, Protocol, Usage};
+use crate::base::layer::{Opened, Seal, Sealed, SealedOut};
+use crate::base::verdict::Recipient;
+use crate::base::{Address, Context, Secret};
+
+mod armor;
+mod certs;
+mod cleartext;
+mod decrypt;
+mod door;
+mod export;
+mod generate;
+mod import;
+mod offer;
+mod open;
+mod policy;
+mod private;
+mod rsa;
+mod seal;
+mod verify;
+
+pub use private::Unlocked;
+
+/// The OpenPGP engine. Holds nothing; everything it needs is in the [`Context`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OpenPgp;
+
+impl OpenPgp {
+    /// The engine.
+    pub fn new() -> OpenPgp {
+        OpenPgp
+    }
+}
+
+impl Engine for OpenPgp {
+    fn protocol(&self) -> Protocol {
+        Protocol::OpenPgp
+    }
+
+    fn open(&self, layer: &Sealed, cx: &Context) -> Result<Opened> {
+        open::open(layer, cx)
+    }
+
+    fn recipients(&self, data: &[u8], cx: &Context) -> Vec<Recipient> {
+        open::recipients(data, cx)
+    }
+
+    fn seal(&self, content: &Bytes, how: &Seal<'_>, cx: &Context) -> Result<SealedOut> {
+        seal::seal(content, how, cx)
+    }
+
+    fn facts(&self, cert: &[u8], at: u64) -> Result<CertFacts> {
+        certs::facts(cert, at)
+    }
+
+    fn unfit(
+        &self,
+        cert: &[u8],
+        usage: Usage,
+        address: Option<&Address>,
+        at: u64,
+    ) -> Vec<&'static str> {
+        certs::unfit(cert, usage, address, at)
+    }
+
+    fn read_keys(&self, data: &[u8], cx: &Context) -> Result<Incoming> {
+        import::read_keys(data, cx)
+    }
+
+    fn merge(&self, old: &[u8], new: &[u8]) -> Result<Vec<u8>> {
+        import::merge(old, new)
+    }
+
+    fn generate(&self, spec: &KeySpec, passphrase: &Passphrase, cx: &Context) -> Result<NewKey> {
+        generate::generate(spec, passphrase, cx)
+    }
+
+    fn export(&self, certs: &[Bytes], format: Format) -> Result<Vec<u8>> {
+        export::export(certs, format)
+    }
+
+    fn rewrap(
+        &self,
+        sealed: &Secret,
+        old: &Passphrase,
+        new: &Passphrase,
+        format: Format,
+    ) -> Result<Vec<u8>> {
+        export::rewrap(sealed, old, new, format)
+    }
+
+    fn offer(&self, cert: &[u8], address: &Address) -> Option<String> {
+        offer::offer(cert, address)
+    }
+
+    fn offered(&self, value: &str) -> Option<(Address, Vec<u8>)> {
+        offer::offered(value)
+    }
+}
