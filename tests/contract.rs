@@ -1,10 +1,15 @@
-//! `PROTOCOL.md` says what the Rust types say: its generated lists are taken from the sources
-//! and compared. `SEALPOST_BLESS=1` writes them anew; what changed is then read in the diff.
+//! The documents say what the program does: the lists in `PROTOCOL.md` are taken from the Rust
+//! types and the host's own `hello`, the demonstration in `README.md` from a run.
+//! `SEALPOST_BLESS=1` writes both anew; what changed is then read in the diff.
 #![allow(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{Read, Write as _};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
 
 /// The enumerations that go over the wire, with what the page calls them.
 const WORDS: &[(&str, &str, &str)] = &[
@@ -42,24 +47,48 @@ const WORDS: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn the_page_lists_what_the_types_have() {
-    let path = root().join("PROTOCOL.md");
-    let page = fs::read_to_string(&path).expect("PROTOCOL.md");
-    let mut fresh = page.clone();
-    for (name, list) in [
+fn the_protocol_page_lists_what_the_types_have() {
+    let lists = [
         ("kinds", kinds()),
         ("words", words()),
         ("methods", methods()),
-    ] {
+    ];
+    for (name, list) in &lists {
         assert!(list.lines().count() > 3, "the {name} were not found");
-        fresh = replaced(&fresh, name, &list);
     }
+    agrees("PROTOCOL.md", &lists);
+}
+
+#[test]
+fn the_readme_shows_what_the_demo_prints() {
+    let run = Command::new(env!("CARGO_BIN_EXE_sealpost"))
+        .arg("demo")
+        .stdin(Stdio::null())
+        .output()
+        .expect("the demo");
+    let complaint = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{complaint}");
+    let printed = String::from_utf8(run.stdout).expect("UTF-8");
+    assert!(printed.ends_with("\nOK\n"), "{printed}");
+    agrees(
+        "README.md",
+        &[("demo", format!("```text\n{}```\n", printed.trim_start()))],
+    );
+}
+
+/// Holds a document's generated lists against fresh ones, or writes them.
+fn agrees(document: &str, lists: &[(&str, String)]) {
+    let path = root().join(document);
+    let page = fs::read_to_string(&path).expect("a document");
+    let fresh = lists.iter().fold(page.clone(), |page, (name, list)| {
+        replaced(&page, name, list)
+    });
     if std::env::var_os("SEALPOST_BLESS").is_some() {
-        fs::write(&path, fresh).expect("PROTOCOL.md");
+        fs::write(&path, fresh).expect("a document");
     } else {
         assert!(
             page == fresh,
-            "PROTOCOL.md is stale; SEALPOST_BLESS=1 cargo test --test contract"
+            "{document} is stale: SEALPOST_BLESS=1 cargo test --test contract"
         );
     }
 }
@@ -114,9 +143,61 @@ fn words() -> String {
     list
 }
 
-/// The methods that the table on the wire has.
+/// What the host itself says that it can do.
 fn methods() -> String {
-    String::new()
+    let home = std::env::temp_dir().join(format!("sealpost-contract-{}", std::process::id()));
+    let mut host = Command::new(env!("CARGO_BIN_EXE_sealpost"))
+        .arg("chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/")
+        .env("SEALPOST_HOME", &home)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the host");
+    let hello = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "hello",
+        "params": {"protocol": [1], "client": "contract"},
+    });
+    let hello = hello.to_string().into_bytes();
+    let mut stdin = host.stdin.take().expect("a pipe");
+    stdin
+        .write_all(&u32::try_from(hello.len()).expect("short").to_ne_bytes())
+        .expect("a write");
+    stdin.write_all(&hello).expect("a write");
+    drop(stdin);
+    let mut frames = Vec::new();
+    host.stdout
+        .take()
+        .expect("a pipe")
+        .read_to_end(&mut frames)
+        .expect("a reply");
+    assert!(host.wait().expect("an end").success());
+    let _ = fs::remove_dir_all(&home);
+    let (length, reply) = frames.split_first_chunk().expect("a frame");
+    assert_eq!(
+        u32::from_ne_bytes(*length) as usize,
+        reply.len(),
+        "one frame"
+    );
+    let reply: Value = serde_json::from_slice(reply).expect("JSON");
+    let mut list = String::new();
+    for name in ["methods", "features"] {
+        let words = reply.pointer(&format!("/result/capabilities/{name}"));
+        let words = words.and_then(Value::as_array).expect("a list");
+        writeln!(list, "{name}:\n").expect("a string");
+        for word in words {
+            writeln!(list, "- `{}`", word.as_str().expect("a word")).expect("a string");
+        }
+        list.push('\n');
+    }
+    let limits = reply
+        .pointer("/result/limits")
+        .and_then(Value::as_object)
+        .expect("limits");
+    list.push_str("limits, in bytes:\n\n");
+    for (name, limit) in limits {
+        writeln!(list, "- `{name}`: {limit}").expect("a string");
+    }
+    list
 }
 
 /// The wire names of an enumeration's variants.
