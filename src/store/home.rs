@@ -1,0 +1,120 @@
+//! Where things lie: one folder of state, and the folder of certificates, which may be
+//! shared with other OpenPGP programs.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+
+use super::certs;
+use crate::base::{Error, Kind, Result};
+
+/// Whose the folder of kept OpenPGP certificates is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ownership {
+    /// Ours alone, inside the folder of state.
+    Ours,
+    /// The person's, for every program that knows the shared PGP certificate directory.
+    /// Nothing is ever deleted in it.
+    Shared,
+}
+
+/// The folders that one person's hosts work with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    /// Everything that is not a kept OpenPGP certificate.
+    pub state: PathBuf,
+    /// OpenPGP certificates that were imported, accepted or generated: a PGP cert-d.
+    pub certs: PathBuf,
+    /// Whose `certs` is.
+    pub ownership: Ownership,
+}
+
+impl Home {
+    /// `SEALPOST_HOME` for everything, if it is set; else the platform's data folder for
+    /// state and the person's shared certificate directory (`PGP_CERT_D`, or its default).
+    /// Touches no disk.
+    ///
+    /// # Errors
+    /// `store.unavailable` when `SEALPOST_HOME` is not an absolute path or when there is no
+    /// home folder to be found.
+    pub fn from_env() -> Result<Home> {
+        if let Some(path) = env::var_os("SEALPOST_HOME").filter(|path| !path.is_empty()) {
+            let path = PathBuf::from(path);
+            // A browser starts its hosts wherever it likes.
+            if !path.is_absolute() {
+                return Err(unavailable(
+                    "SEALPOST_HOME has to be an absolute path; set it so",
+                ));
+            }
+            return Ok(Home::at(path));
+        }
+        let data = etcetera::base_strategy::choose_native_strategy()
+            .map_err(|e| {
+                unavailable("there is no home folder; set HOME or SEALPOST_HOME").because(e)
+            })?
+            .data_dir();
+        Ok(Home {
+            state: data.join("sealpost"),
+            certs: certs::shared_folder()?,
+            ownership: Ownership::Shared,
+        })
+    }
+
+    /// Everything under this one folder.
+    pub fn at(path: impl Into<PathBuf>) -> Home {
+        let state = path.into();
+        Home {
+            certs: state.join("pgp.cert.d"),
+            state,
+            ownership: Ownership::Ours,
+        }
+    }
+
+    /// Where the person's own rules stand.
+    pub fn policy(&self) -> PathBuf {
+        self.state.join("policy.toml")
+    }
+
+    pub(super) fn harvested(&self) -> PathBuf {
+        self.state.join("harvested.cert.d")
+    }
+
+    pub(super) fn smime(&self) -> PathBuf {
+        self.state.join("smime")
+    }
+
+    pub(super) fn harvested_smime(&self) -> PathBuf {
+        self.state.join("harvested.smime")
+    }
+
+    pub(super) fn secrets(&self) -> PathBuf {
+        self.state.join("secrets")
+    }
+
+    pub(super) fn device_key(&self) -> PathBuf {
+        self.state.join("device.key")
+    }
+
+    pub(super) fn decisions(&self) -> PathBuf {
+        self.state.join("decisions.log")
+    }
+
+    pub(super) fn lock(&self) -> PathBuf {
+        self.state.join("lock")
+    }
+
+    pub(super) fn index(&self, generation: u32) -> PathBuf {
+        self.state.join(format!("index-{generation}.db"))
+    }
+}
+
+impl AsRef<Path> for Home {
+    fn as_ref(&self) -> &Path {
+        &self.state
+    }
+}
+
+fn unavailable(message: &str) -> Error {
+    Error::new(Kind::StoreUnavailable, message)
+}

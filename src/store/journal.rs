@@ -1,0 +1,225 @@
+//! What a person decided, as lines in a file that only grows: the truth that can't be read
+//! again from certificates. The index holds the same for quick answers and is rebuilt from
+//! here when it is lost.
+//!
+//! A line is a checksum and words, separated by tabs. One that was torn or has rotted is
+//! skipped; the others still count. Lines are written under the file's lock, on the disk
+//! before the index knows of them.
+
+use std::path::Path;
+
+use super::files::{self, Lock};
+use crate::base::keys::Acceptance;
+use crate::base::{Address, KeyId, Result};
+
+/// Most bytes read at once: ten thousand decisions are about 1.5 MiB.
+const READ_MAX: u64 = 64 << 20;
+
+/// One decision, or one thing that a decision is wanted for. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// A person said this of the key for the address.
+    Accept {
+        id: KeyId,
+        address: Address,
+        level: Acceptance,
+    },
+    /// These keys stand side by side for the address, and nobody has decided.
+    Conflict { address: Address, ids: Vec<KeyId> },
+    /// The conflict about the address is over.
+    Settle { address: Address },
+    /// The certificate is not to be seen here, although its file stays.
+    Hide { id: KeyId },
+    /// It is to be seen again.
+    Show { id: KeyId },
+    /// It was deleted: nothing is accepted any more. What was rejected stays rejected.
+    Forget { id: KeyId },
+}
+
+/// An entry with its time.
+pub(super) type Dated = (u64, Entry);
+
+const LEVELS: [(Acceptance, &str); 4] = [
+    (Acceptance::Rejected, "rejected"),
+    (Acceptance::Undecided, "undecided"),
+    (Acceptance::Accepted, "accepted"),
+    (Acceptance::Verified, "verified"),
+];
+
+/// Adds entries that come after everything up to `seen`, the length that the caller knows.
+/// Gives what others wrote since then, and the file's length afterwards.
+///
+/// # Errors
+/// `store.unavailable`; then nothing was added.
+pub(super) fn append(path: &Path, seen: u64, entries: &[Dated]) -> Result<(Vec<Dated>, u64)> {
+    let mut text = String::new();
+    for (at, entry) in entries {
+        text.push_str(&line(*at, entry));
+    }
+    let _lock = Lock::take(&path.with_extension("lock"))?;
+    let (missed, _) = since(path, seen)?;
+    files::append(path, text.as_bytes())?;
+    Ok((missed, files::length(path)))
+}
+
+/// The entries after the first `seen` bytes, and the length up to which they go.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(super) fn since(path: &Path, seen: u64) -> Result<(Vec<Dated>, u64)> {
+    // Shorter than we remember: a backup was put in its place. All of it is read again.
+    let seen = if files::length(path) < seen { 0 } else { seen };
+    let bytes = files::read_from(path, seen, READ_MAX)?;
+    let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1);
+    let (lines, _) = bytes.split_at_checked(whole).unwrap_or((&[], &[]));
+    let mut entries = Vec::new();
+    for bytes in lines.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
+        match std::str::from_utf8(bytes).ok().and_then(parse) {
+            Some(entry) => entries.push(entry),
+            None => log::warn!("a line of decisions.log can't be read and is skipped"),
+        }
+    }
+    Ok((entries, seen + whole as u64))
+}
+
+fn line(at: u64, entry: &Entry) -> String {
+    let words = match entry {
+        Entry::Accept { id, address, level } => {
+            let level = LEVELS.iter().find(|(l, _)| l == level);
+            let level = level.map_or("undecided", |(_, name)| name);
+            format!("accept\t{at}\t{id}\t{address}\t{level}")
+        }
+        Entry::Conflict { address, ids } => {
+            let mut words = format!("conflict\t{at}\t{address}");
+            for id in ids {
+                words.push('\t');
+                words.push_str(&id.to_string());
+            }
+            words
+        }
+        Entry::Settle { address } => format!("settle\t{at}\t{address}"),
+        Entry::Hide { id } => format!("hide\t{at}\t{id}"),
+        Entry::Show { id } => format!("show\t{at}\t{id}"),
+        Entry::Forget { id } => format!("forget\t{at}\t{id}"),
+    };
+    format!("{:016x}\t{words}\n", files::checksum(words.as_bytes()))
+}
+
+fn parse(line: &str) -> Option<Dated> {
+    let (sum, words) = line.split_once('\t')?;
+    if u64::from_str_radix(sum, 16).ok()? != files::checksum(words.as_bytes()) {
+        return None;
+    }
+    let mut words = words.split('\t');
+    let verb = words.next()?;
+    let at = words.next()?.parse().ok()?;
+    let mut word = || words.next();
+    let entry = match verb {
+        "accept" => Entry::Accept {
+            id: KeyId::parse(word()?)?,
+            address: Address::parse(word()?)?,
+            level: {
+                let name = word()?;
+                LEVELS.iter().find(|(_, n)| *n == name)?.0
+            },
+        },
+        "conflict" => Entry::Conflict {
+            address: Address::parse(word()?)?,
+            ids: words.map(KeyId::parse).collect::<Option<_>>()?,
+        },
+        "settle" => Entry::Settle {
+            address: Address::parse(word()?)?,
+        },
+        "hide" => Entry::Hide {
+            id: KeyId::parse(word()?)?,
+        },
+        "show" => Entry::Show {
+            id: KeyId::parse(word()?)?,
+        },
+        "forget" => Entry::Forget {
+            id: KeyId::parse(word()?)?,
+        },
+        _ => return None,
+    };
+    Some((at, entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Protocol;
+
+    fn entries() -> Vec<Dated> {
+        let id = |c: &str| KeyId::from_hex(Protocol::OpenPgp, &c.repeat(40)).unwrap();
+        let address = Address::parse("\"a b\"@Bücher.example").unwrap();
+        vec![
+            (
+                1,
+                Entry::Accept {
+                    id: id("A"),
+                    address: address.clone(),
+                    level: Acceptance::Verified,
+                },
+            ),
+            (
+                2,
+                Entry::Conflict {
+                    address: address.clone(),
+                    ids: vec![id("A"), id("B")],
+                },
+            ),
+            (3, Entry::Settle { address }),
+            (4, Entry::Hide { id: id("B") }),
+            (5, Entry::Show { id: id("B") }),
+            (6, Entry::Forget { id: id("A") }),
+        ]
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("decisions.log");
+        let (missed, length) = append(&path, 0, &entries()).unwrap();
+        assert!(missed.is_empty());
+        assert_eq!(since(&path, 0).unwrap(), (entries(), length));
+        assert_eq!(since(&path, length).unwrap(), (Vec::new(), length));
+    }
+
+    #[test]
+    fn a_writer_hears_of_what_others_wrote() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("decisions.log");
+        append(&path, 0, &entries()[..2]).unwrap();
+        let (missed, length) = append(&path, 0, &entries()[2..]).unwrap();
+        assert_eq!(missed, entries()[..2]);
+        assert_eq!(since(&path, 0).unwrap(), (entries(), length));
+    }
+
+    #[test]
+    fn a_torn_or_rotten_line_costs_only_itself() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("decisions.log");
+        append(&path, 0, &entries()).unwrap();
+        let whole = files::read(&path, 10_000).unwrap().unwrap().0;
+
+        // Torn at every byte of the last line: the others are read, the next one is whole.
+        let last = whole[..whole.len() - 1]
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .unwrap()
+            + 1;
+        for cut in last..whole.len() {
+            files::write(&path, &whole[..cut]).unwrap();
+            let (read, length) = since(&path, 0).unwrap();
+            assert_eq!(read, entries()[..5]);
+            let (_, end) = append(&path, length, &entries()[5..]).unwrap();
+            assert_eq!(since(&path, 0).unwrap().0, entries());
+            assert_eq!(since(&path, end).unwrap().0, []);
+        }
+
+        let mut rotten = whole;
+        rotten[30] ^= 1;
+        files::write(&path, &rotten).unwrap();
+        assert_eq!(since(&path, 0).unwrap().0, entries()[1..]);
+    }
+}

@@ -1,0 +1,139 @@
+//! How engines find certificates: by handle, by address, our own. The index says which, the
+//! file gives the bytes.
+//!
+//! A file that changed behind the index is judged again before it is handed out; one that is
+//! no certificate any more is left out.
+
+use super::certs::{Folder, Place};
+use super::db::{Brief, Db, Meta};
+use super::{Sight, Store, index, secrets};
+use crate::base::keys::{Acceptance, Certs, SealedSecret, StoredCert};
+use crate::base::{Address, KeyId, Protocol, Result};
+
+impl Certs for Store {
+    fn by_handle(&self, protocol: Protocol, handle: &str) -> Result<Vec<StoredCert>> {
+        let handle = handle.to_ascii_uppercase();
+        let find = |db: &Db| db.by_handle(protocol, &handle);
+        let found = self.look(Sight::Usual, find)?;
+        if !found.is_empty() {
+            return self.open_all(found);
+        }
+        if let Some(id) = KeyId::from_hex(protocol, &handle)
+            && let Some(cert) = unindexed(self, &id)?
+        {
+            return Ok(vec![cert]);
+        }
+        self.open_all(self.look(Sight::Fresh, find)?)
+    }
+
+    fn by_address(&self, protocol: Protocol, address: &Address) -> Result<Vec<StoredCert>> {
+        let find = |db: &Db| db.by_address(protocol, address);
+        let found = self.look(Sight::Usual, find)?;
+        if !found.is_empty() {
+            return self.open_all(found);
+        }
+        self.open_all(self.look(Sight::Fresh, find)?)
+    }
+
+    fn own(&self, protocol: Protocol) -> Result<Vec<StoredCert>> {
+        self.open_all(self.look(Sight::Usual, |db| db.own(protocol))?)
+    }
+
+    fn acceptance(&self, id: &KeyId, address: &Address) -> Result<Acceptance> {
+        self.look(Sight::Usual, |db| db.acceptance(id, address))
+    }
+
+    fn sealed_secret(&self, id: &KeyId) -> Result<SealedSecret> {
+        secrets::get(&self.home, id)
+    }
+}
+
+/// One certificate by its id.
+pub(super) fn cert(store: &Store, id: &KeyId) -> Result<Option<StoredCert>> {
+    match store.look(Sight::Usual, |db| db.brief(id))? {
+        Some(row) if row.hidden => Ok(None),
+        Some(row) => Ok(store.open_all(vec![row])?.pop()),
+        None => unindexed(store, id),
+    }
+}
+
+/// A certificate that lies in its place although the index does not know it yet: its one
+/// file is read, nothing else.
+fn unindexed(store: &Store, id: &KeyId) -> Result<Option<StoredCert>> {
+    for place in [Place::Kept, Place::Harvested] {
+        let folder = Folder::new(&store.home, id.protocol(), place);
+        if folder.stamp(id).is_none() {
+            continue;
+        }
+        let row = store.look(Sight::Usual, |db| {
+            index::take_in(
+                &store.home,
+                &store.facts,
+                db,
+                &folder,
+                std::slice::from_ref(id),
+            )?;
+            db.brief(id)
+        })?;
+        if let Some(row) = row.filter(|row| !row.hidden) {
+            return Ok(store.open_all(vec![row])?.pop());
+        }
+    }
+    Ok(None)
+}
+
+impl Store {
+    /// Reads the files of these certificates.
+    fn open_all(&self, rows: Vec<Brief>) -> Result<Vec<StoredCert>> {
+        let mut certs = Vec::with_capacity(rows.len());
+        for row in rows {
+            let folder = Folder::new(&self.home, row.id.protocol(), row.place);
+            let (bytes, stamp) = match folder.read(&row.id) {
+                Ok(Some(found)) => found,
+                // Taken away, or moved to the kept ones in this instant.
+                Ok(None) => match self.elsewhere(&row)? {
+                    Some(found) => found,
+                    None => continue,
+                },
+                Err(_) => {
+                    log::warn!("a certificate file can't be read and is skipped");
+                    continue;
+                }
+            };
+            if stamp.number() != row.stamp && !self.still_a_cert(&folder, &row.id, &bytes)? {
+                continue;
+            }
+            certs.push(StoredCert {
+                id: row.id,
+                cert: bytes.into(),
+                source: row.source,
+                own: row.own,
+            });
+        }
+        Ok(certs)
+    }
+
+    fn elsewhere(&self, row: &Brief) -> Result<Option<(Vec<u8>, super::files::Stamp)>> {
+        let place = match row.place {
+            Place::Kept => Place::Harvested,
+            Place::Harvested => Place::Kept,
+        };
+        Folder::new(&self.home, row.id.protocol(), place).read(&row.id)
+    }
+
+    /// Judges a file that changed since its row was written, and brings the row in line.
+    fn still_a_cert(&self, folder: &Folder, id: &KeyId, bytes: &[u8]) -> Result<bool> {
+        self.look(Sight::Usual, |db| {
+            let now = db.meta(Meta::Now)?.unsigned_abs();
+            let judged = (self.facts)(id.protocol(), bytes, now);
+            index::take_in(
+                &self.home,
+                &self.facts,
+                db,
+                folder,
+                std::slice::from_ref(id),
+            )?;
+            Ok(judged.is_ok_and(|facts| facts.id == *id))
+        })
+    }
+}

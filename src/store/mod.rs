@@ -1,0 +1,429 @@
+//! What lies on disk: certificates, encrypted secret halves, what people decided, the index
+//! over all of it, and the policy file. Bytes are opaque here; what they say comes from an
+//! engine as [`CertFacts`].
+//!
+//! The truth is in files that are written whole or not at all: certificates (`certs`), secret
+//! halves (`secrets`), decisions (`journal`). The index (`db`) is made from them and can be
+//! made again. Several hosts work on one folder at once: files under file locks, the index
+//! through SQLite's own. Nothing is read before the first call that needs it.
+//!
+//! This floor knows no cryptography, no mail and no clock: `now` is given.
+
+mod certs;
+mod db;
+mod files;
+mod home;
+mod index;
+mod journal;
+mod lookup;
+mod policy;
+mod put;
+mod query;
+mod secrets;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+pub use certs::{CERT_MAX, Place};
+pub use home::{Home, Ownership};
+pub use policy::policy;
+pub use put::{Change, Put};
+pub use query::{Only, PAGE_MAX, Page, Query, Row};
+pub use secrets::{SECRET_MAX, Wrap};
+
+use crate::base::error::{Error, Kind};
+use crate::base::keys::{Acceptance, CertFacts, StoredCert, no_such_key};
+use crate::base::{Address, KeyId, Protocol, Result, Secret};
+use certs::Folder;
+use db::{Db, Tx};
+use journal::{Dated, Entry};
+
+/// What an engine says of a certificate's bytes, judged at an instant (Unix seconds). For
+/// certificates that somebody else put into a shared folder. An error: it is none.
+pub type FactsFn = Arc<dyn Fn(Protocol, &[u8], u64) -> Result<CertFacts> + Send + Sync>;
+
+/// How long the index is taken to be in line with the folders without looking. A key that
+/// another program has just added is found at once all the same: a look-up that finds
+/// nothing looks again.
+const FRESH: Duration = Duration::from_secs(3);
+
+/// Certificates harvested per address and day. An honest sender has one key, perhaps one per
+/// device; a second is a conflict that a person looks at, a fifth is noise.
+pub const HARVEST_PER_ADDRESS: usize = 4;
+
+/// Certificates harvested per day. Someone who opens a whole archive meets a few hundred
+/// people; a flood of made-up senders stops here.
+pub const HARVEST_PER_DAY: usize = 500;
+
+/// Certificates harvested in all: the size up to which the index has been measured to be
+/// quick, twice.
+pub const HARVEST_MAX: usize = 20_000;
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// The store of one person: shared by all threads of a host, and with other hosts by way of
+/// the disk.
+pub struct Store {
+    home: Home,
+    facts: FactsFn,
+    db: Mutex<Option<Arc<Db>>>,
+    /// When the folders were last compared with the index. Held while that is done.
+    checked: Mutex<Option<Instant>>,
+    /// They were compared at least once.
+    warm: AtomicBool,
+}
+
+/// How sure a look must be to see what others have just written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    Usual,
+    Fresh,
+}
+
+impl Store {
+    /// A store that touches no disk until it is used.
+    pub fn new(home: Home, facts: FactsFn) -> Store {
+        Store {
+            home,
+            facts,
+            db: Mutex::default(),
+            checked: Mutex::default(),
+            warm: AtomicBool::new(false),
+        }
+    }
+
+    /// Where it is.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// Grows with every change that a view may show, by any host.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn revision(&self) -> Result<u64> {
+        self.look(Sight::Usual, Db::revision)
+    }
+
+    /// One certificate; `None` when it is not here.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn cert(&self, id: &KeyId) -> Result<Option<StoredCert>> {
+        lookup::cert(self, id)
+    }
+
+    /// What the index knows of one certificate; `None` when it is not here.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn row(&self, id: &KeyId) -> Result<Option<Row>> {
+        match self.look(Sight::Usual, |db| db.row(id))? {
+            Some(row) => Ok(Some(row)),
+            None => self.look(Sight::Fresh, |db| db.row(id)),
+        }
+    }
+
+    /// One page of the list. No certificate is read.
+    ///
+    /// # Errors
+    /// `request.invalid` for a cursor that is not ours; `store.unavailable`.
+    pub fn list(&self, query: &Query) -> Result<Page> {
+        self.look(Sight::Usual, |db| db.list(query))
+    }
+
+    /// Writes a secret half, encrypted by whoever calls; on return it is on the disk. Write
+    /// it before its certificate: then an interruption never leaves a key that claims to be
+    /// ours and can't be opened.
+    ///
+    /// # Errors
+    /// `store.unavailable`; `limit.exceeded` above [`SECRET_MAX`].
+    pub fn put_secret(&self, id: &KeyId, sealed: &Secret, wrap: Wrap) -> Result<()> {
+        secrets::put(&self.home, id, sealed, wrap)?;
+        self.change(|tx| {
+            tx.set_secret(id, secrets::wrap(&self.home, id))?;
+            tx.bump()
+        })
+    }
+
+    /// Removes a secret half for good. The certificate stays.
+    ///
+    /// # Errors
+    /// `key.missing` when there is none; `store.unavailable`.
+    pub fn delete_secret(&self, id: &KeyId) -> Result<()> {
+        if !secrets::delete(&self.home, id)? {
+            return Err(no_such_key());
+        }
+        self.change(|tx| {
+            tx.set_secret(id, secrets::wrap(&self.home, id))?;
+            tx.bump()
+        })
+    }
+
+    /// Removes a certificate and what was accepted of it; what was rejected stays so. One in
+    /// a folder shared with other programs is only hidden, here, until it is put again.
+    ///
+    /// # Errors
+    /// `key.missing` when it is not here; `request.invalid` while its secret half is;
+    /// `store.unavailable`.
+    pub fn delete(&self, id: &KeyId, now: u64) -> Result<()> {
+        if self.cert(id)?.is_none() {
+            return Err(no_such_key());
+        }
+        if secrets::wrap(&self.home, id).is_some() {
+            return Err(Error::invalid(
+                "/secret",
+                "the key's secret half is here; delete both by saying secret: true",
+            ));
+        }
+        let kept = Folder::new(&self.home, id.protocol(), Place::Kept);
+        let harvested = Folder::new(&self.home, id.protocol(), Place::Harvested);
+        let shared = self.home.ownership == Ownership::Shared && id.protocol() == Protocol::OpenPgp;
+        let mut entries = vec![(now, Entry::Forget { id: id.clone() })];
+        if kept.stamp(id).is_some() {
+            if shared {
+                entries.push((now, Entry::Hide { id: id.clone() }));
+            } else {
+                let _lock = kept.lock()?;
+                kept.remove(id)?;
+            }
+        }
+        if harvested.stamp(id).is_some() {
+            let _lock = harvested.lock()?;
+            harvested.remove(id)?;
+        }
+        self.change(|tx| {
+            index::decide(&self.home, tx, &entries)?;
+            if !tx.is_hidden(id)? {
+                tx.remove(id)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The store's own passphrase, for keys whose owner wants none: 32 random bytes, made on
+    /// first use.
+    ///
+    /// # Errors
+    /// `store.damaged` when it is gone although a key depends on it; `store.unavailable`.
+    pub fn device_passphrase(&self) -> Result<Arc<Secret>> {
+        secrets::device(&self.home)
+    }
+
+    /// Keeps what a person said of a key for an address; on return it is on the disk. A
+    /// harvested certificate that is accepted moves to the kept ones.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn accept(&self, id: &KeyId, address: &Address, level: Acceptance, now: u64) -> Result<()> {
+        self.accept_many(&[(id.clone(), address.clone(), level)], now)
+    }
+
+    /// As [`Store::accept`], for many at the cost of one.
+    ///
+    /// # Errors
+    /// `store.unavailable`; then nothing was accepted.
+    pub fn accept_many(&self, said: &[(KeyId, Address, Acceptance)], now: u64) -> Result<()> {
+        for (id, _, level) in said {
+            if *level >= Acceptance::Accepted {
+                self.keep(id, now);
+            }
+        }
+        self.change(|tx| {
+            let mut entries: Vec<Dated> = Vec::new();
+            for (id, address, level) in said {
+                if tx.acceptance(id, address)? != *level {
+                    entries.push((now, accepted(id, address, *level)));
+                }
+            }
+            index::decide(&self.home, tx, &entries)
+        })
+    }
+
+    /// Moves a harvested certificate to the kept ones.
+    fn keep(&self, id: &KeyId, now: u64) {
+        let Ok(Some(row)) = self.look(Sight::Usual, |db| db.brief(id)) else {
+            return;
+        };
+        if row.place == Place::Kept {
+            return;
+        }
+        let moved = self.put(id, row.source, Place::Kept, now, &mut |old| {
+            let old = old.ok_or_else(no_such_key)?;
+            Ok((old.to_vec(), (self.facts)(id.protocol(), old, now)?))
+        });
+        // What the person said counts wherever the file lies.
+        if moved.is_err() {
+            log::warn!("an accepted certificate stays among the harvested ones");
+        }
+    }
+
+    /// Keeps that a message used the key for the address.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn seen(&self, address: &Address, id: &KeyId, now: u64) -> Result<()> {
+        self.change(|tx| tx.seen(id, address, now))
+    }
+
+    /// Keeps that these keys stand side by side for the address until somebody decides.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn conflict(&self, address: &Address, ids: &[KeyId], now: u64) -> Result<()> {
+        self.change(|tx| {
+            if ids.len() < 2 || tx.in_conflict(address, ids)? {
+                return Ok(());
+            }
+            let entry = Entry::Conflict {
+                address: address.clone(),
+                ids: ids.to_vec(),
+            };
+            index::decide(&self.home, tx, &[(now, entry)])
+        })
+    }
+
+    /// Ends the conflict about an address: `keep` is accepted for it (or stays verified), the
+    /// others in `reject` are rejected.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn settle(
+        &self,
+        address: &Address,
+        keep: &KeyId,
+        reject: &[KeyId],
+        now: u64,
+    ) -> Result<()> {
+        self.keep(keep, now);
+        self.change(|tx| {
+            let mut entries: Vec<Dated> = Vec::new();
+            if tx.acceptance(keep, address)? < Acceptance::Accepted {
+                entries.push((now, accepted(keep, address, Acceptance::Accepted)));
+            }
+            for id in reject.iter().filter(|id| *id != keep) {
+                entries.push((now, accepted(id, address, Acceptance::Rejected)));
+            }
+            let address = address.clone();
+            entries.push((now, Entry::Settle { address }));
+            index::decide(&self.home, tx, &entries)
+        })
+    }
+
+    /// The keys that stand in conflict for an address; none when there is no conflict.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn conflicts(&self, address: &Address) -> Result<Vec<KeyId>> {
+        let found = self.look(Sight::Usual, |db| db.conflicts(address))?;
+        Ok(found.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// Whether one more new certificate may be harvested for the address today. The caps are
+    /// [`HARVEST_PER_ADDRESS`], [`HARVEST_PER_DAY`] and [`HARVEST_MAX`]; hosts that ask at the
+    /// same instant may pass them by one each.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn harvest_allowed(&self, address: &Address, now: u64) -> Result<bool> {
+        let midnight = now - now % DAY;
+        let (here, today, all) = self.look(Sight::Usual, |db| db.harvested(address, midnight))?;
+        Ok(here < HARVEST_PER_ADDRESS && today < HARVEST_PER_DAY && all < HARVEST_MAX)
+    }
+
+    /// Runs a look at an index that is in line with the folders, and once more after it was
+    /// found damaged and built again.
+    fn look<T>(&self, sight: Sight, look: impl Fn(&Db) -> Result<T>) -> Result<T> {
+        let db = self.index(sight)?;
+        self.mended(&db, look)
+    }
+
+    /// Runs one write transaction on the index.
+    fn change<T>(&self, act: impl Fn(&Tx<'_>) -> Result<T>) -> Result<T> {
+        let db = self.index(Sight::Usual)?;
+        self.mended(&db, |db| db.write(&act))
+    }
+
+    fn mended<T>(&self, db: &Arc<Db>, run: impl Fn(&Db) -> Result<T>) -> Result<T> {
+        match run(db) {
+            Err(e) if e.kind == Kind::StoreDamaged => {
+                self.replace(db)?;
+                run(&*self.index(Sight::Fresh)?)
+            }
+            done => done,
+        }
+    }
+
+    /// The index, in line with the folders.
+    fn index(&self, sight: Sight) -> Result<Arc<Db>> {
+        let mut db = self.open()?;
+        let mut checked = match self.checked.try_lock() {
+            Ok(checked) => checked,
+            Err(TryLockError::Poisoned(checked)) => checked.into_inner(),
+            // Another thread is comparing: what was there before will do for most.
+            Err(TryLockError::WouldBlock)
+                if sight == Sight::Usual && self.warm.load(Ordering::Acquire) =>
+            {
+                return Ok(db);
+            }
+            Err(TryLockError::WouldBlock) => lock(&self.checked),
+        };
+        if sight == Sight::Usual && checked.is_some_and(|at| at.elapsed() < FRESH) {
+            return Ok(db);
+        }
+        if index::newest(&self.home)?.is_some_and(|newest| newest > db.generation) {
+            self.close(&db);
+            db = self.open()?;
+        }
+        match index::refresh(&self.home, &self.facts, &db) {
+            Err(e) if e.kind == Kind::StoreDamaged => {
+                self.replace(&db)?;
+                db = self.open()?;
+                index::refresh(&self.home, &self.facts, &db)?;
+            }
+            done => done?,
+        }
+        *checked = Some(Instant::now());
+        self.warm.store(true, Ordering::Release);
+        Ok(db)
+    }
+
+    fn open(&self) -> Result<Arc<Db>> {
+        let mut open = lock(&self.db);
+        if let Some(db) = &*open {
+            return Ok(Arc::clone(db));
+        }
+        let db = Arc::new(index::open(&self.home)?);
+        *open = Some(Arc::clone(&db));
+        Ok(db)
+    }
+
+    fn close(&self, db: &Arc<Db>) {
+        let mut open = lock(&self.db);
+        if open.as_ref().is_some_and(|one| Arc::ptr_eq(one, db)) {
+            *open = None;
+        }
+    }
+
+    fn replace(&self, damaged: &Arc<Db>) -> Result<()> {
+        index::replace(&self.home, damaged.generation)?;
+        self.close(damaged);
+        Ok(())
+    }
+}
+
+fn accepted(id: &KeyId, address: &Address, level: Acceptance) -> Entry {
+    Entry::Accept {
+        id: id.clone(),
+        address: address.clone(),
+        level,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! The rules in force: the person's `policy.toml` under the administrator's.
+
+use std::path::Path;
+
+use super::files;
+use super::home::Home;
+use crate::base::policy::Policy;
+use crate::base::{Error, Kind, Result};
+
+/// The largest policy file, in bytes: the whole vocabulary fits into a hundredth of it.
+const POLICY_MAX: u64 = 64 << 10;
+
+/// The administrator's file.
+#[cfg(unix)]
+const SYSTEM: &str = "/etc/sealpost/policy.toml";
+#[cfg(windows)]
+const SYSTEM: &str = r"C:\ProgramData\sealpost\policy.toml";
+
+/// The rules in force. Where both files speak, the stricter wins; where none does, the
+/// defaults.
+///
+/// # Errors
+/// `policy.refused` with rule `policy.toml` when a file can't be understood, an unknown key
+/// included: a rule that is misspelt must not be a rule that is not there.
+pub fn policy(home: &Home) -> Result<Policy> {
+    load(&home.policy(), Path::new(SYSTEM))
+}
+
+fn load(person: &Path, system: &Path) -> Result<Policy> {
+    Ok(match (one(person)?, one(system)?) {
+        (None, None) => Policy::default(),
+        (Some(only), None) | (None, Some(only)) => only,
+        (Some(person), Some(system)) => system.stricter(person),
+    })
+}
+
+fn one(path: &Path) -> Result<Option<Policy>> {
+    let refused = |message: String| {
+        Error::new(
+            Kind::PolicyRefused {
+                rule: "policy.toml",
+            },
+            message,
+        )
+    };
+    let shown = path.display();
+    let bytes = match files::read(path, POLICY_MAX) {
+        Ok(Some((bytes, _))) => bytes,
+        Ok(None) => return Ok(None),
+        // Rules that can't be read are not rules that are not there.
+        Err(e) => {
+            return Err(
+                refused(format!("{shown} can't be read; make it a readable file")).because(e),
+            );
+        }
+    };
+    let Ok(text) = String::from_utf8(bytes) else {
+        return Err(refused(format!(
+            "{shown} is not UTF-8 text; save it as such"
+        )));
+    };
+    toml::from_str(&text).map(Some).map_err(|e| {
+        let start = e.span().map_or(0, |span| span.start);
+        let line = text.bytes().take(start).filter(|b| *b == b'\n').count() + 1;
+        let what = e.message().replace('\n', " ");
+        refused(format!(
+            "{shown}, line {line}: {what}; mend or remove the line"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ask::Action;
+
+    fn check(person: Option<&str>, system: Option<&str>) -> Result<Policy> {
+        let home = tempfile::tempdir().unwrap();
+        let path = |name: &str, text: Option<&str>| {
+            let path = home.path().join(name);
+            if let Some(text) = text {
+                files::write(&path, text.as_bytes()).unwrap();
+            }
+            path
+        };
+        load(&path("policy.toml", person), &path("system.toml", system))
+    }
+
+    #[test]
+    fn without_files_the_defaults_hold() {
+        assert_eq!(check(None, None).unwrap(), Policy::default());
+        assert_eq!(check(Some(""), None).unwrap(), Policy::default());
+    }
+
+    #[test]
+    fn the_stricter_wins() {
+        let person = "legacy = true\nunlock-seconds = 100000\nunconfirmed = [\"delete-key\"]";
+        assert!(check(Some(person), None).unwrap().legacy);
+        let system = "unlock-seconds = 60\nask-client = false";
+        let both = check(Some(person), Some(system)).unwrap();
+        assert!(!both.legacy && !both.ask_client);
+        assert_eq!(both.unlock_seconds, 60);
+        assert!(both.unconfirmed.is_empty());
+        let both = check(
+            Some(person),
+            Some("unconfirmed = [\"delete-key\", \"revoke\"]"),
+        )
+        .unwrap();
+        assert_eq!(both.unconfirmed, [Action::DeleteKey]);
+        assert!(check(None, Some("legacy = true")).unwrap().legacy);
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_says_where() {
+        for (person, system, name) in [
+            (
+                Some("legacy = false\n\nlegasy = true\n"),
+                None,
+                "policy.toml, line 3:",
+            ),
+            (
+                None,
+                Some("# rules\n\nask = \"never\"\n"),
+                "system.toml, line 3:",
+            ),
+            (Some("legacy = 1"), None, "policy.toml, line 1:"),
+            (Some("\nlegacy = "), None, "policy.toml, line 2:"),
+        ] {
+            let error = check(person, system).unwrap_err();
+            assert_eq!(error.kind.name(), "policy.refused");
+            assert!(error.message.contains(name), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_not_taken_as_absent() {
+        let long = "#".repeat(100_000);
+        assert!(check(Some(&long), None).is_err());
+    }
+}
