@@ -32,7 +32,7 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
         Keys::Show { key, common } => {
             let reply = {
                 let request = one(session, key)?;
-                session.run(|world, cx| keys::show(world, request.clone(), cx))?
+                session.run(|world, cx| keys::show(world, &request, cx))?
             };
             if common.json {
                 return print::json(&reply);
@@ -50,7 +50,7 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
                 accept: accept.then_some(Accept::Own(true)),
                 ask: session.ask(),
             };
-            let reply = session.run(|world, cx| keys::import(world, request.clone(), cx))?;
+            let reply = session.run(|world, cx| keys::import(world, &request, cx))?;
             if common.json {
                 return print::json(&reply);
             }
@@ -83,7 +83,7 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
                 secret: *secret,
                 ask: session.ask(),
             };
-            let reply = session.run(|world, cx| keys::delete(world, request.clone(), cx))?;
+            let reply = session.run(|world, cx| keys::delete(world, &request, cx))?;
             done(&reply, common.json, &format!("{} is deleted", request.id))
         }
         Keys::Accept {
@@ -98,7 +98,7 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
                 level: (*level).into(),
                 ask: session.ask(),
             };
-            let reply = session.run(|world, cx| keys::accept(world, request.clone(), cx))?;
+            let reply = session.run(|world, cx| keys::accept(world, &request, cx))?;
             let said = words::acceptance(request.level);
             done(
                 &reply,
@@ -108,7 +108,7 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
         }
         Keys::Unlock { key, common } => {
             let request = one(session, key)?;
-            let reply = session.run(|world, cx| keys::unlock(world, request.clone(), cx))?;
+            let reply = session.run(|world, cx| keys::unlock(world, &request, cx))?;
             done(
                 &reply,
                 common.json,
@@ -153,7 +153,7 @@ fn generate(command: &Keys, session: &Session) -> Result<()> {
         },
         ask: session.ask(),
     };
-    let reply = session.run(|world, cx| keys::generate(world, request.clone(), cx))?;
+    let reply = session.run(|world, cx| keys::generate(world, &request, cx))?;
     if common.json {
         return print::json(&reply);
     }
@@ -182,7 +182,7 @@ fn export(command: &Keys, session: &Session) -> Result<()> {
         secret: *secret,
         ask: session.ask(),
     };
-    let reply = session.run(|world, cx| keys::export(world, request.clone(), cx))?;
+    let reply = session.run(|world, cx| keys::export(world, &request, cx))?;
     match out {
         _ if common.json => print::json(&reply),
         Some(path) => input::write(path, reply.data.bytes()?),
@@ -213,7 +213,7 @@ fn list(
     };
     let mut found = Vec::new();
     loop {
-        let page = session.run(|world, cx| keys::list(world, request.clone(), cx))?;
+        let page = session.run(|world, cx| keys::list(world, &request, cx))?;
         found.extend(page.keys);
         if page.cursor.is_none() {
             return Ok(found);

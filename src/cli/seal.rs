@@ -7,7 +7,8 @@ use super::session::Session;
 use super::{input, print};
 use crate::base::draft::{Attachment, Draft};
 use crate::base::{Error, Mailbox, Result, verdict};
-use crate::verbs::seal::{self, Choice, HeaderPolicy, Protect, Purpose, Reply, Request};
+use crate::mail::protect::Confidentiality;
+use crate::verbs::seal::{self, Choice, Protect, Purpose, Reply, Request};
 
 /// Seals and writes what came out: one message to stdout, or all into a folder.
 ///
@@ -59,9 +60,9 @@ fn request(args: &Seal, session: &Session) -> Result<Request> {
                 Scheme::Opaque => verdict::Scheme::Opaque,
             }),
             headers: match args.headers {
-                Headers::Baseline => HeaderPolicy::Baseline,
-                Headers::Shy => HeaderPolicy::Shy,
-                Headers::None => HeaderPolicy::None,
+                Headers::Baseline => Confidentiality::Baseline,
+                Headers::Shy => Confidentiality::Shy,
+                Headers::None => Confidentiality::None,
             },
             ..Protect::default()
         },
