@@ -79,7 +79,9 @@ pub fn report(opened: &OpenedMessage) -> String {
         line("Warning:", words::warning(*warning));
     }
     for key in &opened.keys {
-        line("Key:", &format!("{} came along", key.id));
+        if let Some(what) = words::found(key.change) {
+            line("Key:", &format!("{} {what}", key.id));
+        }
     }
     text.push('\n');
     for (name, label) in SHOWN {

@@ -2,7 +2,9 @@
 //! in its reader's language; these are the command line's.
 
 use crate::base::keys::{Acceptance, Attention, KeyStatus, SecretState};
-use crate::base::verdict::{Extent, Reason, Signature, Signed, Status, Summary, Warning};
+use crate::base::verdict::{
+    Extent, FoundChange, Reason, Signature, Signed, Status, Summary, Warning,
+};
 
 /// What is encrypted, as one short sentence.
 pub fn encrypted(extent: Extent) -> &'static str {
@@ -87,6 +89,16 @@ pub fn warning(warning: Warning) -> &'static str {
         Warning::HiddenCharacters => "a name or address holds characters that hide",
         Warning::PartClosed => "a part of it stayed closed",
         Warning::KeyConflict => "another key came for an address that has one",
+    }
+}
+
+/// What came along in a message; `None` when it was known already.
+pub fn found(change: FoundChange) -> Option<&'static str> {
+    match change {
+        FoundChange::New => Some("came along, new here"),
+        FoundChange::Update => Some("came along, with something new"),
+        FoundChange::Conflict => Some("came along for an address that has another key"),
+        FoundChange::Known => None,
     }
 }
 
