@@ -213,6 +213,10 @@ fn what_cannot_be_done_has_a_status_and_a_name() {
             .fail(&["keys", "delete", "nobody@cli.example"])
             .contains("key.missing")
     );
+    let json = person.run_with(&["keys", "show", "--json", "nobody@cli.example"], b"");
+    let error: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(error["error"]["kind"], "key.missing");
+    assert_eq!(error["error"]["blame"], "keys");
     let usage = person.run_with(&["opne"], b"");
     assert_eq!(usage.status.code(), Some(2));
 }

@@ -8,8 +8,10 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Parser;
+use serde::Serialize;
 
-use crate::base::{Error, Result};
+use crate::base::error::{Blame, Closed};
+use crate::base::{Error, Kind, Result};
 use crate::verbs::Ask;
 
 mod args;
@@ -37,7 +39,12 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     match run(&cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&error);
+            if common(&cli.command).json {
+                // What can't be written to stdout has nowhere else to go.
+                let _ = print::json(&Failed::of(&error));
+            } else {
+                complain(&error);
+            }
             ExitCode::FAILURE
         }
     }
@@ -62,41 +69,74 @@ fn caller(arguments: &[OsString], terminal: bool) -> Option<String> {
 }
 
 fn run(command: &Command) -> Result<()> {
+    let session = || {
+        let ask = if common(command).no_ask {
+            Ask::Never
+        } else {
+            Ask::Allowed
+        };
+        Session::open(ask)
+    };
     match command {
-        Command::Open(args) => open::run(args, &session(args.common)?),
-        Command::Seal(args) => seal::run(args, &session(args.common)?),
-        Command::Keys(command) => keys::run(command, &session(keys_common(command))?),
-        Command::Text(command) => text::run(command, &session(text_common(command))?),
+        Command::Open(args) => open::run(args, &session()?),
+        Command::Seal(args) => seal::run(args, &session()?),
+        Command::Keys(command) => keys::run(command, &session()?),
+        Command::Text(command) => text::run(command, &session()?),
         Command::Demo => demo::run(),
     }
 }
 
-fn session(common: Common) -> Result<Session> {
-    Session::open(if common.no_ask {
-        Ask::Never
-    } else {
-        Ask::Allowed
-    })
-}
-
-fn keys_common(command: &Keys) -> Common {
+/// The options that all commands share.
+fn common(command: &Command) -> Common {
     match command {
-        Keys::List { common, .. }
-        | Keys::Show { common, .. }
-        | Keys::Generate { common, .. }
-        | Keys::Import { common, .. }
-        | Keys::Export { common, .. }
-        | Keys::Delete { common, .. }
-        | Keys::Accept { common, .. }
-        | Keys::Unlock { common, .. }
-        | Keys::Lock { common, .. } => *common,
+        Command::Open(args) => args.common,
+        Command::Seal(args) => args.common,
+        Command::Keys(
+            Keys::List { common, .. }
+            | Keys::Show { common, .. }
+            | Keys::Generate { common, .. }
+            | Keys::Import { common, .. }
+            | Keys::Export { common, .. }
+            | Keys::Delete { common, .. }
+            | Keys::Accept { common, .. }
+            | Keys::Unlock { common, .. }
+            | Keys::Lock { common, .. },
+        ) => *common,
+        Command::Text(Text::Decrypt(text) | Text::Verify(text)) => text.common,
+        Command::Text(Text::Encrypt { text, .. } | Text::Sign { text, .. }) => text.common,
+        Command::Demo => Common {
+            json: false,
+            no_ask: true,
+        },
     }
 }
 
-fn text_common(command: &Text) -> Common {
-    match command {
-        Text::Decrypt(text) | Text::Verify(text) => text.common,
-        Text::Encrypt { text, .. } | Text::Sign { text, .. } => text.common,
+/// An error for programs: the contract's data with its sentence.
+#[derive(Serialize)]
+struct Failed<'a> {
+    error: FailedData<'a>,
+}
+
+#[derive(Serialize)]
+struct FailedData<'a> {
+    message: &'a str,
+    blame: Blame,
+    #[serde(flatten)]
+    kind: &'a Kind,
+    #[serde(flatten)]
+    closed: Option<&'a Closed>,
+}
+
+impl Failed<'_> {
+    fn of(error: &Error) -> Failed<'_> {
+        Failed {
+            error: FailedData {
+                message: &error.message,
+                blame: error.kind.blame(),
+                kind: &error.kind,
+                closed: error.closed.as_deref(),
+            },
+        }
     }
 }
 
