@@ -158,6 +158,64 @@ fn keys_come_go_and_are_judged() {
     assert!(bob.fail(&["keys", "show", "alice"]).contains("key.missing"));
 }
 
+/// A pinentry that answers with the lines of a file, one for each question.
+const PINENTRY: &str = r#"#!/bin/sh
+echo "OK ready"
+while read -r command rest; do
+    case $command in
+        GETPIN) echo "D $(head -n 1 "$0.answers")"; sed -i 1d "$0.answers"; echo OK ;;
+        BYE) echo OK; exit 0 ;;
+        *) echo OK ;;
+    esac
+done
+"#;
+
+#[cfg(unix)]
+#[test]
+fn a_passphrase_is_asked_for_until_it_is_right() {
+    use std::os::unix::fs::PermissionsExt;
+    let person = Person::new();
+    let program = person.path("pinentry");
+    fs::write(&program, PINENTRY).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    let answers = person.path("pinentry.answers");
+    let asked = |arguments: &[&str], lines: &str| {
+        fs::write(&answers, lines).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_sealpost"))
+            .args(arguments)
+            .env("SEALPOST_HOME", person.path("state"))
+            .env("SEALPOST_PINENTRY", &program)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        (
+            output.status.success(),
+            text(&output.stderr),
+            fs::read_to_string(&answers).unwrap(),
+        )
+    };
+    let made = asked(
+        &["keys", "generate", "--address", "a@cli.example"],
+        "right\nright\n",
+    );
+    assert_eq!(made, (true, String::new(), String::new()));
+    let opened = asked(
+        &["keys", "unlock", "a@cli.example"],
+        "wrong\nright\nleft over\n",
+    );
+    assert_eq!(opened, (true, String::new(), "left over\n".into()));
+    let (success, complaint, left) = asked(&["keys", "unlock", "a@cli.example"], "1\n2\n3\n4\n");
+    assert!(
+        !success && complaint.contains("passphrase.wrong"),
+        "{complaint}"
+    );
+    assert_eq!(left, "4\n");
+    let (success, complaint, left) =
+        asked(&["keys", "unlock", "--no-ask", "a@cli.example"], "right\n");
+    assert!(!success && complaint.contains("key.locked"), "{complaint}");
+    assert_eq!(left, "right\n");
+}
+
 #[test]
 fn small_texts_are_sealed_and_opened() {
     let alice = Person::with_key("alice@cli.example");

@@ -1,5 +1,4 @@
-//! Asking the person at a terminal, where there is no pinentry: a passphrase without echo,
-//! or a yes.
+//! Asking the person who typed a command: a passphrase, or a yes.
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -7,29 +6,47 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use super::input::{self, Terminal};
-use super::print;
-use crate::base::ask::{Answer, Need, Question};
+use super::{print, words};
+use crate::base::ask::{Action, Answer, Need, Question};
 use crate::base::{Error, Kind, Result, Secret};
+use crate::host::pinentry::{self, Given};
+use crate::host::{Confirm, Settings};
 
-/// The person's answer.
+/// The person's answer: from `SEALPOST_CONFIRM` for confirmations, by pinentry on a desktop or
+/// where `SEALPOST_PINENTRY` names one, else at the terminal.
 ///
 /// # Errors
 /// `passphrase.cancelled` or `consent.denied` when they don't want to;
 /// `passphrase.unavailable` when there is nobody to ask.
 pub fn answer(question: &Question) -> Result<Answer> {
-    if let (Question::Confirm { .. }, Some(said)) = (question, env::var_os("SEALPOST_CONFIRM")) {
-        return if said == "yes" {
-            Ok(Answer::Confirmed)
-        } else {
-            Err(denied())
-        };
+    let settings = Settings::from_env();
+    if let Question::Confirm { .. } = question {
+        match settings.confirm {
+            Confirm::Yes => return Ok(Answer::Confirmed),
+            Confirm::No => return Err(denied()),
+            Confirm::Ask => {}
+        }
     }
-    let Some(terminal) = input::terminal() else {
-        return Err(Error::new(
+    let terminal = input::terminal();
+    // A pinentry that draws on terminals would draw over this one.
+    let windows = ["SEALPOST_PINENTRY", "DISPLAY", "WAYLAND_DISPLAY"];
+    let windows = windows.iter().any(|name| env::var_os(name).is_some());
+    if let Some(program) = settings.pinentry.filter(|_| windows || terminal.is_none())
+        && let Ok((_process, dialogue)) = pinentry::start(&program)
+    {
+        match dialogue.ask(question) {
+            Given::Passphrase(secret) => return Ok(Answer::Passphrase(Arc::new(secret))),
+            Given::Yes => return Ok(Answer::Confirmed),
+            Given::No => return Err(refused(question)),
+            Given::Unavailable => {}
+        }
+    }
+    let terminal = terminal.ok_or_else(|| {
+        Error::new(
             Kind::PassphraseUnavailable,
             "nobody can be asked here; install pinentry or use a terminal",
-        ));
-    };
+        )
+    })?;
     match question {
         Question::Passphrase {
             need,
@@ -37,7 +54,16 @@ pub fn answer(question: &Question) -> Result<Answer> {
             attempt,
             ..
         } => passphrase(&terminal, *need, label, *attempt),
-        Question::Confirm { label, .. } => confirm(&terminal, label),
+        Question::Confirm { action, label } => confirm(&terminal, *action, label),
+    }
+}
+
+fn refused(question: &Question) -> Error {
+    match question {
+        Question::Passphrase { .. } => {
+            Error::new(Kind::PassphraseCancelled, "no passphrase was given")
+        }
+        Question::Confirm { .. } => denied(),
     }
 }
 
@@ -45,8 +71,9 @@ fn denied() -> Error {
     Error::new(Kind::ConsentDenied, "not confirmed; nothing was changed")
 }
 
-fn confirm(mut terminal: &Terminal, label: &str) -> Result<Answer> {
-    write!(terminal, "{} Type yes to go on: ", print::plain(label)).map_err(|_| denied())?;
+fn confirm(mut terminal: &Terminal, action: Action, label: &str) -> Result<Answer> {
+    let (what, label) = (words::action(action), print::plain(label));
+    write!(terminal, "{what}: {label}\nType yes to go on: ").map_err(|_| denied())?;
     match line(terminal)?.as_deref() {
         Some("yes") => Ok(Answer::Confirmed),
         _ => Err(denied()),

@@ -127,6 +127,10 @@ fn show_sealed(message: &str) -> Result<()> {
     item(
         "body",
         armor.ok_or_else(|| wrong("the sealed message is not armored"))?,
+    )?;
+    item(
+        "in clear",
+        "neither subject nor text nor the attachment's name",
     )
 }
 
@@ -165,7 +169,7 @@ fn show_opened(opened: &Value, attachment: &[u8]) -> Result<()> {
     let name = word(file, "/name")?;
     item(
         "attached",
-        &format!("{name}, {} bytes, every one as it was", bytes.len()),
+        &format!("{name}, {} kB, every byte as it was", bytes.len() / 1000),
     )
 }
 

@@ -1,6 +1,7 @@
 //! Sentences for people: what the contract's words mean. A browser's extension has its own,
 //! in its reader's language; these are the command line's.
 
+use crate::base::ask::Action;
 use crate::base::keys::{Acceptance, Attention, KeyStatus, SecretState};
 use crate::base::verdict::{
     Extent, FoundChange, Reason, Signature, Signed, Status, Summary, Warning,
@@ -99,6 +100,20 @@ pub fn found(change: FoundChange) -> Option<&'static str> {
         FoundChange::Update => Some("came along, with something new"),
         FoundChange::Conflict => Some("came along for an address that has another key"),
         FoundChange::Known => None,
+    }
+}
+
+/// What is about to be done.
+pub fn action(action: Action) -> &'static str {
+    match action {
+        Action::AcceptVerified => "This key is accepted as verified",
+        Action::AcceptByImport => "These keys are accepted for the addresses they name",
+        Action::DeleteKey => "This key is deleted",
+        Action::DeleteSecret => "This secret key is deleted and can't be brought back",
+        Action::ExportSecret => "This secret key is given out",
+        Action::Revoke => "This key is revoked, and that can't be taken back",
+        Action::ChangeAnchors => "What authorities are trusted changes",
+        Action::SetAccount => "This mail account changes",
     }
 }
 
