@@ -196,7 +196,7 @@ fn a_passphrase_is_asked_for_until_it_is_right() {
     };
     let made = asked(
         &["keys", "generate", "--address", "a@cli.example"],
-        "right\nright\n",
+        "right\n",
     );
     assert_eq!(made, (true, String::new(), String::new()));
     let opened = asked(
