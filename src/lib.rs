@@ -21,15 +21,15 @@
 //!
 //! - [`base`] holds the words everybody shares. The types that go over the wire are defined
 //!   there once; reading them top to bottom is reading the protocol.
-//! - `mail` finds layers by structure and keeps exact byte ranges: a signature is checked
+//! - [`mail`] finds layers by structure and keeps exact byte ranges: a signature is checked
 //!   over the bytes as they came. It never touches a key.
 //! - [`engine`] opens or seals ONE layer. One trait, two families beside each other.
-//! - `store` knows files, locks and index rows. Certificates are opaque bytes to it, and
+//! - [`store`] knows files, locks and index rows. Certificates are opaque bytes to it, and
 //!   the engines reach them through traits in [`base::keys`].
 //! - [`verbs`] peel layers, join what the three below say, and come to the verdict. No JSON
 //!   text, no stdin, no clock: all that comes in with a [`base::Context`].
-//! - `wire` turns frames into calls of verbs and their results into frames. `host` runs many
-//!   of them at once; `cli` runs one.
+//! - [`wire`] turns frames into calls of verbs and their results into frames. [`host`] runs
+//!   many of them at once; [`cli`] runs one.
 //!
 //! # The way of a message
 //!
@@ -66,6 +66,7 @@
 //! [`engine::Engine`] for what a family of encryption has to do.
 
 pub mod base;
+pub mod cli;
 pub mod engine;
 pub mod mail;
 pub mod store;

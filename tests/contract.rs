@@ -103,7 +103,7 @@ fn variants_are_read_as_serde_spells_them() {
 /// The kinds of errors, each with whom it blames.
 fn kinds() -> String {
     let source = source("base/error.rs");
-    let mut list = String::from("| kind | fields |\n|---|---|\n");
+    let mut list = String::from("| kind | blame | fields |\n|---|---|---|\n");
     let body = enumeration(&source, "Kind");
     let mut lines = body.lines().map(str::trim);
     while let Some(line) = lines.next() {
@@ -125,9 +125,28 @@ fn kinds() -> String {
             .filter_map(|field| field.split_once(':'))
             .map(|(name, _)| format!("`{}`", camel(name.trim().trim_start_matches("r#"))))
             .collect();
-        writeln!(list, "| `{name}` | {} |", fields.join(", ")).expect("a string");
+        let blame = blame(&source, &variant);
+        writeln!(list, "| `{name}` | {blame} | {} |", fields.join(", ")).expect("a string");
     }
     list
+}
+
+/// Whom `Kind::blame` blames for a variant.
+fn blame(source: &str, variant: &str) -> String {
+    let (_, arms) = source.split_once("pub fn blame(").expect("the function");
+    let name = variant.split([' ', ',', '{']).next().unwrap_or_default();
+    let named = |arm: &str| {
+        arm.split("Kind::").skip(1).any(|rest| {
+            let end = rest
+                .find(|c: char| !c.is_alphanumeric())
+                .unwrap_or(rest.len());
+            rest[..end] == *name
+        })
+    };
+    let arms: Vec<&str> = arms.split("=> Blame::").collect();
+    let arm = arms.windows(2).find(|pair| named(pair[0])).expect("an arm");
+    let word = arm[1].split(|c: char| !c.is_alphanumeric()).next();
+    word.unwrap_or_default().to_lowercase()
 }
 
 fn words() -> String {
@@ -184,6 +203,9 @@ fn methods() -> String {
         let words = reply.pointer(&format!("/result/capabilities/{name}"));
         let words = words.and_then(Value::as_array).expect("a list");
         writeln!(list, "{name}:\n").expect("a string");
+        if words.is_empty() {
+            list.push_str("- none yet\n");
+        }
         for word in words {
             writeln!(list, "- `{}`", word.as_str().expect("a word")).expect("a string");
         }

@@ -6,13 +6,17 @@
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use serde::Serialize;
 
 use crate::base::error::{Blame, Closed};
 use crate::base::{Error, Kind, Result};
-use crate::verbs::Ask;
+use crate::host::{self, Settings, logging, process};
+use crate::store::Home;
+use crate::verbs::{Ask, World};
+use crate::wire::methods::Verbs;
 
 mod args;
 mod ask;
@@ -33,7 +37,7 @@ use session::Session;
 /// Runs the program with its arguments, its own name first.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     if let Some(origin) = caller(&arguments, io::stdin().is_terminal()) {
-        return host(origin);
+        return host(&origin);
     }
     let cli = Cli::parse_from(arguments);
     match run(&cli.command) {
@@ -66,6 +70,33 @@ fn caller(arguments: &[OsString], terminal: bool) -> Option<String> {
         [manifest, addon, ..] if manifest.ends_with(".json") => Some((*addon).to_owned()),
         _ => None,
     }
+}
+
+/// Holds one conversation with whoever called.
+fn host(origin: &str) -> ExitCode {
+    process::harden();
+    match conversation(origin) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn conversation(origin: &str) -> Result<u8> {
+    let home = Home::from_env()?;
+    logging::start(&home.state);
+    log::info!("start, called by {}", print::plain(origin));
+    let service = Verbs::new(World::open(home)?);
+    let (input, output) = process::stdio()
+        .map_err(|e| Error::internal("standard input and output are closed").because(e))?;
+    Ok(host::run(
+        input,
+        output,
+        Arc::new(service),
+        Settings::from_env(),
+    ))
 }
 
 fn run(command: &Command) -> Result<()> {
