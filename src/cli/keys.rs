@@ -27,6 +27,9 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
             if common.json {
                 return print::json(&found);
             }
+            if found.is_empty() {
+                print::note("no keys");
+            }
             print::out(&print::table(&found.iter().map(row).collect::<Vec<_>>()))
         }
         Keys::Show { key, common } => {
