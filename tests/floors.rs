@@ -83,6 +83,7 @@ const LONG: &[(&str, &str)] = &[
         "engine/openpgp/verify.rs",
         "what one signature is worth, read from top to bottom",
     ),
+    ("store/files.rs", "the one door to the file system"),
     ("verbs/peel.rs", "one walk over one tree"),
 ];
 
