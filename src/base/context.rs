@@ -71,3 +71,11 @@ pub fn parse_rfc3339(text: &str) -> Option<u64> {
     let time = chrono::DateTime::parse_from_rfc3339(text).ok()?;
     u64::try_from(time.timestamp()).ok()
 }
+
+/// Reads RFC 3339 or RFC 5322 into seconds since the Unix epoch.
+pub fn parse_date(text: &str) -> Option<u64> {
+    parse_rfc3339(text).or_else(|| {
+        let time = chrono::DateTime::parse_from_rfc2822(text.trim()).ok()?;
+        u64::try_from(time.timestamp()).ok()
+    })
+}

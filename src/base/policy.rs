@@ -34,7 +34,7 @@ impl Default for Policy {
 
 impl Policy {
     /// Both rules in force at once: the stricter of each pair.
-    pub fn stricter(self, other: Policy) -> Policy {
+    pub fn stricter(self, other: &Policy) -> Policy {
         Policy {
             legacy: self.legacy && other.legacy,
             ask_client: self.ask_client && other.ask_client,

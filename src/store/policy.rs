@@ -30,7 +30,7 @@ fn load(person: &Path, system: &Path) -> Result<Policy> {
     Ok(match (one(person)?, one(system)?) {
         (None, None) => Policy::default(),
         (Some(only), None) | (None, Some(only)) => only,
-        (Some(person), Some(system)) => system.stricter(person),
+        (Some(person), Some(system)) => system.stricter(&person),
     })
 }
 

@@ -9,11 +9,20 @@
 use serde::Deserialize;
 
 pub mod autocrypt;
+mod choose;
+mod envelope;
+mod harvest;
+mod headers;
+mod judge;
 pub mod keys;
 pub mod open;
+mod peel;
 pub mod plan;
 pub mod seal;
 pub mod text;
+mod world;
+
+pub use world::World;
 
 /// Whether the person may be asked something while a request runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -39,3 +48,6 @@ pub struct Origin {
     pub origin: Option<String>,
     pub account: Option<String>,
 }
+
+#[cfg(test)]
+mod tests;

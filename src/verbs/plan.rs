@@ -1,23 +1,56 @@
 //! `message/plan`: which key for each recipient, or why none: what a compose window shows as
 //! one types. It never fails for one address.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde::{Deserialize, Serialize};
 
+use super::choose::{Options, Want, options};
 use super::seal::Protect;
-use super::{Ask, Asks};
+use super::{Ask, Asks, World};
 use crate::base::body::Bodies;
-use crate::base::keys::{Acceptance, KeyStatus};
-use crate::base::{KeyId, Mailbox};
+use crate::base::keys::{KeyStatus, Usage};
+use crate::base::{Address, Context, KeyId, Mailbox, Protocol, Result};
 
 /// From whom, to whom, protected how.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Request {
-    pub from: Option<String>,
-    pub to: Vec<String>,
-    pub cc: Vec<String>,
-    pub bcc: Vec<String>,
+    pub from: Option<Typed>,
+    pub to: Vec<Typed>,
+    pub cc: Vec<Typed>,
+    pub bcc: Vec<Typed>,
     pub protect: Protect,
+}
+
+/// An address, or what somebody has typed of one so far.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Typed {
+    Text(String),
+    Named(TypedMailbox),
+}
+
+/// As a compose window holds it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TypedMailbox {
+    #[serde(default)]
+    pub name: Option<String>,
+    pub address: String,
+}
+
+impl Typed {
+    fn text(&self) -> &str {
+        match self {
+            Typed::Text(text) => text,
+            Typed::Named(mailbox) => &mailbox.address,
+        }
+    }
+
+    fn address(&self) -> Option<Address> {
+        Mailbox::parse(self.text()).map(|mailbox| mailbox.address)
+    }
 }
 
 /// The plan. The i-th recipient stands for the i-th of `to`, `cc` and `bcc` in a row.
@@ -45,6 +78,7 @@ pub struct Party {
 pub enum State {
     Ready,
     NoKey,
+    /// A new key turned up for the address, or several stand side by side undecided.
     Conflict,
     Refused,
     /// Not an address yet: somebody is still typing.
@@ -66,7 +100,7 @@ pub enum PartyChoice {
 pub struct Candidate {
     pub id: KeyId,
     pub status: KeyStatus,
-    pub acceptance: Acceptance,
+    /// Why it is not used, or what to know when it is: `undecided`.
     pub reasons: Vec<&'static str>,
 }
 
@@ -78,7 +112,107 @@ impl Asks for Request {
     }
 }
 
-/// The address in what somebody typed, if it is one already.
-pub(super) fn typed(text: &str) -> Option<Mailbox> {
-    Mailbox::parse(text)
+/// Looks at every address and says what could be sealed for it.
+///
+/// # Errors
+/// `store.unavailable` and the like; never for an address.
+pub fn plan(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
+    let protect = &request.protect;
+    let sender = match &request.from {
+        Some(from) => party(world, from, Usage::Sign, protect, cx)?,
+        None => Party {
+            address: String::new(),
+            state: State::Incomplete,
+            choice: PartyChoice::None,
+            keys: Vec::new(),
+        },
+    };
+    let mut recipients = Vec::new();
+    for typed in request.to.iter().chain(&request.cc).chain(&request.bcc) {
+        recipients.push(party(world, typed, Usage::Encrypt, protect, cx)?);
+    }
+    let sender_ready = !(protect.sign || protect.encrypt) || sender.state == State::Ready;
+    let all_ready = recipients.iter().all(|party| match protect.encrypt {
+        true => party.state == State::Ready,
+        false => party.state != State::Incomplete,
+    });
+    Ok(Reply {
+        possible: sender_ready && all_ready && !recipients.is_empty(),
+        plan: token(&sender, &recipients),
+        sender,
+        recipients,
+        revision: world.store.revision()?,
+    })
+}
+
+/// The token of the plan for these addresses as things stand now: `seal` compares it with the
+/// one it was given.
+pub(super) fn token_for(
+    world: &World,
+    from: Option<&Address>,
+    to: &[&Address],
+    protect: &Protect,
+    cx: &Context,
+) -> Result<String> {
+    let typed = |address: &Address| Typed::Text(address.to_string());
+    let request = Request {
+        from: from.map(typed),
+        to: to.iter().copied().map(typed).collect(),
+        protect: protect.clone(),
+        ..Request::default()
+    };
+    Ok(plan(world, &request, cx)?.plan)
+}
+
+fn party(
+    world: &World,
+    typed: &Typed,
+    usage: Usage,
+    protect: &Protect,
+    cx: &Context,
+) -> Result<Party> {
+    let Some(address) = typed.address() else {
+        return Ok(Party {
+            address: typed.text().to_owned(),
+            state: State::Incomplete,
+            choice: PartyChoice::None,
+            keys: Vec::new(),
+        });
+    };
+    let want = Want {
+        usage,
+        choice: protect.protocol,
+        keys: &protect.keys,
+    };
+    let Options {
+        state,
+        chosen,
+        candidates,
+        ..
+    } = options(world, &address, &want, cx)?;
+    let choice = match chosen.map(|cert| cert.id.protocol()) {
+        Some(Protocol::OpenPgp) => PartyChoice::OpenPgp,
+        Some(Protocol::Smime) => PartyChoice::Smime,
+        None => PartyChoice::None,
+    };
+    Ok(Party {
+        address: address.to_string(),
+        state,
+        choice,
+        keys: candidates,
+    })
+}
+
+/// A digest of who gets what. Not a secret and not a promise: it only has to change when the
+/// plan does.
+fn token(sender: &Party, recipients: &[Party]) -> String {
+    let mut hasher = DefaultHasher::new();
+    for party in std::iter::once(sender).chain(recipients) {
+        let key = Address::parse(&party.address).map(|address| address.key().to_owned());
+        (key, party.state, party.choice).hash(&mut hasher);
+        for candidate in &party.keys {
+            (&candidate.id, &candidate.reasons).hash(&mut hasher);
+        }
+    }
+    format!("{:016x}", hasher.finish())
 }

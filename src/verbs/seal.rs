@@ -3,13 +3,24 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Ask, Asks, Origin};
+use super::choose::{self, Want};
+use super::envelope::{self, Letter, Sealer};
+use super::{Ask, Asks, Origin, World, plan};
 use crate::base::body::{Bodies, Body};
-use crate::base::draft::Draft;
+use crate::base::context::unix;
+use crate::base::draft::{Attachment, Draft};
+use crate::base::job::Stage;
+use crate::base::keys::{StoredCert, Usage};
+use crate::base::layer::{Seal, SealedOut};
 use crate::base::verdict::Scheme;
-use crate::base::{Address, KeyId, Protocol, Result};
+use crate::base::{Address, Context, Error, KeyId, Kind, Mailbox, Protocol, Result};
+use crate::engine::Format;
+use crate::mail::compose;
+use crate::mail::protect::Confidentiality;
+use crate::mail::whole;
 
 /// What to seal, and how.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -40,7 +51,8 @@ pub struct Protect {
     pub encrypt: bool,
     pub protocol: Choice,
     pub scheme: Option<Scheme>,
-    pub headers: HeaderPolicy,
+    /// Which header fields an encrypted message hides (RFC 9788 3).
+    pub headers: Confidentiality,
     pub cipher: Option<Cipher>,
     /// Which certificates to use for an address, instead of ours to choose.
     pub keys: BTreeMap<Address, Vec<KeyId>>,
@@ -66,16 +78,6 @@ impl Choice {
             Choice::Smime => protocol == Protocol::Smime,
         }
     }
-}
-
-/// Header confidentiality policies (RFC 9788 3.2).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HeaderPolicy {
-    #[default]
-    Baseline,
-    Shy,
-    None,
 }
 
 /// Which kind of CMS content encryption; OpenPGP always has integrity and chooses itself.
@@ -163,5 +165,328 @@ impl Bodies for Reply {
             }
             Reply::Payload { payload } => payload.bodies(visit),
         }
+    }
+}
+
+/// Seals a message, or one envelope without header fields.
+///
+/// Nothing goes out weaker than asked: a recipient without a usable key fails the whole call.
+///
+/// # Errors
+/// `request.invalid`; `key.missing`, `key.conflict`, `key.ambiguous`, `key.unusable`,
+/// `key.locked`; `plan.stale`; `policy.refused`.
+pub fn seal(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
+    cx.job.stage(Stage::Reading);
+    let given = [
+        request.draft.is_some(),
+        request.message.is_some(),
+        request.payload.is_some(),
+    ];
+    if given.iter().filter(|given| **given).count() != 1 {
+        return Err(Error::invalid("", "give one of draft, message and payload"));
+    }
+    if request.protect.scheme == Some(Scheme::Opaque) && request.protect.protocol != Choice::Smime {
+        return Err(Error::invalid(
+            "/protect/scheme",
+            "opaque is for S/MIME; leave it out",
+        ));
+    }
+    match request.form {
+        Form::Payload => payload(world, request, cx),
+        Form::Messages => messages(world, request, cx),
+    }
+}
+
+/// `form: messages`.
+fn messages(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
+    let letter = letter(world, request, cx)?;
+    let protect = &request.protect;
+    let from = &letter.from.address;
+    let everybody: Vec<&Address> = letter.visible.iter().chain(&letter.bcc).collect();
+    if let Some(plan) = &request.plan
+        && *plan != plan::token_for(world, Some(from), &everybody, protect, cx)?
+    {
+        return Err(Error::new(
+            Kind::PlanStale,
+            "keys have changed since this was planned; plan again and look at the recipients",
+        ));
+    }
+    let mut sealer = Sealer {
+        world,
+        protect,
+        cx,
+        signer: None,
+        own: None,
+    };
+    let draft = request.purpose == Purpose::Draft;
+    if protect.sign && !draft {
+        let want = Want {
+            usage: Usage::Sign,
+            choice: protect.protocol,
+            keys: &protect.keys,
+        };
+        sealer.signer = Some(choose::signer(world, from, &want, cx)?);
+    }
+    let encrypt = protect.encrypt || draft;
+    if encrypt {
+        sealer.own = Some(own(world, from, protect, cx)?);
+    }
+    let mut messages = Vec::new();
+    if !draft {
+        if everybody.is_empty() {
+            return Err(Error::invalid("/draft/to", "name at least one recipient"));
+        }
+        // All keys are looked up before anything is sealed, so that every missing one is named.
+        let want = Want {
+            usage: Usage::Encrypt,
+            choice: protect.protocol,
+            keys: &protect.keys,
+        };
+        if encrypt {
+            choose::recipients(world, &everybody, &want, cx)?;
+        }
+        let mut circles: Vec<Vec<&Address>> = Vec::new();
+        if !letter.visible.is_empty() {
+            circles.push(letter.visible.iter().collect());
+        }
+        circles.extend(letter.bcc.iter().map(|bcc| vec![bcc]));
+        for circle in circles {
+            let certs = match encrypt {
+                true => Some(choose::recipients(world, &circle, &want, cx)?),
+                false => None,
+            };
+            messages.push(Envelope {
+                protocol: sealer.protocol(certs.as_deref()),
+                message: sealer
+                    .seal(&letter, certs.as_deref(), envelope::Copy::Recipients)?
+                    .into(),
+                to: circle.into_iter().cloned().collect(),
+            });
+        }
+    }
+    let certs: Option<&[StoredCert]> = encrypt.then_some(&[]);
+    let sent = sealer.seal(&letter, certs, envelope::Copy::Sender)?;
+    Ok(Reply::Messages {
+        messages,
+        sent: sent.into(),
+    })
+}
+
+/// Our own certificate for reading what we have sent.
+fn own(world: &World, from: &Address, protect: &Protect, cx: &Context) -> Result<StoredCert> {
+    let want = Want {
+        usage: Usage::Encrypt,
+        choice: protect.protocol,
+        keys: &protect.keys,
+    };
+    let options = choose::options(world, from, &want, cx)?;
+    options.chosen.filter(|cert| cert.own).ok_or_else(|| {
+        Error::new(
+            Kind::KeyMissing {
+                r#for: crate::base::error::KeyUse::Recipient,
+                addresses: vec![from.to_string()],
+                key_ids: Vec::new(),
+            },
+            "there is no key of your own for this address, so you could not read what you send; make or import one",
+        )
+    })
+}
+
+/// What is to be sealed, with everything decided that all its copies share.
+fn letter(world: &World, request: &Request, cx: &Context) -> Result<Letter> {
+    let now = unix(cx.now);
+    if let Some(draft) = &request.draft {
+        let mut draft = draft.clone();
+        let from = draft
+            .from
+            .clone()
+            .ok_or_else(|| Error::invalid("/draft/from", "say whom the message is from"))?;
+        if request.attach_key {
+            draft
+                .attachments
+                .push(own_key(world, &from, &request.protect, cx)?);
+        }
+        return envelope::letter_of_draft(world, &draft, from, &request.protect, now, cx);
+    }
+    if request.attach_key {
+        return Err(Error::invalid(
+            "/attachKey",
+            "a key can only be attached to a draft",
+        ));
+    }
+    match &request.message {
+        Some(message) => envelope::letter_of_message(world, message.bytes()?, now, cx),
+        None => Err(Error::invalid(
+            "/form",
+            "a payload has no header fields; ask for form: payload",
+        )),
+    }
+}
+
+/// Our own certificate as an attachment.
+fn own_key(world: &World, from: &Mailbox, protect: &Protect, cx: &Context) -> Result<Attachment> {
+    let want = Want {
+        usage: Usage::Sign,
+        choice: protect.protocol,
+        keys: &protect.keys,
+    };
+    let cert = choose::signer(world, &from.address, &want, cx)?;
+    let engine = world.engine(cert.id.protocol())?;
+    let armored = engine.export(std::slice::from_ref(&cert.cert), Format::Armored)?;
+    Ok(Attachment {
+        name: Some(format!("OpenPGP_0x{}.asc", cert.id.fingerprint())),
+        media_type: Some("application/pgp-keys".to_owned()),
+        body: armored.into(),
+        content_id: None,
+    })
+}
+
+/// `form: payload`: one envelope for `to`, without header fields.
+fn payload(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
+    let protect = &request.protect;
+    let (content, from, to) = payload_parts(world, request, cx)?;
+    let from = from.or_else(|| account(request));
+    let addresses: Vec<&Address> = to.iter().collect();
+    if let Some(plan) = &request.plan
+        && *plan != plan::token_for(world, from.as_ref(), &addresses, protect, cx)?
+    {
+        return Err(Error::new(
+            Kind::PlanStale,
+            "keys have changed since this was planned; plan again",
+        ));
+    }
+    let signer = match protect.sign {
+        true => Some(signer_or_only(world, from.as_ref(), protect, cx)?),
+        false => None,
+    };
+    let mut recipients = Vec::new();
+    if protect.encrypt {
+        if addresses.is_empty() {
+            return Err(Error::invalid("/to", "name at least one recipient"));
+        }
+        let want = Want {
+            usage: Usage::Encrypt,
+            choice: protect.protocol,
+            keys: &protect.keys,
+        };
+        recipients = choose::recipients(world, &addresses, &want, cx)?;
+        if let Some(from) = &from
+            && let Ok(own) = own(world, from, protect, cx)
+            && !recipients.iter().any(|cert| cert.id == own.id)
+        {
+            recipients.push(own);
+        }
+    }
+    let Some(protocol) = signer
+        .iter()
+        .chain(&recipients)
+        .map(|cert| cert.id.protocol())
+        .next()
+    else {
+        return Err(Error::invalid(
+            "/protect",
+            "a payload is signed, encrypted or both",
+        ));
+    };
+    let how = Seal {
+        recipients: &recipients,
+        signer: signer.as_ref(),
+        scheme: protect.scheme.unwrap_or(Scheme::Mime),
+        intended: true,
+    };
+    cx.job.stage(Stage::Crypto);
+    let sealed = world.engine(protocol)?.seal(&content, &how, cx)?;
+    Ok(Reply::Payload {
+        payload: match sealed {
+            SealedOut::Encrypted(bytes)
+            | SealedOut::Inside(bytes)
+            | SealedOut::Detached {
+                signature: bytes, ..
+            } => bytes.into(),
+        },
+    })
+}
+
+/// The content of a lone envelope, who it is from and to whom it goes.
+fn payload_parts(
+    world: &World,
+    request: &Request,
+    cx: &Context,
+) -> Result<(Bytes, Option<Address>, Vec<Address>)> {
+    let inline = request.protect.scheme == Some(Scheme::Inline);
+    if let Some(payload) = &request.payload {
+        let bytes = payload.bytes()?;
+        let content = if inline {
+            bytes.clone()
+        } else {
+            whole::entity_of(bytes)?.into()
+        };
+        return Ok((content, None, request.to.clone()));
+    }
+    if let Some(draft) = &request.draft {
+        if !draft.bcc.is_empty() {
+            return Err(Error::invalid(
+                "/draft/bcc",
+                "one envelope can't hide a recipient; use form: messages",
+            ));
+        }
+        let content = match (inline, &draft.text) {
+            (true, Some(text)) => text.bytes()?.clone(),
+            _ => compose::body(draft)?.into(),
+        };
+        let named = draft
+            .to
+            .iter()
+            .chain(&draft.cc)
+            .map(|mailbox| mailbox.address.clone());
+        let to = if request.to.is_empty() {
+            named.collect()
+        } else {
+            request.to.clone()
+        };
+        return Ok((
+            content,
+            draft.from.as_ref().map(|from| from.address.clone()),
+            to,
+        ));
+    }
+    let Some(message) = &request.message else {
+        return Err(Error::invalid("", "give one of draft, message and payload"));
+    };
+    let letter = envelope::letter_of_message(world, message.bytes()?, unix(cx.now), cx)?;
+    if !letter.bcc.is_empty() {
+        return Err(Error::invalid(
+            "/message",
+            "one envelope can't hide a recipient; use form: messages",
+        ));
+    }
+    let to = if request.to.is_empty() {
+        letter.visible
+    } else {
+        request.to.clone()
+    };
+    Ok((letter.entity, Some(letter.from.address), to))
+}
+
+/// The account that the client says it works for, where that is an address.
+fn account(request: &Request) -> Option<Address> {
+    Address::parse(request.context.as_ref()?.account.as_deref()?)
+}
+
+/// Who signs something that has no From: the named one, or the only one there is.
+pub(super) fn signer_or_only(
+    world: &World,
+    from: Option<&Address>,
+    protect: &Protect,
+    cx: &Context,
+) -> Result<StoredCert> {
+    let want = Want {
+        usage: Usage::Sign,
+        choice: protect.protocol,
+        keys: &protect.keys,
+    };
+    match from {
+        Some(from) => choose::signer(world, from, &want, cx),
+        None => choose::only_signer(world, &want, cx),
     }
 }

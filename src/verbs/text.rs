@@ -2,10 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ask, Asks, Origin};
+use super::choose::{self, Want};
+use super::judge::Claims;
+use super::peel::{self, Opens, Peeled};
+use super::seal::{Protect, signer_or_only};
+use super::{Ask, Asks, Origin, World, open};
 use crate::base::body::{Bodies, Body};
-use crate::base::verdict::Segment;
-use crate::base::{Address, Result};
+use crate::base::job::Stage;
+use crate::base::keys::{StoredCert, Usage};
+use crate::base::layer::{Seal, SealedOut};
+use crate::base::verdict::{LayerKind, Scheme, Segment, Signed};
+use crate::base::{Address, Context, Error, Protocol, Result};
 
 /// `text/decrypt {text}` and `text/verify {text, expect?}`.
 #[derive(Debug, Clone, Deserialize)]
@@ -116,4 +123,150 @@ impl Asks for SignRequest {
     fn ask(&self) -> Ask {
         self.ask
     }
+}
+
+/// The longest text: what a page can hold in a text box and somebody would still read.
+const TEXT_MAX: usize = 16 << 20;
+
+/// `text/decrypt`: opens every block in a text.
+///
+/// # Errors
+/// Those of the block, where the text is nothing else; among other text a block that can't be
+/// opened stays as it is.
+pub fn decrypt(world: &World, request: &OpenRequest, cx: &Context) -> Result<OpenReply> {
+    opened(world, request, Opens::Everything, cx)
+}
+
+/// `text/verify`: says what is signed in a text. Encrypted blocks stay as they are.
+///
+/// # Errors
+/// Those of the store.
+pub fn verify(world: &World, request: &OpenRequest, cx: &Context) -> Result<OpenReply> {
+    opened(world, request, Opens::Signatures, cx)
+}
+
+fn opened(world: &World, request: &OpenRequest, opens: Opens, cx: &Context) -> Result<OpenReply> {
+    let text = request.text.bytes()?;
+    check_size(text.len())?;
+    let mut peeled = peel::text(world, text, opens, request.ask, cx)?;
+    let claims = Claims {
+        from: request.expect.clone(),
+        date: None,
+        claimed: false,
+    };
+    let statuses = open::signatures(&mut peeled, &claims, &mut Vec::new(), cx)?;
+    Ok(OpenReply {
+        segments: segments(peeled, &statuses),
+        revision: world.store.revision()?,
+    })
+}
+
+fn check_size(length: usize) -> Result<()> {
+    match length > TEXT_MAX {
+        true => Err(Error::limit(
+            "text",
+            "the text is larger than 16 MiB; open it as a message",
+        )),
+        false => Ok(()),
+    }
+}
+
+fn segments(peeled: Peeled, statuses: &[Signed]) -> Vec<Segment> {
+    let Peeled { layers, parts, .. } = peeled;
+    let mut segments = Vec::with_capacity(parts.len());
+    for part in parts {
+        let around = || part.layers.iter().filter_map(|index| layers.get(*index));
+        segments.push(Segment {
+            encrypted: around().any(|layer| layer.layer.kind == LayerKind::Encryption),
+            signed: part
+                .layers
+                .iter()
+                .filter_map(|index| statuses.get(*index))
+                .fold(Signed::None, |worst, status| worst.worse(*status)),
+            signatures: around()
+                .flat_map(|layer| layer.layer.signatures.clone())
+                .collect(),
+            text: Body::Inline(part.body),
+        });
+    }
+    segments
+}
+
+/// `text/encrypt`: one armored block for the recipients, and for ourselves where it is known
+/// who we are.
+///
+/// # Errors
+/// As `message/seal`.
+pub fn encrypt(world: &World, request: &EncryptRequest, cx: &Context) -> Result<SealReply> {
+    let from = match &request.sign {
+        Some(Signer::As(address)) => Some(address.clone()),
+        _ => account(request.context.as_ref()),
+    };
+    let protect = Protect {
+        scheme: Some(Scheme::Inline),
+        ..Protect::default()
+    };
+    let want = Want {
+        usage: Usage::Encrypt,
+        choice: protect.protocol,
+        keys: &protect.keys,
+    };
+    if request.to.is_empty() {
+        return Err(Error::invalid("/to", "name at least one recipient"));
+    }
+    let to: Vec<&Address> = request.to.iter().collect();
+    let mut recipients = choose::recipients(world, &to, &want, cx)?;
+    if let Some(from) = &from
+        && let Some(own) = choose::options(world, from, &want, cx)?.chosen
+        && own.own
+        && !recipients.iter().any(|cert| cert.id == own.id)
+    {
+        recipients.push(own);
+    }
+    let signer = match &request.sign {
+        None | Some(Signer::Own(false)) => None,
+        _ => Some(signer_or_only(world, from.as_ref(), &protect, cx)?),
+    };
+    sealed(world, &request.text, &recipients, signer.as_ref(), cx)
+}
+
+/// `text/sign`: the text in a cleartext signature frame (RFC 9580 7).
+///
+/// # Errors
+/// `key.missing` (sign), `key.ambiguous`, `key.locked`.
+pub fn sign(world: &World, request: &SignRequest, cx: &Context) -> Result<SealReply> {
+    let from = request
+        .from
+        .clone()
+        .or_else(|| account(request.context.as_ref()));
+    let signer = signer_or_only(world, from.as_ref(), &Protect::default(), cx)?;
+    sealed(world, &request.text, &[], Some(&signer), cx)
+}
+
+fn sealed(
+    world: &World,
+    text: &Body,
+    recipients: &[StoredCert],
+    signer: Option<&StoredCert>,
+    cx: &Context,
+) -> Result<SealReply> {
+    let text = text.bytes()?;
+    check_size(text.len())?;
+    cx.job.stage(Stage::Crypto);
+    let how = Seal {
+        recipients,
+        signer,
+        scheme: Scheme::Inline,
+        intended: true,
+    };
+    match world.engine(Protocol::OpenPgp)?.seal(text, &how, cx)? {
+        SealedOut::Encrypted(armor) | SealedOut::Inside(armor) => {
+            Ok(SealReply { text: armor.into() })
+        }
+        SealedOut::Detached { .. } => Err(Error::internal("an inline signature came out detached")),
+    }
+}
+
+fn account(context: Option<&Origin>) -> Option<Address> {
+    Address::parse(context?.account.as_deref()?)
 }

@@ -1,5 +1,13 @@
 //! `keys/*`: looking after certificates and secret keys.
 
+mod change;
+mod show;
+mod unlock;
+
+pub use change::{accept, delete, export, generate, import};
+pub use show::{list, show};
+pub use unlock::{lock, unlock};
+
 use serde::{Deserialize, Serialize};
 
 use super::{Ask, Asks};

@@ -1,0 +1,320 @@
+//! Which certificate stands for an address: the one rule behind `plan` and `seal`.
+
+use std::collections::BTreeMap;
+
+use super::World;
+use super::plan::{Candidate, State};
+use super::seal::Choice;
+use crate::base::context::unix;
+use crate::base::error::KeyUse;
+use crate::base::keys::{Acceptance, Certs, KeyStatus, StoredCert, Usage};
+use crate::base::{Address, Context, Error, KeyId, Kind, Result};
+
+/// What there is for one address.
+pub(super) struct Options {
+    pub state: State,
+    /// The certificate that would be used, when `state` is `ready`.
+    pub chosen: Option<StoredCert>,
+    /// Every certificate that names the address; the chosen one first.
+    pub candidates: Vec<Candidate>,
+    /// Several stand side by side and nothing prefers one of them.
+    pub ambiguous: bool,
+}
+
+/// What somebody wants of the certificates.
+pub(super) struct Want<'a> {
+    pub usage: Usage,
+    pub choice: Choice,
+    /// Certificates named in the request.
+    pub keys: &'a BTreeMap<Address, Vec<KeyId>>,
+}
+
+struct Found {
+    cert: StoredCert,
+    acceptance: Acceptance,
+    status: KeyStatus,
+    created: Option<String>,
+    reasons: Vec<&'static str>,
+}
+
+/// Looks at every certificate for `address`. A signer's must be our own.
+///
+/// A usable certificate is valid, fit for the usage, names the address and is not rejected.
+/// Verified comes before accepted before undecided; among those that the person has accepted
+/// the newest is used. Among undecided ones nothing is guessed.
+pub(super) fn options(
+    world: &World,
+    address: &Address,
+    want: &Want<'_>,
+    cx: &Context,
+) -> Result<Options> {
+    let named = want.keys.get(address);
+    let mut found = match named {
+        Some(ids) => named_certs(world, ids, address, want, cx)?,
+        None => known_certs(world, address, want, cx)?,
+    };
+    found.sort_by(|a, b| {
+        (a.reasons.is_empty(), a.acceptance, &a.created)
+            .cmp(&(b.reasons.is_empty(), b.acceptance, &b.created))
+            .reverse()
+            .then_with(|| a.cert.id.cmp(&b.cert.id))
+    });
+    let usable = found
+        .iter()
+        .take_while(|found| found.reasons.is_empty())
+        .count();
+    let undecided = found
+        .first()
+        .is_some_and(|best| best.acceptance < Acceptance::Accepted);
+    let conflict = named.is_none()
+        && want.usage == Usage::Encrypt
+        && !world.store.conflicts(address)?.is_empty();
+    let ambiguous = named.is_none() && usable > 1 && undecided;
+    let state = match usable {
+        _ if conflict && usable > 0 => State::Conflict,
+        0 if found.iter().any(|f| f.reasons.contains(&"refused")) => State::Refused,
+        0 => State::NoKey,
+        _ if ambiguous => State::Conflict,
+        _ => State::Ready,
+    };
+    let chosen = found
+        .first()
+        .filter(|_| state == State::Ready)
+        .map(|found| found.cert.clone());
+    let candidates = found
+        .into_iter()
+        .map(|mut found| {
+            if found.acceptance == Acceptance::Undecided {
+                found.reasons.push("undecided");
+            }
+            Candidate {
+                id: found.cert.id,
+                status: found.status,
+                reasons: found.reasons,
+            }
+        })
+        .collect();
+    Ok(Options {
+        state,
+        chosen,
+        candidates,
+        ambiguous,
+    })
+}
+
+fn known_certs(
+    world: &World,
+    address: &Address,
+    want: &Want<'_>,
+    cx: &Context,
+) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for protocol in world.protocols() {
+        if want.choice.allows(protocol) {
+            for cert in world.store.by_address(protocol, address)? {
+                if want.usage == Usage::Encrypt || cert.own {
+                    found.push(look(world, cert, address, Some(address), want, cx)?);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn named_certs(
+    world: &World,
+    ids: &[KeyId],
+    address: &Address,
+    want: &Want<'_>,
+    cx: &Context,
+) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for id in ids {
+        if let Some(cert) = world.store.cert(id)?
+            && want.choice.allows(id.protocol())
+            && (want.usage == Usage::Encrypt || cert.own)
+        {
+            // The person has named this very key for this address; it need not say so itself.
+            found.push(look(world, cert, address, None, want, cx)?);
+        }
+    }
+    Ok(found)
+}
+
+fn look(
+    world: &World,
+    cert: StoredCert,
+    address: &Address,
+    names: Option<&Address>,
+    want: &Want<'_>,
+    cx: &Context,
+) -> Result<Found> {
+    let now = unix(cx.now);
+    let engine = world.engine(cert.id.protocol())?;
+    let mut reasons = engine.unfit(&cert.cert, want.usage, names, now);
+    let acceptance = world.store.acceptance(&cert.id, address)?;
+    if acceptance == Acceptance::Rejected {
+        reasons.push("rejected");
+    }
+    if acceptance == Acceptance::Undecided
+        && want.usage == Usage::Encrypt
+        && !cert.own
+        && !cx.policy.undecided_recipients
+    {
+        reasons.push("refused");
+    }
+    let row = world.store.row(&cert.id)?;
+    let status = match reasons.iter().find_map(|reason| status_of(reason)) {
+        Some(status) => status,
+        None => KeyStatus::Valid,
+    };
+    let created = row.and_then(|row| row.facts.created);
+    Ok(Found {
+        cert,
+        acceptance,
+        status,
+        created,
+        reasons,
+    })
+}
+
+fn status_of(reason: &str) -> Option<KeyStatus> {
+    Some(match reason {
+        "expired" => KeyStatus::Expired,
+        "revoked" => KeyStatus::Revoked,
+        "not-yet-valid" => KeyStatus::NotYetValid,
+        "weak" => KeyStatus::Weak,
+        _ => return None,
+    })
+}
+
+/// The certificates for recipients, all of one family.
+///
+/// # Errors
+/// `key.conflict` and `key.ambiguous` for the first such address; `policy.refused`;
+/// `key.missing` that names every address without a usable key.
+pub(super) fn recipients(
+    world: &World,
+    addresses: &[&Address],
+    want: &Want<'_>,
+    cx: &Context,
+) -> Result<Vec<StoredCert>> {
+    let mut certs: Vec<StoredCert> = Vec::new();
+    let mut missing = Vec::new();
+    for address in addresses {
+        let options = options(world, address, want, cx)?;
+        let ids = || {
+            options
+                .candidates
+                .iter()
+                .map(|candidate| candidate.id.clone())
+                .collect()
+        };
+        match (options.state, options.chosen) {
+            (State::Ready, Some(cert)) => {
+                if !certs.iter().any(|other| other.id == cert.id) {
+                    certs.push(cert);
+                }
+            }
+            (State::Conflict, _) if options.ambiguous => {
+                return Err(Error::new(
+                    Kind::KeyAmbiguous {
+                        address: address.to_string(),
+                        ids: ids(),
+                    },
+                    "there are several keys for a recipient; accept one of them or name it",
+                ));
+            }
+            (State::Conflict, _) => {
+                return Err(Error::new(
+                    Kind::KeyConflict {
+                        address: address.to_string(),
+                        ids: ids(),
+                    },
+                    "a recipient has a new key; compare fingerprints, then accept one of the two",
+                ));
+            }
+            (State::Refused, _) => {
+                return Err(Error::new(
+                    Kind::PolicyRefused {
+                        rule: "undecided-recipients",
+                    },
+                    "policy allows accepted keys only; accept the recipient's key first",
+                ));
+            }
+            _ => missing.push(address.to_string()),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(certs);
+    }
+    Err(Error::new(
+        Kind::KeyMissing {
+            r#for: KeyUse::Recipient,
+            addresses: missing,
+            key_ids: Vec::new(),
+        },
+        "there is no usable key for a recipient; ask for one and import it",
+    ))
+}
+
+/// The certificate to sign with.
+///
+/// # Errors
+/// `key.missing` (sign).
+pub(super) fn signer(
+    world: &World,
+    from: &Address,
+    want: &Want<'_>,
+    cx: &Context,
+) -> Result<StoredCert> {
+    options(world, from, want, cx)?.chosen.ok_or_else(|| {
+        Error::new(
+            Kind::KeyMissing {
+                r#for: KeyUse::Sign,
+                addresses: vec![from.to_string()],
+                key_ids: Vec::new(),
+            },
+            "there is no key of your own that can sign for this address; make or import one",
+        )
+    })
+}
+
+/// The one key of our own that can sign, for those who have just one.
+///
+/// # Errors
+/// `key.missing` (sign); `key.ambiguous` when there are several.
+pub(super) fn only_signer(world: &World, want: &Want<'_>, cx: &Context) -> Result<StoredCert> {
+    let mut fit = Vec::new();
+    for protocol in world.protocols() {
+        if want.choice.allows(protocol) {
+            for cert in world.store.own(protocol)? {
+                let engine = world.engine(protocol)?;
+                if engine
+                    .unfit(&cert.cert, Usage::Sign, None, unix(cx.now))
+                    .is_empty()
+                {
+                    fit.push(cert);
+                }
+            }
+        }
+    }
+    match (fit.pop(), fit.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (Some(last), false) => Err(Error::new(
+            Kind::KeyAmbiguous {
+                address: String::new(),
+                ids: fit.into_iter().chain([last]).map(|cert| cert.id).collect(),
+            },
+            "there are several keys of your own; say which address signs",
+        )),
+        (None, _) => Err(Error::new(
+            Kind::KeyMissing {
+                r#for: KeyUse::Sign,
+                addresses: Vec::new(),
+                key_ids: Vec::new(),
+            },
+            "there is no key of your own that can sign; make or import one",
+        )),
+    }
+}

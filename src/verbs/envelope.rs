@@ -1,0 +1,253 @@
+//! One envelope: fields and entity joined by header protection, sealed, and put into a message.
+
+use bytes::Bytes;
+
+use super::seal::{EnvelopeProtocol, Protect};
+use super::{World, autocrypt};
+use crate::base::draft::Draft;
+use crate::base::job::Stage;
+use crate::base::keys::StoredCert;
+use crate::base::layer::{Seal, SealedOut};
+use crate::base::verdict::Scheme;
+use crate::base::{Address, Context, Error, Mailbox, Protocol, Result};
+use crate::mail::protect::{Covered, Hp};
+use crate::mail::{FieldOut, addresses, compose, fields, protect, whole, wrap};
+
+/// What all copies of one message share.
+pub(super) struct Letter {
+    pub from: Mailbox,
+    /// Those who may know of one another.
+    pub visible: Vec<Address>,
+    pub bcc: Vec<Address>,
+    /// The message's own fields, without Bcc.
+    pub fields: Vec<FieldOut>,
+    /// The Bcc field, for the sender's own copy.
+    pub bcc_field: Option<FieldOut>,
+    /// Fields that only transport and other clients read: outside, never protected.
+    pub outside: Vec<FieldOut>,
+    /// The MIME entity.
+    pub entity: Bytes,
+    /// The bare text, where it is to be sealed inline.
+    pub inline: Option<Bytes>,
+}
+
+/// Who a copy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Copy {
+    Recipients,
+    Sender,
+}
+
+/// A letter out of a draft.
+pub(super) fn letter_of_draft(
+    world: &World,
+    draft: &Draft,
+    from: Mailbox,
+    protect: &Protect,
+    now: u64,
+    cx: &Context,
+) -> Result<Letter> {
+    let inline = match (protect.scheme, protect.sign || protect.encrypt) {
+        (Some(Scheme::Inline), true) => Some(bare_text(draft)?),
+        _ => None,
+    };
+    let mut fields = fields::fields(draft, now, fields::Bcc::Keep)?;
+    let bcc_field = take(&mut fields, "Bcc");
+    let named = draft.to.iter().chain(&draft.cc);
+    Ok(Letter {
+        visible: distinct(named.map(|mailbox| mailbox.address.clone())),
+        bcc: distinct(draft.bcc.iter().map(|mailbox| mailbox.address.clone())),
+        entity: compose::body(draft)?.into(),
+        outside: offer(world, &from.address, cx)?,
+        from,
+        fields,
+        bcc_field,
+        inline,
+    })
+}
+
+/// A letter out of a whole message. `Date` and `Message-ID` are added where they are missing,
+/// so that all copies share them.
+pub(super) fn letter_of_message(
+    world: &World,
+    message: &Bytes,
+    now: u64,
+    cx: &Context,
+) -> Result<Letter> {
+    let whole::Parts { mut fields, entity } = whole::split_message(message)?;
+    let [from] = mailboxes(&fields, "From").try_into().map_err(|_| {
+        Error::invalid(
+            "/message",
+            "the message must name exactly one sender in From",
+        )
+    })?;
+    let stub = Draft {
+        from: Some(from.clone()),
+        ..Draft::default()
+    };
+    for field in fields::fields(&stub, now, fields::Bcc::Drop)? {
+        let needed = field.is("Date") || field.is("Message-ID");
+        if needed && !fields.iter().any(|known| known.is(&field.name)) {
+            fields.push(field);
+        }
+    }
+    let visible = mailboxes(&fields, "To")
+        .into_iter()
+        .chain(mailboxes(&fields, "Cc"));
+    let visible = distinct(visible.map(|mailbox| mailbox.address));
+    let bcc = distinct(
+        mailboxes(&fields, "Bcc")
+            .into_iter()
+            .map(|mailbox| mailbox.address),
+    );
+    let bcc_field = take(&mut fields, "Bcc");
+    fields.retain(|field| !field.is("Bcc") && !field.is("Autocrypt"));
+    Ok(Letter {
+        outside: offer(world, &from.address, cx)?,
+        from,
+        visible,
+        bcc,
+        fields,
+        bcc_field,
+        entity: entity.into(),
+        inline: None,
+    })
+}
+
+/// The mailboxes in all fields of one name.
+fn mailboxes(fields: &[FieldOut], name: &str) -> Vec<Mailbox> {
+    let named = fields.iter().filter(|field| field.is(name));
+    named
+        .flat_map(|field| addresses::parse(&field.raw()).mailboxes)
+        .collect()
+}
+
+/// The text of a draft that is nothing but text: all that inline OpenPGP can carry.
+fn bare_text(draft: &Draft) -> Result<Bytes> {
+    match &draft.text {
+        Some(text) if draft.html.is_none() && draft.attachments.is_empty() => {
+            Ok(text.bytes()?.clone())
+        }
+        _ => Err(Error::invalid(
+            "/protect/scheme",
+            "inline protects plain text alone; use mime for HTML and attachments",
+        )),
+    }
+}
+
+fn take(fields: &mut Vec<FieldOut>, name: &str) -> Option<FieldOut> {
+    let at = fields.iter().position(|field| field.is(name))?;
+    Some(fields.remove(at))
+}
+
+fn distinct(addresses: impl Iterator<Item = Address>) -> Vec<Address> {
+    let mut distinct: Vec<Address> = Vec::new();
+    for address in addresses {
+        if !distinct.contains(&address) {
+            distinct.push(address);
+        }
+    }
+    distinct
+}
+
+/// The Autocrypt field that offers the sender's key.
+fn offer(world: &World, from: &Address, cx: &Context) -> Result<Vec<FieldOut>> {
+    let value = autocrypt::offer(world, from, cx)?;
+    value
+        .map(|value| FieldOut::breakable("Autocrypt", &value))
+        .into_iter()
+        .collect()
+}
+
+/// Seals copies of one letter.
+pub(super) struct Sealer<'a> {
+    pub world: &'a World,
+    pub protect: &'a Protect,
+    pub cx: &'a Context,
+    /// Signs every copy.
+    pub signer: Option<StoredCert>,
+    /// Reads every encrypted copy.
+    pub own: Option<StoredCert>,
+}
+
+impl Sealer<'_> {
+    /// Which family will protect a copy.
+    pub fn protocol(&self, recipients: Option<&[StoredCert]>) -> EnvelopeProtocol {
+        let first = recipients
+            .and_then(<[StoredCert]>::first)
+            .or(self.signer.as_ref());
+        match first.map(|cert| cert.id.protocol()) {
+            Some(Protocol::OpenPgp) => EnvelopeProtocol::OpenPgp,
+            Some(Protocol::Smime) => EnvelopeProtocol::Smime,
+            None => EnvelopeProtocol::None,
+        }
+    }
+
+    /// Seals one copy: `recipients` are encrypted to (and ourselves); `None`: not encrypted.
+    pub fn seal(
+        &self,
+        letter: &Letter,
+        recipients: Option<&[StoredCert]>,
+        copy: Copy,
+    ) -> Result<Vec<u8>> {
+        self.cx.job.check()?;
+        let mut fields = letter.fields.clone();
+        let bcc = letter.bcc_field.as_ref().filter(|_| copy == Copy::Sender);
+        let mut certs = recipients.unwrap_or_default().to_vec();
+        if let (Some(own), Some(_)) = (&self.own, recipients)
+            && !certs.iter().any(|cert| cert.id == own.id)
+        {
+            certs.push(own.clone());
+        }
+        let protocol = certs
+            .first()
+            .or(self.signer.as_ref())
+            .map(|cert| cert.id.protocol());
+        let Some(protocol) = protocol else {
+            fields.extend(bcc.cloned());
+            fields.extend(letter.outside.iter().cloned());
+            return Ok(wrap::plain(&fields, &letter.entity));
+        };
+        let how = Seal {
+            recipients: &certs,
+            signer: self.signer.as_ref(),
+            scheme: self.protect.scheme.unwrap_or(Scheme::Mime),
+            intended: true,
+        };
+        let engine = self.world.engine(protocol)?;
+        if let Some(text) = &letter.inline {
+            self.cx.job.stage(Stage::Crypto);
+            let sealed = match engine.seal(text, &how, self.cx)? {
+                SealedOut::Encrypted(armor) | SealedOut::Inside(armor) => armor,
+                SealedOut::Detached { .. } => {
+                    return Err(Error::internal("an inline signature came out detached"));
+                }
+            };
+            let draft = Draft {
+                text: Some(sealed.into()),
+                ..Draft::default()
+            };
+            fields.extend(letter.outside.iter().cloned());
+            return Ok(wrap::plain(&fields, &compose::body(&draft)?));
+        }
+        let hp = if certs.is_empty() {
+            Hp::Clear
+        } else {
+            Hp::Cipher
+        };
+        fields.extend(bcc.cloned());
+        let Covered { payload, mut outer } =
+            protect::cover(&letter.entity, &fields, hp, self.protect.headers, &[])?;
+        outer.retain(|field| !field.is("Bcc"));
+        outer.extend(letter.outside.iter().cloned());
+        let payload = Bytes::from(payload);
+        self.cx.job.stage_of(Stage::Crypto, payload.len() as u64);
+        match engine.seal(&payload, &how, self.cx)? {
+            SealedOut::Encrypted(armor) => wrap::encrypted(&outer, &armor),
+            SealedOut::Detached { signature, micalg } => {
+                wrap::signed(&outer, &payload, &signature, &micalg, protocol)
+            }
+            SealedOut::Inside(_) => Err(Error::internal("a MIME signature came out inline")),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Which header fields a reader is shown, and what protects each (RFC 9788).
+
+use super::open::{Claimed, one_address};
+use super::peel::Payload;
+use crate::base::Address;
+use crate::base::address::{Mailbox, hidden};
+use crate::base::verdict::{Header, HeaderProtection, Headers, Warning};
+use crate::mail::head::camel;
+use crate::mail::{Field, Head};
+
+/// Header fields in one result: a message rarely has more than thirty.
+const SHOWN_MAX: usize = 200;
+
+/// The fields that are shown first, in this order; all others follow as they stand.
+const ORDER: [&str; 11] = [
+    "subject",
+    "from",
+    "sender",
+    "replyTo",
+    "to",
+    "cc",
+    "bcc",
+    "date",
+    "messageId",
+    "inReplyTo",
+    "references",
+];
+
+/// Fields that transport adds, or that are ours to read and nobody's to see.
+const SILENT: [&str; 18] = [
+    "received",
+    "returnPath",
+    "deliveredTo",
+    "dkimSignature",
+    "arcSeal",
+    "arcMessageSignature",
+    "arcAuthenticationResults",
+    "authenticationResults",
+    "receivedSpf",
+    "autocrypt",
+    "autocryptGossip",
+    "autocryptSetupMessage",
+    "hpOuter",
+    "xReceived",
+    "xOriginalTo",
+    "domainkeySignature",
+    "xGoogleDkimSignature",
+    "openpgp",
+];
+
+/// One field as it stands somewhere.
+struct Stands {
+    /// Camel case.
+    name: String,
+    value: String,
+    addresses: Option<Vec<Mailbox>>,
+    /// The composer kept it from standing outside.
+    hidden: bool,
+}
+
+/// The header fields of a message, outside and inside.
+pub(super) struct Seen {
+    outer: Vec<Stands>,
+    inner: Vec<Stands>,
+    outer_from: Option<Address>,
+    inner_from: Option<Address>,
+    outer_date: Option<u64>,
+    warnings: Vec<Warning>,
+}
+
+/// Reads the fields of the message and, where the payload has header protection, its own.
+pub(super) fn seen(outer: &Head, payload: Option<&Payload>) -> Seen {
+    let payload = payload.filter(|payload| payload.protected.hp.is_some());
+    let inner = match payload {
+        Some(Payload { protected, head }) => stands(head, |field| protected.is_hidden(field)),
+        None => Vec::new(),
+    };
+    let mut warnings = Vec::new();
+    if outer.all("From").count() > 1 || outer_count(outer) > 1 {
+        warnings.push(Warning::SeveralFrom);
+    }
+    let outer_from = single_from(outer);
+    let inner_from = payload.and_then(|payload| single_from(&payload.head));
+    let outer_date = outer.first("Date").and_then(|date| date.date());
+    let outer = stands(outer, |_| false);
+    for field in outer.iter().chain(&inner) {
+        suspicious(field, &mut warnings);
+    }
+    Seen {
+        outer,
+        inner,
+        outer_from,
+        inner_from,
+        outer_date,
+        warnings,
+    }
+}
+
+fn outer_count(head: &Head) -> usize {
+    head.first("From").map_or(0, |from| from.mailboxes().len())
+}
+
+/// The fields that a page claims, and the payload's own where it has header protection.
+pub(super) fn claimed(claimed: &Claimed, payload: Option<&Payload>) -> Seen {
+    let empty = Head::default();
+    let mut seen = seen(&empty, payload);
+    let mut claim = |name: &str, value: String, addresses: Option<Vec<Mailbox>>| {
+        seen.outer.push(Stands {
+            name: name.to_owned(),
+            value,
+            addresses,
+            hidden: false,
+        });
+    };
+    if let Some(from) = &claimed.from {
+        claim(
+            "from",
+            spelled(std::slice::from_ref(from)),
+            Some(vec![from.clone()]),
+        );
+    }
+    if !claimed.to.is_empty() {
+        claim("to", spelled(&claimed.to), Some(claimed.to.clone()));
+    }
+    if let Some(date) = &claimed.date {
+        claim("date", date.clone(), None);
+    }
+    seen.outer_from = claimed.from.as_ref().map(|from| from.address.clone());
+    seen
+}
+
+fn spelled(mailboxes: &[Mailbox]) -> String {
+    let one = |mailbox: &Mailbox| match &mailbox.name {
+        Some(name) => format!("{name} <{}>", mailbox.address),
+        None => mailbox.address.to_string(),
+    };
+    mailboxes.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// The one address in a header section's one From field.
+pub(super) fn single_from(head: &Head) -> Option<Address> {
+    let mut fields = head.all("From");
+    let first = fields.next()?;
+    if fields.next().is_some() {
+        return None;
+    }
+    let addresses = first.addresses();
+    match (addresses.invalid, addresses.groups) {
+        (0, 0) => one_address(&addresses.mailboxes),
+        _ => None,
+    }
+}
+
+impl Seen {
+    /// The address that verdicts are about: the protected From, else the one outside.
+    pub fn from(&self) -> Option<&Address> {
+        match self.protected_from() {
+            true => self.inner_from.as_ref(),
+            false => self.outer_from.as_ref(),
+        }
+    }
+
+    /// There is a From inside.
+    pub fn protected_from(&self) -> bool {
+        self.inner.iter().any(|field| field.name == "from")
+    }
+
+    /// Inside and outside name different senders.
+    pub fn mismatch(&self) -> bool {
+        self.protected_from()
+            && self.outer.iter().any(|field| field.name == "from")
+            && self.inner_from != self.outer_from
+    }
+
+    /// Inside and outside name the same one sender.
+    pub fn same_protected_from(&self) -> bool {
+        self.inner_from.is_some() && self.inner_from == self.outer_from
+    }
+
+    /// `Date` where no layer covers it.
+    pub fn unprotected_date(&self) -> Option<u64> {
+        let inside = self.inner.iter().any(|field| field.name == "date");
+        self.outer_date.filter(|_| !inside)
+    }
+
+    /// What a reader should know of these fields.
+    pub fn warnings(&self) -> Vec<Warning> {
+        self.warnings.clone()
+    }
+
+    /// The fields to show. `bound`: a good signature binds them to the From inside;
+    /// `encrypted`: an encryption layer of the envelope was opened.
+    pub fn headers(&self, bound: bool, encrypted: bool) -> Headers {
+        let mut shown: Vec<(String, Header)> = Vec::new();
+        for field in &self.inner {
+            if shown.iter().any(|(name, _)| *name == field.name) {
+                continue;
+            }
+            let protection = match (bound, encrypted && field.hidden) {
+                (true, true) => HeaderProtection::SignedEncrypted,
+                (true, false) => HeaderProtection::Signed,
+                (false, true) => HeaderProtection::Encrypted,
+                (false, false) => HeaderProtection::None,
+            };
+            let outside = self.outer.iter().find(|outer| outer.name == field.name);
+            let header = if field.name == "from" && self.mismatch() && !bound {
+                // RFC 9788 4.4: nothing vouches for the From inside, so the outer one stands.
+                let Some(outside) = outside else { continue };
+                Header {
+                    claimed: Some(field.value.clone()),
+                    ..plain(outside, HeaderProtection::None)
+                }
+            } else {
+                let outer = outside.filter(|outside| outside.value != field.value);
+                Header {
+                    outer: outer.map(|o| o.value.clone()),
+                    ..plain(field, protection)
+                }
+            };
+            shown.push((field.name.clone(), header));
+        }
+        for field in &self.outer {
+            if !shown.iter().any(|(name, _)| *name == field.name) {
+                shown.push((field.name.clone(), plain(field, HeaderProtection::None)));
+            }
+        }
+        let place = |name: &str| ORDER.iter().position(|n| *n == name).unwrap_or(ORDER.len());
+        shown.sort_by_key(|(name, _)| place(name));
+        Headers(shown)
+    }
+}
+
+fn plain(field: &Stands, protection: HeaderProtection) -> Header {
+    Header {
+        value: field.value.clone(),
+        addresses: field.addresses.clone(),
+        protection,
+        outer: None,
+        claimed: None,
+    }
+}
+
+/// The non-structural fields that a reader may be shown; of several with one name the first.
+fn stands(head: &Head, hidden: impl Fn(&Field<'_>) -> bool) -> Vec<Stands> {
+    let mut fields: Vec<Stands> = Vec::new();
+    for field in head.fields() {
+        let name = camel(field.name());
+        if field.is_structural()
+            || SILENT.contains(&name.as_str())
+            || fields.len() >= SHOWN_MAX
+            || fields.iter().any(|known| known.name == name)
+        {
+            continue;
+        }
+        fields.push(stand(name, &field, hidden(&field)));
+    }
+    fields
+}
+
+fn stand(name: String, field: &Field<'_>, hidden: bool) -> Stands {
+    let holds_addresses = matches!(
+        name.as_str(),
+        "from" | "sender" | "replyTo" | "to" | "cc" | "bcc"
+    );
+    Stands {
+        addresses: holds_addresses.then(|| field.mailboxes()),
+        value: field.text(),
+        name,
+        hidden,
+    }
+}
+
+/// Names that pretend: an address inside a display name, characters that hide or reorder.
+fn suspicious(field: &Stands, warnings: &mut Vec<Warning>) {
+    let Some(addresses) = &field.addresses else {
+        if field.name == "subject" && field.value.chars().any(hidden) {
+            warnings.push(Warning::HiddenCharacters);
+        }
+        return;
+    };
+    if field.value.chars().any(hidden) {
+        warnings.push(Warning::HiddenCharacters);
+    }
+    for mailbox in addresses {
+        let Some(name) = &mailbox.name else { continue };
+        let own = mailbox.address.as_str();
+        if field.name == "from" && name.contains('@') && !name.eq_ignore_ascii_case(own) {
+            warnings.push(Warning::AddressInName);
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! Making, bringing, giving and removing keys.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::show::reply;
+use super::{
+    Accept, AcceptRequest, DataReply, DeleteRequest, ExportRequest, GenerateRequest, ImportChange,
+    ImportReply, ImportRequest, Imported, KeyReply, NewPassphrase, RevisionReply, Skipped,
+};
+use crate::base::ask::{Action, Answers, Need};
+use crate::base::context::{parse_rfc3339, unix};
+use crate::base::error::Kind;
+use crate::base::keys::{Acceptance, Certs, Source, no_such_key};
+use crate::base::{Address, Body, Context, Error, KeyId, Protocol, Result, Secret};
+use crate::engine::{Format, IncomingKey, KeySpec, Passphrase};
+use crate::store::{Change, Place, Put, Wrap};
+use crate::verbs::World;
+
+/// The largest thing that can be imported at once: twenty thousand certificates of the usual
+/// size.
+const IMPORT_MAX: usize = 64 << 20;
+
+/// The longest name in a new key, in bytes.
+const NAME_MAX: usize = 256;
+
+/// `keys/generate`: makes a key and accepts it for its own address.
+///
+/// # Errors
+/// `passphrase.unavailable` when a passphrase is wanted and nobody can be asked;
+/// `request.invalid`; `store.unavailable`.
+pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Result<KeyReply> {
+    let engine = world.engine(request.protocol)?;
+    let name = request
+        .name
+        .as_deref()
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
+    if name.is_some_and(|name| name.len() > NAME_MAX || !plain(name)) {
+        return Err(Error::invalid(
+            "/name",
+            "use a name without line ends, < or >, of at most 256 bytes",
+        ));
+    }
+    let expires = match &request.expires {
+        None => None,
+        Some(text) => Some(
+            parse_rfc3339(text)
+                .filter(|expires| *expires > unix(cx.now))
+                .ok_or_else(|| {
+                    Error::invalid("/expires", "use an RFC 3339 instant in the future")
+                })?,
+        ),
+    };
+    let label = match name {
+        Some(name) => format!("{name} <{}>", request.address),
+        None => request.address.to_string(),
+    };
+    let (passphrase, wrap) = match request.passphrase {
+        NewPassphrase::Ask => (
+            Passphrase::Human(new_passphrase(None, &label, cx)?),
+            Wrap::Passphrase,
+        ),
+        NewPassphrase::None => (
+            Passphrase::Random(world.store.device_passphrase()?),
+            Wrap::Device,
+        ),
+        NewPassphrase::Keychain => {
+            return Err(Error::new(
+                Kind::PassphraseUnavailable,
+                "this desktop has no key store that the host can use; ask for a passphrase instead",
+            ));
+        }
+    };
+    let spec = KeySpec {
+        name: name.map(str::to_owned),
+        address: request.address.clone(),
+        profile: request.profile,
+        expires,
+    };
+    let new = engine.generate(&spec, &passphrase, cx)?;
+    let id = new.facts.id.clone();
+    cx.job.commit()?;
+    world.store.put_secret(&id, &new.sealed, wrap)?;
+    world.store.put(
+        &id,
+        Source::Generated,
+        Place::Kept,
+        unix(cx.now),
+        &mut |_| Ok((new.cert.clone(), new.facts.clone())),
+    )?;
+    world
+        .store
+        .accept(&id, &request.address, Acceptance::Accepted, unix(cx.now))?;
+    reply(world, &id, cx)
+}
+
+/// A name that can stand in a user id: no control characters, nothing that ends it early.
+fn plain(name: &str) -> bool {
+    name.chars()
+        .all(|c| !c.is_control() && !matches!(c, '<' | '>') && !crate::base::address::hidden(c))
+}
+
+/// A new passphrase, not empty.
+fn new_passphrase(id: Option<&KeyId>, label: &str, cx: &Context) -> Result<Arc<Secret>> {
+    let (secret, attempt) = cx.answers.passphrase(Need::Wrap, id, label)?;
+    if secret.is_empty() {
+        return Err(Answers::wrong(Need::Wrap, id, label, attempt));
+    }
+    Ok(secret)
+}
+
+/// `keys/import`: brings certificates and secret keys in. A secret key keeps the passphrase it
+/// came with; one that came without any is put under the store's own.
+///
+/// # Errors
+/// `message.malformed` when there is no key in it; `consent.denied` when `accept` was not
+/// confirmed; `limit.exceeded`; `store.unavailable`.
+pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<ImportReply> {
+    let data = request.data.bytes()?;
+    if data.len() > IMPORT_MAX {
+        return Err(Error::limit(
+            "import",
+            "this is too much to import at once; split it",
+        ));
+    }
+    let mut incoming = read(world, data, cx)?;
+    let accept = match &request.accept {
+        None | Some(Accept::Own(false)) => None,
+        Some(Accept::Own(true)) => Some(None),
+        Some(Accept::These(addresses)) => Some(Some(addresses)),
+    };
+    if accept.is_some() {
+        cx.confirm(
+            Action::AcceptByImport,
+            &accept_label(&incoming.keys, &request.accept),
+        )?;
+    }
+    let mut secrets = BTreeSet::new();
+    let mut wrapped = Vec::new();
+    for key in &mut incoming.keys {
+        if let Some(secret) = key.secret.take() {
+            wrapped.push((key.facts.id.clone(), wrap(world, &key.facts.id, secret)?));
+        }
+    }
+    cx.job.commit()?;
+    // Secrets first: a certificate without its secret half is an inconvenience, a secret half
+    // that was never written is a loss.
+    for (id, (sealed, wrap)) in wrapped {
+        world.store.put_secret(&id, &sealed, wrap)?;
+        secrets.insert(id);
+    }
+    let now = unix(cx.now);
+    let puts = incoming.keys.iter().map(|key| Put {
+        id: key.facts.id.clone(),
+        source: Source::Imported,
+        place: Place::Kept,
+    });
+    let changes = world
+        .store
+        .put_many(&puts.collect::<Vec<_>>(), now, &mut |index, old| {
+            let key = incoming.keys.get(index).ok_or_else(no_such_key)?;
+            merged(world, key, old, now)
+        })?;
+    let mut imported = Vec::new();
+    for (key, change) in incoming.keys.iter().zip(changes) {
+        let change = match change {
+            Ok(change) => change,
+            Err(error) if matches!(error.kind, Kind::LimitExceeded { .. }) => {
+                incoming.skipped.push("too-large");
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if let Some(named) = accept {
+            for address in accepted_for(&key.facts.addresses, named.map(Vec::as_slice)) {
+                world
+                    .store
+                    .accept(&key.facts.id, &address, Acceptance::Accepted, now)?;
+            }
+        }
+        imported.push(Imported {
+            id: key.facts.id.clone(),
+            change: match change {
+                Change::New => ImportChange::New,
+                Change::Updated => ImportChange::Updated,
+                Change::Unchanged => ImportChange::Unchanged,
+            },
+            secret: secrets.contains(&key.facts.id),
+        });
+    }
+    Ok(ImportReply {
+        imported,
+        skipped: incoming
+            .skipped
+            .into_iter()
+            .map(|reason| Skipped { reason })
+            .collect(),
+        revision: world.store.revision()?,
+    })
+}
+
+/// Reads keys with the first engine that knows them.
+fn read(world: &World, data: &[u8], cx: &Context) -> Result<crate::engine::Incoming> {
+    let mut failed = None;
+    for protocol in world.protocols() {
+        match world.engine(protocol)?.read_keys(data, cx) {
+            Ok(incoming) => return Ok(incoming),
+            Err(error) if error.kind == Kind::MessageMalformed => failed = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(failed.unwrap_or_else(|| Error::malformed("there is no key in this; import a key file")))
+}
+
+/// What is here already and what came, in one.
+fn merged(
+    world: &World,
+    key: &IncomingKey,
+    old: Option<&[u8]>,
+    now: u64,
+) -> Result<(Vec<u8>, crate::base::keys::CertFacts)> {
+    match old {
+        None => Ok((key.cert.clone(), key.facts.clone())),
+        Some(old) => {
+            let engine = world.engine(key.facts.id.protocol())?;
+            let cert = engine.merge(old, &key.cert)?;
+            let facts = engine.facts(&cert, now)?;
+            Ok((cert, facts))
+        }
+    }
+}
+
+/// A secret half as it will lie on disk.
+fn wrap(
+    world: &World,
+    id: &KeyId,
+    secret: crate::engine::IncomingSecret,
+) -> Result<(Secret, Wrap)> {
+    if secret.protected {
+        return Ok((secret.sealed, Wrap::Passphrase));
+    }
+    let device = Passphrase::Random(world.store.device_passphrase()?);
+    let sealed = world.engine(id.protocol())?.rewrap(
+        &secret.sealed,
+        &Passphrase::None,
+        &device,
+        native(id.protocol()),
+    )?;
+    Ok((Secret::new(sealed), Wrap::Device))
+}
+
+/// The form in which secret halves lie on disk.
+fn native(protocol: Protocol) -> Format {
+    match protocol {
+        Protocol::OpenPgp => Format::Binary,
+        Protocol::Smime => Format::Der,
+    }
+}
+
+/// The addresses an import accepts a key for.
+fn accepted_for(own: &[Address], named: Option<&[Address]>) -> Vec<Address> {
+    match named {
+        None => own.to_vec(),
+        Some(named) => named.to_vec(),
+    }
+}
+
+/// What the person confirms: fingerprints and the addresses they are accepted for.
+fn accept_label(keys: &[IncomingKey], accept: &Option<Accept>) -> String {
+    /// More than this nobody reads in a dialog.
+    const SHOWN: usize = 5;
+    let mut label = String::new();
+    for key in keys.iter().take(SHOWN) {
+        let addresses = match accept {
+            Some(Accept::These(addresses)) => addresses.as_slice(),
+            _ => key.facts.addresses.as_slice(),
+        };
+        let addresses: Vec<_> = addresses.iter().take(SHOWN).map(Address::as_str).collect();
+        label.push_str(&format!(
+            "{} for {}\n",
+            key.facts.id.fingerprint(),
+            addresses.join(", ")
+        ));
+    }
+    if keys.len() > SHOWN {
+        label.push_str(&format!("and {} more", keys.len() - SHOWN));
+    }
+    label.trim_end().to_owned()
+}
+
+/// `keys/export`: certificates, or one secret key under a passphrase that is asked for.
+///
+/// # Errors
+/// `key.missing`; `request.invalid`; with `secret`, `key.locked`, `passphrase.*` and
+/// `consent.denied`.
+pub fn export(world: &World, request: &ExportRequest, cx: &Context) -> Result<DataReply> {
+    let Some(first) = request.ids.first() else {
+        return Err(Error::invalid("/ids", "name the keys to export"));
+    };
+    let protocol = first.protocol();
+    if request.ids.iter().any(|id| id.protocol() != protocol) {
+        return Err(Error::invalid(
+            "/ids",
+            "export keys of one protocol at a time",
+        ));
+    }
+    let engine = world.engine(protocol)?;
+    let format = request.format.unwrap_or(match protocol {
+        Protocol::OpenPgp => Format::Armored,
+        Protocol::Smime => Format::Pem,
+    });
+    if !request.secret {
+        let mut certs = Vec::new();
+        for id in &request.ids {
+            certs.push(world.store.cert(id)?.ok_or_else(no_such_key)?.cert);
+        }
+        return Ok(DataReply {
+            data: engine.export(&certs, format)?.into(),
+        });
+    }
+    if request.ids.len() != 1 {
+        return Err(Error::invalid("/ids", "export secret keys one at a time"));
+    }
+    let label = world.label(first)?;
+    let sealed = world.store.sealed_secret(first)?;
+    cx.confirm(Action::ExportSecret, &label)?;
+    let (old, attempt) = match sealed.device {
+        Some(device) => (Passphrase::Random(device), 0),
+        None => {
+            let (secret, attempt) = cx.answers.passphrase(Need::Unwrap, Some(first), &label)?;
+            (Passphrase::Human(secret), attempt)
+        }
+    };
+    let new = Passphrase::Human(new_passphrase(Some(first), &label, cx)?);
+    let data = engine
+        .rewrap(&sealed.sealed, &old, &new, format)
+        .map_err(|error| match error.kind {
+            Kind::PassphraseWrong => Answers::wrong(Need::Unwrap, Some(first), &label, attempt),
+            _ => error,
+        })?;
+    Ok(DataReply {
+        data: Body::from(data),
+    })
+}
+
+/// `keys/delete`: a certificate, and with `secret` the secret half that goes with it.
+///
+/// # Errors
+/// `key.missing`; `request.invalid` when it has a secret half and `secret` does not say so;
+/// `consent.denied`.
+pub fn delete(world: &World, request: &DeleteRequest, cx: &Context) -> Result<RevisionReply> {
+    let row = world.store.row(&request.id)?.ok_or_else(no_such_key)?;
+    if row.own && !request.secret {
+        return Err(Error::invalid(
+            "/secret",
+            "this key has a secret half, without which its messages can't be read any more; say so if both shall go",
+        ));
+    }
+    let action = if row.own {
+        Action::DeleteSecret
+    } else {
+        Action::DeleteKey
+    };
+    cx.confirm(action, &world.label(&request.id)?)?;
+    cx.job.commit()?;
+    if row.own {
+        world.lock(Some(&request.id));
+        world.store.delete_secret(&request.id)?;
+    }
+    world.store.delete(&request.id, unix(cx.now))?;
+    Ok(RevisionReply {
+        revision: world.store.revision()?,
+    })
+}
+
+/// `keys/accept`: what the person thinks of a key for one address.
+///
+/// # Errors
+/// `key.missing`; `consent.denied` at `verified`.
+pub fn accept(world: &World, request: &AcceptRequest, cx: &Context) -> Result<KeyReply> {
+    world.store.row(&request.id)?.ok_or_else(no_such_key)?;
+    if request.level == Acceptance::Verified {
+        let label = format!("{} for {}", request.id.fingerprint(), request.address);
+        cx.confirm(Action::AcceptVerified, &label)?;
+    }
+    cx.job.commit()?;
+    world
+        .store
+        .accept(&request.id, &request.address, request.level, unix(cx.now))?;
+    reply(world, &request.id, cx)
+}

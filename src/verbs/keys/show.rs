@@ -1,0 +1,114 @@
+//! From rows of the store to keys as a client sees them.
+
+use std::collections::BTreeMap;
+
+use super::{KeyReply, ListReply, ListRequest, OneRequest};
+use crate::base::context::{parse_rfc3339, unix};
+use crate::base::keys::{Acceptance, Attention, Key, KeyStatus, SecretState, no_such_key};
+use crate::base::{Context, KeyId, Result};
+use crate::store::{Only, Query, Row};
+use crate::verbs::World;
+
+/// Keys on one page: what a list shows without scrolling far, below 200 KB of JSON.
+const PAGE: usize = 100;
+
+/// How long before its end a key begins to ask for attention, in seconds.
+const EXPIRES_SOON: u64 = 30 * 24 * 60 * 60;
+
+/// `keys/list`: one page, in a stable order.
+///
+/// # Errors
+/// `request.invalid` for a cursor that no page gave; `store.unavailable`.
+pub fn list(world: &World, request: &ListRequest, cx: &Context) -> Result<ListReply> {
+    let page = world.store.list(&Query {
+        text: request.query.clone(),
+        protocol: request.protocol,
+        secret: request.secret,
+        only: if request.conflicts {
+            Only::Conflicts
+        } else {
+            Only::All
+        },
+        after: request.cursor.clone(),
+        limit: PAGE,
+    })?;
+    Ok(ListReply {
+        keys: page
+            .rows
+            .into_iter()
+            .map(|row| key(world, row, cx))
+            .collect(),
+        cursor: page.next,
+        revision: page.revision,
+    })
+}
+
+/// `keys/show`: one key.
+///
+/// # Errors
+/// `key.missing`; `store.unavailable`.
+pub fn show(world: &World, request: &OneRequest, cx: &Context) -> Result<KeyReply> {
+    reply(world, &request.id, cx)
+}
+
+/// A key and the store's revision, after whatever was done to it.
+pub(super) fn reply(world: &World, id: &KeyId, cx: &Context) -> Result<KeyReply> {
+    let row = world.store.row(id)?.ok_or_else(no_such_key)?;
+    Ok(KeyReply {
+        key: key(world, row, cx),
+        revision: world.store.revision()?,
+    })
+}
+
+/// A row as a client sees it now: time has passed since the row was written.
+fn key(world: &World, row: Row, cx: &Context) -> Key {
+    let facts = row.facts;
+    let now = unix(cx.now);
+    let expires = facts.expires.as_deref().and_then(parse_rfc3339);
+    let mut status = facts.status;
+    let mut attention = facts.attention;
+    if status == KeyStatus::Valid {
+        match expires {
+            Some(end) if end <= now => {
+                status = KeyStatus::Expired;
+                attention.push(Attention::Expired);
+            }
+            Some(end) if end.saturating_sub(now) < EXPIRES_SOON => {
+                attention.push(Attention::ExpiresSoon);
+            }
+            _ => {}
+        }
+    }
+    attention.dedup();
+    let mut acceptance: BTreeMap<_, _> = facts
+        .addresses
+        .iter()
+        .map(|address| (address.clone(), Acceptance::Undecided))
+        .collect();
+    acceptance.extend(row.acceptance);
+    let secret = if row.own {
+        world.secret_state(&facts.id)
+    } else {
+        SecretState::None
+    };
+    Key {
+        protocol: facts.id.protocol(),
+        fingerprint: facts.id.fingerprint().to_owned(),
+        id: facts.id,
+        key_ids: facts.key_ids,
+        addresses: facts.addresses,
+        name: facts.name,
+        algorithm: facts.algorithm,
+        created: facts.created,
+        changed: facts.changed,
+        expires: facts.expires,
+        status,
+        usage: facts.usage,
+        secret,
+        acceptance,
+        conflicts: row.conflicts,
+        source: row.source,
+        issuer: facts.issuer,
+        attention,
+    }
+}

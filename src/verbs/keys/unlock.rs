@@ -1,0 +1,51 @@
+//! Unlocking and locking secret keys.
+
+use super::{LockReply, LockRequest, OneRequest, UnlockReply};
+use crate::base::ask::locked;
+use crate::base::context::{rfc3339, unix};
+use crate::base::error::Kind;
+use crate::base::keys::{Certs, SecretState};
+use crate::base::{Context, Error, Result};
+use crate::verbs::World;
+
+/// `keys/unlock`: asks for the passphrase, unless the key is open already.
+///
+/// # Errors
+/// `key.missing`; `key.locked` with its question.
+pub fn unlock(world: &World, request: &OneRequest, cx: &Context) -> Result<UnlockReply> {
+    let sealed = world.store.sealed_secret(&request.id)?;
+    if sealed.device.is_some() {
+        // Nobody is ever asked for this one; it is as good as open for the usual time.
+        let until = unix(cx.now).saturating_add(cx.policy.unlock_seconds);
+        return Ok(UnlockReply {
+            until: rfc3339(until),
+        });
+    }
+    match (
+        world.secret_state(&request.id),
+        world.unlocked_until(&request.id),
+    ) {
+        (SecretState::Unlocked, Some(until)) => Ok(UnlockReply {
+            until: rfc3339(until),
+        }),
+        (SecretState::Token | SecretState::Agent, _) => Err(Error::new(
+            Kind::KeyUnusable {
+                id: request.id.clone(),
+                reasons: vec!["not-here"],
+            },
+            "this key is kept elsewhere and asks by itself",
+        )),
+        _ => Err(locked(&request.id, &world.label(&request.id)?)),
+    }
+}
+
+/// `keys/lock`: wipes one unlocked key, or all of them.
+///
+/// # Errors
+/// None today; locking always works.
+pub fn lock(world: &World, request: &LockRequest) -> Result<LockReply> {
+    world.lock(request.id.as_ref());
+    Ok(LockReply {
+        secret: SecretState::Locked,
+    })
+}

@@ -1,0 +1,597 @@
+//! Takes a message apart layer by layer: which layers there are, what they hold, what stayed
+//! closed. It collects facts; what they mean is said in `verbs/open` and `verbs/judge`.
+
+use bytes::Bytes;
+
+use super::{Ask, World, harvest};
+use crate::base::body::as_text;
+use crate::base::error::{Error, Kind, Result};
+use crate::base::layer::{Fit, Form, Opened, Sealed, SignatureFacts};
+use crate::base::verdict::{Disposition, FoundKey, Layer, LayerError, LayerKind, Scheme};
+use crate::base::{Context, KeyId, Protocol};
+use crate::mail::armor::{self, SegmentKind as Block};
+use crate::mail::protect::Protected;
+use crate::mail::{Entity, Head, decode, layers};
+
+/// Layers inside layers: nobody wraps a message more than three times for a reason.
+const LAYERS_DEEP: usize = 16;
+
+/// Layers in one message: as many signed or encrypted parts as a digest of a busy list holds.
+const LAYERS_MAX: usize = 200;
+
+/// Parts in the whole result, whatever message inside a message they come from.
+const PARTS_MAX: usize = 2_000;
+
+/// A layer and what was seen in it.
+pub(super) struct PeeledLayer {
+    pub layer: Layer,
+    /// Index of the layer around it.
+    pub parent: Option<usize>,
+    /// It belongs to the unbroken run of layers around the whole message (RFC 9787).
+    pub envelope: bool,
+    /// Index of the message whose From it is judged by.
+    pub scope: usize,
+    pub facts: Vec<SignatureFacts>,
+}
+
+/// A part of the opened message.
+pub(super) struct PeeledPart {
+    pub id: String,
+    pub media_type: String,
+    pub name: Option<String>,
+    pub disposition: Disposition,
+    pub content_id: Option<String>,
+    pub body: Bytes,
+    /// Indices of the layers around it, outermost first.
+    pub layers: Vec<usize>,
+    /// It is one of those to show.
+    pub show: bool,
+}
+
+/// The header section of one message: the whole one, or one inside it.
+pub(super) struct Scope {
+    pub head: Head,
+}
+
+/// What the root of the cryptographic payload says (RFC 9788).
+pub(super) struct Payload {
+    pub protected: Protected,
+    pub head: Head,
+}
+
+/// What a message came to.
+pub(super) struct Peeled {
+    pub layers: Vec<PeeledLayer>,
+    pub parts: Vec<PeeledPart>,
+    pub scopes: Vec<Scope>,
+    /// The cryptographic payload's own fields, when there is an envelope around it.
+    pub payload: Option<Payload>,
+    pub keys: Vec<FoundKey>,
+    /// Two readers may see different content: no signature is to be trusted.
+    pub ambiguous: bool,
+}
+
+/// Where the walk stands.
+#[derive(Clone)]
+struct At {
+    layers: Vec<usize>,
+    envelope: bool,
+    scope: usize,
+    show: bool,
+}
+
+struct Walk<'a> {
+    world: &'a World,
+    cx: &'a Context,
+    ask: Ask,
+    opens: Opens,
+    out: Peeled,
+}
+
+/// Takes a whole message apart.
+///
+/// # Errors
+/// Those of the outermost layer; errors that carry a question, for the layers of the envelope;
+/// `message.malformed` and `limit.exceeded` for the structure.
+pub(super) fn message(world: &World, root: &Entity, ask: Ask, cx: &Context) -> Result<Peeled> {
+    let mut walk = Walk::new(world, ask, cx, root.head.clone());
+    walk.entity(
+        root,
+        At {
+            layers: Vec::new(),
+            envelope: true,
+            scope: 0,
+            show: true,
+        },
+    )?;
+    Ok(walk.out)
+}
+
+/// Takes apart one layer that came without its message.
+///
+/// # Errors
+/// As [`message`].
+pub(super) fn layer(world: &World, sealed: &Sealed, ask: Ask, cx: &Context) -> Result<Peeled> {
+    let mut walk = Walk::new(world, ask, cx, Head::default());
+    let at = At {
+        layers: Vec::new(),
+        envelope: true,
+        scope: 0,
+        show: true,
+    };
+    walk.layer(sealed, "1", Inside::Unknown, at)?;
+    Ok(walk.out)
+}
+
+/// Takes apart a text that came without its message.
+///
+/// # Errors
+/// As [`message`].
+pub(super) fn text(
+    world: &World,
+    text: &Bytes,
+    opens: Opens,
+    ask: Ask,
+    cx: &Context,
+) -> Result<Peeled> {
+    let mut walk = Walk::new(world, ask, cx, Head::default());
+    let at = At {
+        layers: Vec::new(),
+        envelope: true,
+        scope: 0,
+        show: true,
+    };
+    walk.opens = opens;
+    walk.inline("1", text, "utf-8", &at)?;
+    Ok(walk.out)
+}
+
+/// Which layers are opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opens {
+    Everything,
+    /// Encrypted blocks stay as they are.
+    Signatures,
+}
+
+/// What a layer's content is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Inside {
+    /// A MIME entity.
+    Entity,
+    /// Text of this charset.
+    Text(String),
+    /// A file of this name.
+    File(Option<String>),
+    /// A MIME entity if it begins like one, else text or a file.
+    Unknown,
+}
+
+impl<'a> Walk<'a> {
+    fn new(world: &'a World, ask: Ask, cx: &'a Context, head: Head) -> Walk<'a> {
+        let out = Peeled {
+            layers: Vec::new(),
+            parts: Vec::new(),
+            scopes: vec![Scope { head }],
+            payload: None,
+            keys: Vec::new(),
+            ambiguous: false,
+        };
+        Walk {
+            world,
+            cx,
+            ask,
+            opens: Opens::Everything,
+            out,
+        }
+    }
+
+    fn entity(&mut self, entity: &Entity, mut at: At) -> Result<()> {
+        self.cx.job.check()?;
+        let mut faults = entity.faults.clone();
+        if let Some(found) = layers::layer(entity)? {
+            faults.extend_from_slice(&found.faults);
+            self.out.ambiguous |= faults.iter().any(|fault| fault.ambiguous());
+            let inside = match (found.sealed.protocol, found.sealed.scheme) {
+                (Protocol::Smime, _) | (_, Scheme::Mime) => Inside::Entity,
+                _ => Inside::File(entity.name()),
+            };
+            return self.layer(&found.sealed, &entity.id, inside, at);
+        }
+        self.out.ambiguous |= faults.iter().any(|fault| fault.ambiguous());
+        if at.envelope && !at.layers.is_empty() && self.out.payload.is_none() && at.scope == 0 {
+            let outer = self.out.scopes.first().map(|scope| scope.head.clone());
+            self.out.payload = Some(Payload {
+                protected: Protected::read(entity, &outer.unwrap_or_default()),
+                head: entity.head.clone(),
+            });
+        }
+        if entity.is_container() {
+            return self.multipart(entity, &at);
+        }
+        if matches!(entity.media.kind(), "message/rfc822" | "message/global") {
+            return self.attached_message(entity, at);
+        }
+        if layers::is_inline_text(entity) && entity.disposition() == Disposition::Inline {
+            // Signatures were made over the bytes as they were typed, before any charset.
+            let text = entity.content();
+            if memchr::memmem::find(&text, b"-----BEGIN PGP ").is_some() {
+                let charset = entity.media.param("charset").unwrap_or_default();
+                return self.inline(&entity.id, &text, charset, &at);
+            }
+        }
+        at.envelope = false;
+        self.leaf(entity, at)
+    }
+
+    fn multipart(&mut self, entity: &Entity, at: &At) -> Result<()> {
+        let shown = shown_child(entity);
+        for (index, child) in entity.children.iter().enumerate() {
+            let show = at.show && shown.is_none_or(|shown| shown == index);
+            self.entity(
+                child,
+                At {
+                    envelope: false,
+                    show,
+                    ..at.clone()
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// A message inside the message: a part of its own, and its parts after it, judged by its
+    /// own From and never shown as ours.
+    fn attached_message(&mut self, entity: &Entity, at: At) -> Result<()> {
+        let content = entity.content();
+        self.leaf(
+            entity,
+            At {
+                show: false,
+                ..at.clone()
+            },
+        )?;
+        if at.layers.len() >= LAYERS_DEEP || self.out.scopes.len() >= LAYERS_DEEP {
+            return Ok(());
+        }
+        // What is attached may be anything; it stays an attachment when it can't be read.
+        let Ok(inner) = Entity::parse(content, &entity.id) else {
+            return Ok(());
+        };
+        self.out.scopes.push(Scope {
+            head: inner.head.clone(),
+        });
+        let scope = self.out.scopes.len() - 1;
+        self.entity(
+            &inner,
+            At {
+                scope,
+                envelope: false,
+                show: false,
+                ..at
+            },
+        )
+    }
+
+    fn leaf(&mut self, entity: &Entity, at: At) -> Result<()> {
+        let text = entity.media.top() == "text";
+        let body = if text {
+            entity.text()
+        } else {
+            entity.content()
+        };
+        let name = entity.name();
+        if let Some(keys) = layers::keys(entity) {
+            self.out
+                .keys
+                .extend(harvest::attached(self.world, &keys, self.cx));
+        }
+        let inline = entity.disposition() == Disposition::Inline;
+        let shown = at.show && inline && name.is_none() && text;
+        self.part(PeeledPart {
+            id: entity.id.clone(),
+            media_type: entity.media.kind().to_owned(),
+            name,
+            disposition: entity.disposition(),
+            content_id: entity.content_id(),
+            body,
+            layers: at.layers,
+            show: shown,
+        })
+    }
+
+    fn part(&mut self, part: PeeledPart) -> Result<()> {
+        if self.out.parts.len() >= PARTS_MAX {
+            return Err(Error::limit(
+                "parts",
+                "the message has more parts than can be shown",
+            ));
+        }
+        self.out.parts.push(part);
+        Ok(())
+    }
+
+    /// A text with armor in it: each block a layer, all else a part without protection.
+    fn inline(&mut self, id: &str, text: &Bytes, charset: &str, at: &At) -> Result<()> {
+        let segments = armor::segments(text);
+        let blank = |kind: &Block, data: &[u8]| {
+            *kind == Block::Plain && data.iter().all(u8::is_ascii_whitespace)
+        };
+        let pieces: Vec<_> = segments
+            .into_iter()
+            .map(|segment| (segment.kind, text.slice(segment.range)))
+            .filter(|(kind, data)| !blank(kind, data))
+            .collect();
+        let alone = pieces.len() == 1;
+        for (index, (kind, data)) in pieces.into_iter().enumerate() {
+            let id = match alone {
+                true => id.to_owned(),
+                false => format!("{id}.{}", index + 1),
+            };
+            let at = At {
+                envelope: at.envelope && alone,
+                ..at.clone()
+            };
+            let form = match kind {
+                Block::Message if self.stays_closed(&data) => {
+                    self.text_part(id, &data, charset, &at)?;
+                    continue;
+                }
+                Block::Message => Form::Encrypted { data: data.clone() },
+                Block::Cleartext => Form::Cleartext { data: data.clone() },
+                Block::PublicKey => {
+                    self.out
+                        .keys
+                        .extend(harvest::attached(self.world, &data, self.cx));
+                    self.text_part(id, &data, charset, &at)?;
+                    continue;
+                }
+                Block::Plain | Block::PrivateKey | Block::Signature => {
+                    self.text_part(id, &data, charset, &at)?;
+                    continue;
+                }
+            };
+            let sealed = Sealed {
+                protocol: Protocol::OpenPgp,
+                scheme: Scheme::Inline,
+                form,
+            };
+            self.layer(&sealed, &id, Inside::Text(charset.to_owned()), at)?;
+        }
+        Ok(())
+    }
+
+    fn stays_closed(&self, data: &[u8]) -> bool {
+        self.opens == Opens::Signatures
+            && self
+                .world
+                .engine(Protocol::OpenPgp)
+                .is_ok_and(|engine| !engine.recipients(data, self.cx).is_empty())
+    }
+
+    fn text_part(&mut self, id: String, data: &Bytes, charset: &str, at: &At) -> Result<()> {
+        self.part(PeeledPart {
+            id,
+            media_type: "text/plain".to_owned(),
+            name: None,
+            disposition: Disposition::Inline,
+            content_id: None,
+            body: decode::text(charset, data),
+            layers: at.layers.clone(),
+            show: at.show,
+        })
+    }
+
+    /// Opens one layer and goes on inside it.
+    fn layer(&mut self, sealed: &Sealed, part: &str, inside: Inside, at: At) -> Result<()> {
+        if at.layers.len() >= LAYERS_DEEP || self.out.layers.len() >= LAYERS_MAX {
+            let error = Error::limit("layers", "the message is wrapped too many times");
+            return self.closed(sealed, part, error, &at);
+        }
+        let opened = match self.world.engine(sealed.protocol) {
+            Ok(engine) => engine.open(sealed, self.cx),
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(opened) => self.opened(sealed, part, opened, inside, at),
+            Err(error) if error.kind == Kind::Cancelled => Err(error),
+            Err(error) => match &sealed.form {
+                // Without the signature the content is still there to be read.
+                Form::Detached { content, .. } => {
+                    let fit = match error.kind {
+                        Kind::PolicyRefused { .. } => Fit::Unsupported,
+                        _ => Fit::Malformed,
+                    };
+                    let content = content.clone();
+                    let facts = vec![unread(fit)];
+                    let opened = Opened {
+                        content,
+                        encryption: None,
+                        signatures: facts,
+                    };
+                    self.opened(sealed, part, opened, inside, at)
+                }
+                _ => self.closed(sealed, part, error, &at),
+            },
+        }
+    }
+
+    fn opened(
+        &mut self,
+        sealed: &Sealed,
+        part: &str,
+        opened: Opened,
+        inside: Inside,
+        at: At,
+    ) -> Result<()> {
+        let Opened {
+            content,
+            encryption,
+            signatures,
+        } = opened;
+        let mut within = at;
+        if let Some(encryption) = encryption {
+            let mut layer = self.new_layer(LayerKind::Encryption, sealed, part, &within);
+            layer.layer.cipher = Some(encryption.cipher);
+            layer.layer.integrity = Some(encryption.integrity);
+            layer.layer.recipients = encryption.recipients;
+            layer.layer.key = encryption.key;
+            layer.layer.reasons = encryption.reasons;
+            self.push(layer, &mut within);
+        }
+        if !signatures.is_empty() || matches!(sealed.form, Form::Detached { .. }) {
+            let mut layer = self.new_layer(LayerKind::Signature, sealed, part, &within);
+            layer.facts = signatures;
+            self.push(layer, &mut within);
+        }
+        match resolve(inside, &content) {
+            Inside::Entity => {
+                let inner = Entity::parse(content, part)?;
+                self.entity(&inner, within)
+            }
+            Inside::Text(charset) => {
+                self.text_part(format!("{part}.1"), &content, &charset, &within)
+            }
+            Inside::File(name) => self.part(PeeledPart {
+                id: format!("{part}.1"),
+                media_type: "application/octet-stream".to_owned(),
+                name: name.map(|name| without_suffix(&name)),
+                disposition: Disposition::Attachment,
+                content_id: None,
+                body: content,
+                layers: within.layers,
+                show: false,
+            }),
+            Inside::Unknown => Ok(()),
+        }
+    }
+
+    /// A layer that stays closed: fatal when nothing is outside it, or when an answer of the
+    /// person would open it; otherwise noted, and the rest goes on.
+    fn closed(&mut self, sealed: &Sealed, part: &str, error: Error, at: &At) -> Result<()> {
+        let answerable = at.envelope && error.question.is_some() && self.ask == Ask::Allowed;
+        let outermost = at.envelope && at.layers.is_empty() && at.scope == 0;
+        if answerable || outermost {
+            return Err(error);
+        }
+        let kind = match sealed.form {
+            Form::Encrypted { .. } => LayerKind::Encryption,
+            _ => LayerKind::Signature,
+        };
+        let mut layer = self.new_layer(kind, sealed, part, at);
+        if let (Form::Encrypted { data }, Ok(engine)) =
+            (&sealed.form, self.world.engine(sealed.protocol))
+        {
+            layer.layer.recipients = engine.recipients(data, self.cx);
+        }
+        layer.layer.error = Some(LayerError {
+            blame: error.kind.blame(),
+            message: error.message,
+            kind: error.kind,
+        });
+        self.out.layers.push(layer);
+        match (&sealed.form, sealed.scheme) {
+            // What can't be opened stays in its place in the text.
+            (Form::Encrypted { data } | Form::Cleartext { data }, Scheme::Inline) => {
+                self.text_part(format!("{part}.1"), data, "utf-8", at)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn new_layer(&self, kind: LayerKind, sealed: &Sealed, part: &str, at: &At) -> PeeledLayer {
+        let parent = at.layers.last().copied();
+        let layer = Layer {
+            id: format!("L{}", self.out.layers.len() + 1),
+            r#in: parent.and_then(|index| Some(self.out.layers.get(index)?.layer.id.clone())),
+            part: part.to_owned(),
+            kind,
+            protocol: sealed.protocol,
+            scheme: sealed.scheme,
+            cipher: None,
+            integrity: None,
+            recipients: Vec::new(),
+            key: None::<KeyId>,
+            reasons: Vec::new(),
+            signatures: Vec::new(),
+            error: None,
+        };
+        PeeledLayer {
+            layer,
+            parent,
+            envelope: at.envelope,
+            scope: at.scope,
+            facts: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, layer: PeeledLayer, at: &mut At) {
+        at.layers.push(self.out.layers.len());
+        self.out.layers.push(layer);
+    }
+}
+
+/// The facts of a signature that nobody here could read.
+fn unread(fit: Fit) -> SignatureFacts {
+    SignatureFacts {
+        fit,
+        signer: None,
+        issuer: None,
+        signed_at: None,
+        hash: None,
+        reasons: Vec::new(),
+        intended: Vec::new(),
+        text: false,
+    }
+}
+
+/// Which child of a `multipart/alternative` is shown: the last that is text, or holds some.
+fn shown_child(entity: &Entity) -> Option<usize> {
+    if entity.media.kind() != "multipart/alternative" {
+        return None;
+    }
+    let renderable = |child: &Entity| {
+        child.media.top() == "multipart" || matches!(child.media.kind(), "text/plain" | "text/html")
+    };
+    Some(
+        entity
+            .children
+            .iter()
+            .rposition(renderable)
+            .unwrap_or_default(),
+    )
+}
+
+/// What content is that may be several things: a MIME entity begins with a structural field.
+fn resolve(inside: Inside, content: &[u8]) -> Inside {
+    match inside {
+        Inside::Unknown if begins_as_entity(content) => Inside::Entity,
+        Inside::Unknown if as_text(content).is_some() => Inside::Text("utf-8".to_owned()),
+        Inside::Unknown => Inside::File(None),
+        known => known,
+    }
+}
+
+fn begins_as_entity(content: &[u8]) -> bool {
+    let Ok(entity) = Entity::parse(
+        Bytes::copy_from_slice(content.get(..content.len().min(4096)).unwrap_or_default()),
+        "1",
+    ) else {
+        return false;
+    };
+    entity.head.first("Content-Type").is_some()
+}
+
+/// The name of a file before it was encrypted.
+fn without_suffix(name: &str) -> String {
+    for suffix in [".pgp", ".gpg", ".asc"] {
+        let cut = name.len().saturating_sub(suffix.len());
+        if let Some((stem, end)) = name.split_at_checked(cut)
+            && end.eq_ignore_ascii_case(suffix)
+            && !stem.is_empty()
+        {
+            return stem.to_owned();
+        }
+    }
+    name.to_owned()
+}

@@ -1,0 +1,150 @@
+//! Everything a verb reaches for: the store, the engines, the unlocked keys, the policy.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use crate::base::ask::Answers;
+use crate::base::context::unix;
+use crate::base::error::Kind;
+use crate::base::job::Job;
+use crate::base::keys::{Certs, Private, Protocol, SecretState};
+use crate::base::policy::Policy;
+use crate::base::{Context, Error, KeyId, Result, Secret};
+use crate::engine::Engine;
+use crate::engine::openpgp::{OpenPgp, Unlocked};
+use crate::store::{Home, Store};
+
+/// One person's keys and rules. Made once per process; opening it reads nothing but policy.
+pub struct World {
+    pub store: Arc<Store>,
+    pub policy: Arc<Policy>,
+    engines: Vec<Arc<dyn Engine>>,
+    private: Private,
+    until: Mutex<HashMap<KeyId, u64>>,
+}
+
+impl World {
+    /// The world that lies at `home`.
+    ///
+    /// # Errors
+    /// `policy.refused` when a policy file can't be read.
+    pub fn open(home: Home) -> Result<World> {
+        let policy = Arc::new(crate::store::policy(&home)?);
+        let openpgp = Arc::new(OpenPgp::new());
+        let facts = {
+            let openpgp = Arc::clone(&openpgp);
+            Arc::new(
+                move |protocol: Protocol, cert: &[u8], at: u64| match protocol {
+                    Protocol::OpenPgp => openpgp.facts(cert, at),
+                    Protocol::Smime => {
+                        Err(Error::malformed("S/MIME certificates are not read yet"))
+                    }
+                },
+            )
+        };
+        let store = Arc::new(Store::new(home, facts));
+        let private: Private = Arc::new(Unlocked::new(Arc::clone(&store) as Arc<dyn Certs>));
+        Ok(World {
+            store,
+            policy,
+            engines: vec![openpgp],
+            private,
+            until: Mutex::default(),
+        })
+    }
+
+    /// What a verb gets to know when it runs at `now`.
+    pub fn context(&self, now: SystemTime, job: Arc<Job>, answers: Arc<Answers>) -> Context {
+        self.private.expire(unix(now));
+        Context {
+            now,
+            at: None,
+            policy: Arc::clone(&self.policy),
+            job,
+            answers,
+            certs: Arc::clone(&self.store) as Arc<dyn Certs>,
+            private: Arc::clone(&self.private),
+        }
+    }
+
+    /// The families that are there, by their wire names.
+    pub fn protocols(&self) -> Vec<Protocol> {
+        self.engines
+            .iter()
+            .map(|engine| engine.protocol())
+            .collect()
+    }
+
+    /// The engine of a family.
+    ///
+    /// # Errors
+    /// `policy.refused` when this host does not have it.
+    pub fn engine(&self, protocol: Protocol) -> Result<&Arc<dyn Engine>> {
+        self.engines
+            .iter()
+            .find(|engine| engine.protocol() == protocol)
+            .ok_or_else(|| {
+                Error::new(
+                    Kind::PolicyRefused { rule: "protocol" },
+                    "this host does not speak that protocol; see engines in the answer to hello",
+                )
+            })
+    }
+
+    /// Opens a secret key with its passphrase; gives the Unix second at which it locks again.
+    ///
+    /// # Errors
+    /// `passphrase.wrong`, `key.missing`, `key.unusable`.
+    pub fn unlock(&self, id: &KeyId, passphrase: &Secret, now: SystemTime) -> Result<u64> {
+        let until = unix(now).saturating_add(self.policy.unlock_seconds);
+        self.private.unlock(id, passphrase, until)?;
+        self.until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id.clone(), until);
+        Ok(until)
+    }
+
+    /// Wipes one unlocked key, or all of them.
+    pub fn lock(&self, id: Option<&KeyId>) {
+        self.private.lock(id);
+        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        match id {
+            Some(id) => {
+                until.remove(id);
+            }
+            None => until.clear(),
+        }
+    }
+
+    /// Where the secret half of a key is now.
+    pub fn secret_state(&self, id: &KeyId) -> SecretState {
+        self.private.state(id)
+    }
+
+    /// Until when a key is unlocked, in Unix seconds.
+    pub(super) fn unlocked_until(&self, id: &KeyId) -> Option<u64> {
+        self.until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .copied()
+    }
+
+    /// A key as a dialog names it: name, first address, fingerprint.
+    pub(super) fn label(&self, id: &KeyId) -> Result<String> {
+        let row = self.store.row(id)?;
+        let facts = row.as_ref().map(|row| &row.facts);
+        let name = facts
+            .and_then(|facts| facts.name.as_deref())
+            .unwrap_or_default();
+        let address = facts.and_then(|facts| facts.addresses.first());
+        let mut label = name.to_owned();
+        if let Some(address) = address {
+            label.push_str(&format!(" <{address}>"));
+        }
+        label.push_str(&format!(" {}", id.fingerprint()));
+        Ok(label.trim_start().to_owned())
+    }
+}
