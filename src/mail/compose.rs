@@ -7,6 +7,8 @@
 use mail_builder::headers::Header as _;
 use mail_builder::headers::content_type::ContentType;
 
+use zeroize::Zeroizing;
+
 use super::encode;
 use super::fields::words;
 use super::media::{Media, is_token};
@@ -19,6 +21,10 @@ pub const NAME_MAX: usize = 1_020;
 
 /// The most files of one draft: what a reader's cap on parts leaves room for.
 pub const ATTACHMENTS_MAX: usize = 1_000;
+
+/// Room left in a body for the header fields that protection puts into it: a growing buffer
+/// would copy every attachment once more.
+const HEADROOM: usize = 64 * 1024;
 
 /// The draft's body.
 ///
@@ -66,7 +72,7 @@ pub fn body(draft: &Draft) -> Result<Vec<u8>> {
         (Some(main), true) => main,
         (None, true) => Node::Text {
             kind: "text/plain",
-            text: Vec::new(),
+            text: Zeroizing::default(),
         },
         (main, false) => {
             files.splice(0..0, main);
@@ -76,14 +82,14 @@ pub fn body(draft: &Draft) -> Result<Vec<u8>> {
             }
         }
     };
-    let mut out = Vec::with_capacity(root.room());
+    let mut out = Vec::with_capacity(root.room() + HEADROOM);
     root.write(&mut out)?;
     Ok(out)
 }
 
 /// Plain text as one MIME entity.
 pub fn plain_text(text: &[u8]) -> Vec<u8> {
-    let text = encode::canonical(text);
+    let text = Zeroizing::new(encode::canonical(text));
     let mut out = Vec::with_capacity(encode::file_room(text.len()));
     write_text("text/plain", &text, &mut out);
     out
@@ -93,7 +99,7 @@ pub fn plain_text(text: &[u8]) -> Vec<u8> {
 enum Node<'a> {
     Text {
         kind: &'static str,
-        text: Vec<u8>,
+        text: Zeroizing<Vec<u8>>,
     },
     File(File<'a>),
     Multi {
@@ -123,7 +129,7 @@ fn written(
     let text = as_text(bytes).ok_or_else(|| {
         Error::invalid(path, "a text has to be UTF-8 without NUL; give it as such")
     })?;
-    let text = encode::canonical(text.as_bytes());
+    let text = Zeroizing::new(encode::canonical(text.as_bytes()));
     Ok(Some(Node::Text { kind, text }))
 }
 
@@ -313,33 +319,30 @@ pub(super) fn parameter(key: &str, value: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(line.strip_prefix(b";").unwrap_or(line).trim_ascii());
         return;
     }
-    let mut rest = value;
-    let mut index = 0;
-    while !rest.is_empty() {
-        if index > 0 {
-            out.extend_from_slice(b";\r\n ");
-        }
-        let mut piece = format!("{key}*{index}*=").into_bytes();
-        if index == 0 {
-            piece.extend_from_slice(b"utf-8''");
-        }
-        let mut taken = 0;
-        for c in rest.chars() {
-            let mut escaped = Vec::new();
-            for b in c.encode_utf8(&mut [0; 4]).bytes() {
-                match b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_') {
-                    true => escaped.push(b),
-                    false => encode::hex(b'%', b, &mut escaped),
-                }
+    let mut pieces = Vec::new();
+    let mut piece = String::from("utf-8''");
+    for c in value.chars() {
+        let mut escaped = Vec::new();
+        for b in c.encode_utf8(&mut [0; 4]).bytes() {
+            match b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_') {
+                true => escaped.push(b),
+                false => encode::hex(b'%', b, &mut escaped),
             }
-            if piece.len() + escaped.len() > 74 {
-                break;
-            }
-            piece.extend_from_slice(&escaped);
-            taken += c.len_utf8();
         }
-        out.extend_from_slice(&piece);
-        rest = rest.get(taken..).unwrap_or_default();
-        index += 1;
+        // With the key, two stars, two digits and marks below 76.
+        if key.len() + piece.len() + escaped.len() > 68 {
+            pieces.push(std::mem::take(&mut piece));
+        }
+        piece.extend(escaped.into_iter().map(char::from));
+    }
+    pieces.push(piece);
+    let whole = pieces.len() == 1;
+    for (i, piece) in pieces.iter().enumerate() {
+        let (start, index) = match whole {
+            true => ("", String::new()),
+            false if i == 0 => ("", "0*".to_owned()),
+            false => (";\r\n ", format!("{i}*")),
+        };
+        out.extend_from_slice(format!("{start}{key}*{index}={piece}").as_bytes());
     }
 }

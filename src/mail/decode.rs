@@ -49,32 +49,39 @@ impl Transfer {
     }
 }
 
+/// How much base64 is decoded at once: enough to be quick, little beside the result.
+const CHUNK: usize = 48 * 1024;
+
 /// Base64 in lines (RFC 2045 6.8). Damage costs no more than the bytes it hit.
 pub fn base64(body: &[u8]) -> Vec<u8> {
-    let mut flat = Vec::with_capacity(body.len());
+    strict(body).unwrap_or_else(|| base64_lenient(body))
+}
+
+/// Base64 as it should be: whole groups, padding at the end, line ends anywhere.
+fn strict(body: &[u8]) -> Option<Vec<u8>> {
+    let body = body.trim_ascii_end();
+    let mut out = Vec::with_capacity(body.len() / 4 * 3 + 3);
+    let mut held = Vec::with_capacity(2 * CHUNK);
+    let mut decode = |held: &mut Vec<u8>, length: usize| {
+        let groups = held.get(..length)?;
+        base64_simd::STANDARD.decode_append(groups, &mut out).ok()?;
+        held.drain(..length);
+        Some(())
+    };
     let mut start = 0;
-    for end in memchr2_iter(b'\r', b'\n', body) {
-        flat.extend_from_slice(body.get(start..end).unwrap_or_default());
+    for end in memchr2_iter(b'\r', b'\n', body).chain([body.len()]) {
+        for piece in body.get(start..end)?.chunks(CHUNK) {
+            held.extend_from_slice(piece);
+            if held.len() >= CHUNK {
+                let groups = held.len() / 4 * 4;
+                decode(&mut held, groups)?;
+            }
+        }
         start = end + 1;
     }
-    flat.extend_from_slice(body.get(start..).unwrap_or_default());
-    while matches!(flat.last(), Some(b' ' | b'\t')) {
-        flat.pop();
-    }
-    match base64_simd::STANDARD
-        .decode_inplace(&mut flat)
-        .map(|data| data.len())
-    {
-        Ok(length) => {
-            flat.truncate(length);
-            flat
-        }
-        // In place stops half way: begin again from the body.
-        Err(_) => {
-            zeroize::Zeroize::zeroize(&mut flat);
-            base64_lenient(body)
-        }
-    }
+    let rest = held.len();
+    decode(&mut held, rest)?;
+    Some(out)
 }
 
 /// Base64 of which only the alphabet counts: other characters are skipped, padding ends a
@@ -246,8 +253,24 @@ mod tests {
             ("aGVs!bG8=", b"hello"),
             ("aGVsbG8=aGVsbG8=", b"hellohello"),
             ("====", b""),
+            ("=aGVs", b"hel"),
         ] {
             assert_eq!(base64(text.as_bytes()), data, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn base64_of_any_length_in_lines_of_any_length() {
+        let data: Vec<u8> = (0..200_001u32).map(|i| (i % 251) as u8).collect();
+        let text = base64_simd::STANDARD.encode_to_string(&data);
+        for line in [1_000_000, 65_536, 77, 76, 3] {
+            let lines: Vec<u8> = text
+                .as_bytes()
+                .chunks(line)
+                .collect::<Vec<_>>()
+                .join(&b"\r\n"[..]);
+            assert_eq!(base64(&lines), data, "{line}");
+            assert_eq!(strict(&lines).as_deref(), Some(data.as_slice()), "{line}");
         }
     }
 

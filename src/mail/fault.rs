@@ -6,7 +6,7 @@
 /// message says, nobody should be told that it was signed: [`Fault::ambiguous`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
-    /// `Content-Type`, another structural field, or `From` stands there twice.
+    /// `Content-Type` or another structural field stands there twice.
     DuplicateField,
     /// A parameter stands there twice.
     DuplicateParameter,

@@ -131,6 +131,11 @@ impl FieldOut {
 fn made(name: &str, write: impl FnOnce(usize, &mut Vec<u8>)) -> FieldOut {
     let mut line = format!("{name}: ").into_bytes();
     write(name.len() + 2, &mut line);
+    if line.ends_with(b": \r\n") {
+        // An empty value leaves no white space at the line's end.
+        line.truncate(name.len() + 1);
+        line.extend_from_slice(b"\r\n");
+    }
     FieldOut::of_line(line.clone()).unwrap_or_else(|| FieldOut {
         name: name.to_owned(),
         value: String::new(),
@@ -310,30 +315,39 @@ fn unstructured(value: &str, column: usize, out: &mut Vec<u8>) {
     }
 }
 
+/// What an encoded word has beside its text.
+const WORD_MARKS: usize = "=?utf-8?B??=".len();
+
+/// How many bytes of text an encoded word can hold behind `column`; `None`: not worth it.
+fn word_room(column: usize) -> Option<usize> {
+    // 45 bytes are 60 characters; with the marks 72 of the 75 allowed.
+    let room = (FOLD.saturating_sub(column + WORD_MARKS) / 4 * 3).min(45);
+    (room >= 9).then_some(room)
+}
+
 /// Encoded words of the "B" encoding, folded; gives the column after them.
 pub(super) fn words(text: &str, column: usize, out: &mut Vec<u8>) -> usize {
     let mut column = column;
     let mut rest = text;
-    let mut first = true;
     while !rest.is_empty() {
-        // 45 bytes are 60 characters; with the marks 72 of the 75 allowed.
-        let mut room = 45.min(rest.len());
+        let mut room = match word_room(column).filter(|_| rest.len() == text.len()) {
+            Some(room) => room,
+            None => {
+                out.extend_from_slice(b"\r\n ");
+                column = 1;
+                45
+            }
+        }
+        .min(rest.len());
         while !rest.is_char_boundary(room) {
             room -= 1;
         }
         let (piece, after) = rest.split_at_checked(room).unwrap_or((rest, ""));
-        let word = format!(
-            "=?utf-8?B?{}?=",
-            base64_simd::STANDARD.encode_to_string(piece)
-        );
-        if !first || column + word.len() > FOLD {
-            out.extend_from_slice(b"\r\n ");
-            column = 1;
-        }
-        out.extend_from_slice(word.as_bytes());
-        column += word.len();
+        out.extend_from_slice(b"=?utf-8?B?");
+        base64_simd::STANDARD.encode_append(piece, out);
+        out.extend_from_slice(b"?=");
+        column += WORD_MARKS + piece.len().div_ceil(3) * 4;
         rest = after;
-        first = false;
     }
     column
 }
@@ -355,7 +369,11 @@ fn mailboxes(list: &[Mailbox], column: usize, out: &mut Vec<u8>) {
                 space = true;
             }
             Some(name) => {
-                if space {
+                if space && word_room(column + 1).is_none() {
+                    // No white space before a line end.
+                    out.extend_from_slice(b"\r\n ");
+                    column = 1;
+                } else if space {
                     out.push(b' ');
                     column += 1;
                 }

@@ -20,7 +20,7 @@ pub const HEAD_MAX: usize = 256 * 1024;
 /// The most fields of one header section; long delivery paths stay below two hundred.
 pub const FIELDS_MAX: usize = 1_000;
 
-/// Fields that must not stand twice where it matters who wrote what and what it is.
+/// Fields that must not stand twice, as they say how everything else is read.
 const ONCE: [&str; 5] = [
     "content-type",
     "content-transfer-encoding",
@@ -213,20 +213,21 @@ impl<'a> Field<'a> {
     /// The value on one line, undecoded, without white space around it. Bytes that are not
     /// UTF-8 are read as windows-1252.
     pub fn unfolded(&self) -> String {
-        let flat: Vec<u8> = self
-            .raw
-            .iter()
-            .copied()
-            .filter(|b| !matches!(b, b'\r' | b'\n'))
-            .collect();
-        let text = String::from_utf8(flat).unwrap_or_else(|e| decode::western(e.as_bytes()));
+        let text = String::from_utf8(self.flat());
+        let text = text.unwrap_or_else(|e| decode::western(e.as_bytes()));
         text.trim_matches([' ', '\t']).to_owned()
+    }
+
+    /// The value on one line.
+    fn flat(&self) -> Vec<u8> {
+        let ends = |b: &&u8| !matches!(b, b'\r' | b'\n');
+        self.raw.iter().filter(ends).copied().collect()
     }
 
     /// The value for people: RFC 2047 decoded, folding and tabs as spaces, control characters
     /// taken out.
     pub fn text(&self) -> String {
-        words::decode(&self.unfolded())
+        words::decode(trimmed(&self.flat()))
     }
 
     /// The value of an address field.
@@ -264,6 +265,14 @@ impl<'a> Field<'a> {
     pub fn date(&self) -> Option<u64> {
         decode::date(&self.unfolded())
     }
+}
+
+/// Without white space around it; what else there is stays.
+fn trimmed(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 /// Whether a field of this name describes the MIME structure (RFC 9787 1.1.1).

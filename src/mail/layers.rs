@@ -11,7 +11,6 @@ use super::entity::Entity;
 use super::fault::Fault;
 use super::split;
 use crate::base::body::wiped;
-use crate::base::error::Result;
 use crate::base::keys::Protocol;
 use crate::base::layer::{Form, Sealed};
 use crate::base::verdict::Scheme;
@@ -149,12 +148,9 @@ fn named(part: &Entity, endings: &[&str]) -> bool {
 /// The content of a signed multipart is exactly the bytes of its first child. Only where the
 /// whole multipart has bare LF for line ends, as mail kept in files does, they become CRLF,
 /// because that is what was signed.
-///
-/// # Errors
-/// None today; the caps were checked when the message was parsed.
-pub fn layer(entity: &Entity) -> Result<Option<Found>> {
+pub fn layer(entity: &Entity) -> Option<Found> {
     let Shape::Layer(multi) = entity.shape else {
-        return Ok(leaf(entity));
+        return leaf(entity);
     };
     let mut faults = entity.all_faults();
     let found = |protocol, form, micalg, origin, faults| Found {
@@ -167,7 +163,7 @@ pub fn layer(entity: &Entity) -> Result<Option<Found>> {
         origin,
         faults,
     };
-    Ok(match (multi, entity.children.as_slice()) {
+    match (multi, entity.children.as_slice()) {
         (Multi::PgpEncrypted, [_, data]) => {
             let form = Form::Encrypted {
                 data: data.content(),
@@ -213,7 +209,7 @@ pub fn layer(entity: &Entity) -> Result<Option<Found>> {
             Some(found(protocol, form, micalg, Origin::Standard, faults))
         }
         _ => None,
-    })
+    }
 }
 
 /// A layer in a single part: CMS in one piece, or an OpenPGP message as a file.

@@ -31,3 +31,6 @@ pub use fault::Fault;
 pub use fields::FieldOut;
 pub use head::{Field, Head};
 pub use media::Media;
+
+#[cfg(test)]
+mod tests;

@@ -63,10 +63,13 @@ pub struct Covered {
 /// Puts `fields` into `entity`, canonical and with structural fields alone, for what will be
 /// signed (`Hp::Clear`) or encrypted (`Hp::Cipher`). No Legacy Display is made.
 ///
+/// The body is not copied where `entity` has room for its new header section, as those from
+/// [`super::compose::body`] have.
+///
 /// # Errors
 /// `limit.exceeded` when the entity's header section can't be read.
 pub fn cover(
-    entity: &[u8],
+    mut entity: Vec<u8>,
     fields: &[FieldOut],
     hp: Hp,
     policy: Confidentiality,
@@ -79,25 +82,23 @@ pub fn cover(
             .filter_map(|f| outside(f, policy, hidden))
             .collect(),
     };
-    let (section, body) = split::head(entity);
-    let section = entity.get(section).unwrap_or_default().to_vec();
-    let head = Head::parse(section.into())?;
-    let inside: usize = fields.iter().chain(&outer).map(|f| f.line.len() + 16).sum();
-    let mut payload = Vec::with_capacity(inside + entity.len() + 128);
+    let (section, body) = split::head(&entity);
+    let head = Head::parse(entity.get(section).unwrap_or_default().to_vec().into())?;
+    let mut inner = Vec::new();
     for field in fields {
-        payload.extend_from_slice(&field.line);
+        inner.extend_from_slice(&field.line);
     }
     if hp == Hp::Cipher {
         for field in &outer {
-            payload.extend_from_slice(&hp_outer(&field.line));
+            inner.extend_from_slice(&hp_outer(&field.line));
         }
     }
     let mut typed = false;
     for field in head.fields().filter(Field::is_structural) {
         if !field.is("content-type") {
-            payload.extend_from_slice(field.line());
+            inner.extend_from_slice(field.line());
         } else if !typed {
-            content_type(&field, hp, &mut payload)?;
+            content_type(&field, hp, &mut inner)?;
             typed = true;
         }
     }
@@ -106,11 +107,14 @@ pub fn cover(
             "Content-Type: text/plain; charset=us-ascii; hp=\"{}\"\r\n",
             hp.name()
         );
-        payload.extend_from_slice(line.as_bytes());
+        inner.extend_from_slice(line.as_bytes());
     }
-    payload.extend_from_slice(b"\r\n");
-    payload.extend_from_slice(entity.get(body).unwrap_or_default());
-    Ok(Covered { payload, outer })
+    inner.extend_from_slice(b"\r\n");
+    entity.splice(..body.start, inner);
+    Ok(Covered {
+        payload: entity,
+        outer,
+    })
 }
 
 /// What stands outside for one field; `None`: nothing.

@@ -3,6 +3,8 @@
 //! Adjacent words of one charset are joined before the charset is decoded, because senders do
 //! split characters between words. Every byte is looked at a bounded number of times.
 
+use std::borrow::Cow;
+
 use memchr::memchr;
 use memchr::memmem;
 
@@ -11,54 +13,60 @@ use super::decode;
 /// The longest charset name looked at.
 const CHARSET_MAX: usize = 64;
 
-/// Decodes the encoded words in an unfolded value; all else stays. Runs of tabs become spaces
-/// and control characters are taken out, whether they were encoded or not.
-pub fn decode(value: &str) -> String {
-    let mut out = String::with_capacity(value.len());
+/// Decodes the encoded words in an unfolded value; all else stays, bytes that are not UTF-8
+/// as windows-1252. Tabs become spaces and control characters are taken out, but for tabs that
+/// were encoded.
+pub fn decode(value: impl AsRef<[u8]>) -> String {
+    let mut rest = value.as_ref();
+    let mut out = String::with_capacity(rest.len());
     let mut pending: Option<(String, Vec<u8>)> = None;
-    let mut rest = value;
-    while let Some(at) = memmem::find(rest.as_bytes(), b"=?") {
-        let Some((before, from)) = rest.split_at_checked(at) else {
+    // Where the next plain text begins is not where the next word is looked for.
+    let mut from = 0;
+    while let Some(at) = rest.get(from..).and_then(|r| memmem::find(r, b"=?")) {
+        let Some((before, word_on)) = rest.split_at_checked(from + at) else {
             break;
         };
-        match word(from) {
-            Some((charset, bytes, length)) => {
-                let joins = pending.is_some() && before.bytes().all(|b| matches!(b, b' ' | b'\t'));
-                if !joins {
-                    flush(&mut pending, &mut out);
-                    plain(before, &mut out);
-                }
-                match &mut pending {
-                    Some((last, joined)) if last.eq_ignore_ascii_case(charset) => {
-                        joined.extend_from_slice(&bytes);
-                    }
-                    _ => {
-                        flush(&mut pending, &mut out);
-                        pending = Some((charset.to_owned(), bytes));
-                    }
-                }
-                rest = from.get(length..).unwrap_or_default();
-            }
-            None => {
+        let Some((charset, bytes, length)) = word(word_on) else {
+            from += at + 2;
+            continue;
+        };
+        let adjacent = pending.is_some() && before.iter().all(|b| matches!(b, b' ' | b'\t'));
+        if !adjacent {
+            flush(&mut pending, &mut out);
+            plain(before, &mut out);
+        }
+        match &mut pending {
+            Some((last, joined)) if joins(last, charset) => joined.extend_from_slice(&bytes),
+            _ => {
                 flush(&mut pending, &mut out);
-                plain(before, &mut out);
-                out.push_str("=?");
-                rest = from.get(2..).unwrap_or_default();
+                pending = Some((charset.to_owned(), bytes));
             }
         }
+        rest = word_on.get(length..).unwrap_or_default();
+        from = 0;
     }
     flush(&mut pending, &mut out);
     plain(rest, &mut out);
     out
 }
 
+/// Whether words of these charsets are one run of bytes. Charsets with shift states start
+/// afresh in every word (RFC 2047 3).
+fn joins(last: &str, charset: &str) -> bool {
+    let shifts = charset
+        .get(..8)
+        .is_some_and(|c| c.eq_ignore_ascii_case("iso-2022"));
+    last.eq_ignore_ascii_case(charset) && !shifts
+}
+
 /// Text outside encoded words.
-fn plain(text: &str, out: &mut String) {
-    out.extend(
-        text.chars()
-            .map(|c| if c == '\t' { ' ' } else { c })
-            .filter(|c| !c.is_control()),
-    );
+fn plain(text: &[u8], out: &mut String) {
+    let text = match std::str::from_utf8(text) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(decode::western(text)),
+    };
+    let flat = text.chars().map(|c| if c == '\t' { ' ' } else { c });
+    out.extend(flat.filter(|c| !c.is_control()));
 }
 
 /// Decodes what was joined.
@@ -70,25 +78,25 @@ fn flush(pending: &mut Option<(String, Vec<u8>)>, out: &mut String) {
 }
 
 /// The encoded word at the start of `text`: its charset, its bytes, its length.
-fn word(text: &str) -> Option<(&str, Vec<u8>, usize)> {
-    let inner = text.strip_prefix("=?")?;
-    let window = inner.as_bytes().get(..CHARSET_MAX.min(inner.len()))?;
+fn word(text: &[u8]) -> Option<(&str, Vec<u8>, usize)> {
+    let inner = text.strip_prefix(b"=?")?;
+    let window = inner.get(..CHARSET_MAX.min(inner.len()))?;
     let (charset, rest) = inner.split_at_checked(memchr(b'?', window)?)?;
-    let charset = charset
-        .split('*')
-        .next()
-        .filter(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic()))?;
-    let rest = rest.strip_prefix('?')?;
-    let (encoding, rest) = rest.split_at_checked(1)?;
-    let rest = rest.strip_prefix('?')?;
-    let (encoded, after) = rest.split_at_checked(memchr(b'?', rest.as_bytes())?)?;
-    after.strip_prefix("?=")?;
+    let charset = std::str::from_utf8(charset).ok()?.split('*').next()?;
+    if charset.is_empty() || !charset.bytes().all(|b| b.is_ascii_graphic()) {
+        return None;
+    }
+    let [b'?', encoding, b'?', rest @ ..] = rest else {
+        return None;
+    };
+    let (encoded, after) = rest.split_at_checked(memchr(b'?', rest)?)?;
+    let after = after.strip_prefix(b"?=")?;
     let bytes = match encoding {
-        "q" | "Q" => decode::q_word(encoded.as_bytes()),
-        "b" | "B" => decode::base64_lenient(encoded.as_bytes()),
+        b'q' | b'Q' => decode::q_word(encoded),
+        b'b' | b'B' => decode::base64_lenient(encoded),
         _ => return None,
     };
-    Some((charset, bytes, text.len() - after.len() + 2))
+    Some((charset, bytes, text.len() - after.len()))
 }
 
 #[cfg(test)]
@@ -112,9 +120,14 @@ mod tests {
             ("=?utf-8?q?a=0D=0ABcc:_x?=", "aBcc: x"),
             ("=?koi8-r?B?8NLJ18XU?=", "Привет"),
             ("=?iso-2022-jp?B?GyRCJU8bKEI=?=", "ハ"),
+            (
+                "=?iso-2022-jp?B?GyRCJU8bKEI=?= =?iso-2022-jp?B?GyRCJU8bKEI=?=",
+                "ハハ",
+            ),
             ("=?x-nobody-knows?q?caf=C3=A9?=", "café"),
         ] {
             assert_eq!(decode(value), text, "{value:?}");
         }
+        assert_eq!(decode(b"=?iso-8859-1?Q?Fr\xF6sche?= \xF6"), "Frösche ö");
     }
 }

@@ -117,6 +117,11 @@ impl Folder {
         Batch::new(&self.base, durable)
     }
 
+    /// Waits until what was written together is on the disk.
+    pub(super) fn settle(&self) -> Result<()> {
+        files::settle(&self.base)
+    }
+
     /// Removes a certificate's file; false when there was none. Under the lock.
     pub(super) fn remove(&self, id: &KeyId) -> Result<bool> {
         files::remove(&self.path(id)?)
@@ -229,8 +234,8 @@ mod tests {
         assert_eq!(sections.len(), 1);
         let found = folder.in_section(&sections[0].0).unwrap();
         assert_eq!(
-            found.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>(),
-            [one.clone()]
+            found.into_iter().map(|(id, _)| id).collect::<Vec<_>>(),
+            [one]
         );
     }
 }

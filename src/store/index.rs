@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::FactsFn;
 use super::certs::{Folder, Place};
@@ -15,7 +16,7 @@ use super::home::{Home, Ownership};
 use super::journal::{self, Dated};
 use super::secrets;
 use crate::base::keys::{CertFacts, Source};
-use crate::base::{KeyId, Kind, Protocol, Result};
+use crate::base::{Error, KeyId, Kind, Protocol, Result};
 
 /// Certificates per transaction: others get in between, and an interruption costs little.
 const GROUP: usize = 256;
@@ -44,7 +45,7 @@ pub(super) fn open(home: &Home) -> Result<Db> {
     };
     make(home, generation)?;
     usable(home, generation)?.ok_or_else(|| {
-        crate::base::Error::new(
+        Error::new(
             Kind::StoreUnavailable,
             "the key index can't be made; check the disk and sealpost's folder",
         )
@@ -287,7 +288,6 @@ fn look_at(folder: &Folder, facts: &FactsFn, ids: &[KeyId], now: u64) -> Vec<Loo
         parts
             .into_iter()
             .flat_map(|(part, thread)| {
-                // An engine that falls over a certificate costs its group, until it changes.
                 thread
                     .join()
                     .unwrap_or_else(|_| part.iter().map(|id| broken(folder, id)).collect())
@@ -298,13 +298,26 @@ fn look_at(folder: &Folder, facts: &FactsFn, ids: &[KeyId], now: u64) -> Vec<Loo
 
 fn look(folder: &Folder, facts: &FactsFn, id: &KeyId, now: u64) -> Look {
     match folder.read(id) {
-        Ok(Some((bytes, stamp))) => match facts(folder.protocol, &bytes, now.max(stamp.modified)) {
-            Ok(facts) if facts.id == *id => Look::Cert(Box::new(facts), stamp),
-            _ => broken(folder, id),
-        },
+        Ok(Some((bytes, stamp))) => {
+            let at = now.max(stamp.modified);
+            match unfallen(|| facts(folder.protocol, &bytes, at)) {
+                Ok(facts) if facts.id == *id => Look::Cert(Box::new(facts), stamp),
+                _ => broken(folder, id),
+            }
+        }
         Ok(None) => Look::Gone,
         Err(_) => broken(folder, id),
     }
+}
+
+/// What an engine says of bytes out of a folder. Whoever may write into a shared folder must
+/// not be able to stop us: a file over which an engine falls is no certificate.
+pub(super) fn unfallen<T>(judge: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|_| {
+        Err(Error::internal(
+            "an engine fell over a certificate; report this",
+        ))
+    })
 }
 
 fn broken(folder: &Folder, id: &KeyId) -> Look {

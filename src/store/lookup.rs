@@ -5,7 +5,7 @@
 //! no certificate any more is left out.
 
 use super::certs::{Folder, Place};
-use super::db::{Brief, Db, Meta};
+use super::db::{Brief, Db};
 use super::{Sight, Store, index, secrets};
 use crate::base::keys::{Acceptance, Certs, SealedSecret, StoredCert};
 use crate::base::{Address, KeyId, Protocol, Result};
@@ -87,20 +87,26 @@ impl Store {
     fn open_all(&self, rows: Vec<Brief>) -> Result<Vec<StoredCert>> {
         let mut certs = Vec::with_capacity(rows.len());
         for row in rows {
-            let folder = Folder::new(&self.home, row.id.protocol(), row.place);
-            let (bytes, stamp) = match folder.read(&row.id) {
+            let mut folder = Folder::new(&self.home, row.id.protocol(), row.place);
+            let mut read = folder.read(&row.id);
+            if let Ok(None) = read {
+                // Taken away, or moved to or from the kept ones in this instant.
+                let place = match row.place {
+                    Place::Kept => Place::Harvested,
+                    Place::Harvested => Place::Kept,
+                };
+                folder = Folder::new(&self.home, row.id.protocol(), place);
+                read = folder.read(&row.id);
+            }
+            let (bytes, stamp) = match read {
                 Ok(Some(found)) => found,
-                // Taken away, or moved to the kept ones in this instant.
-                Ok(None) => match self.elsewhere(&row)? {
-                    Some(found) => found,
-                    None => continue,
-                },
+                Ok(None) => continue,
                 Err(_) => {
                     log::warn!("a certificate file can't be read and is skipped");
                     continue;
                 }
             };
-            if stamp.number() != row.stamp && !self.still_a_cert(&folder, &row.id, &bytes)? {
+            if stamp.number() != row.stamp && !self.still_a_cert(&folder, &row.id)? {
                 continue;
             }
             certs.push(StoredCert {
@@ -113,27 +119,12 @@ impl Store {
         Ok(certs)
     }
 
-    fn elsewhere(&self, row: &Brief) -> Result<Option<(Vec<u8>, super::files::Stamp)>> {
-        let place = match row.place {
-            Place::Kept => Place::Harvested,
-            Place::Harvested => Place::Kept,
-        };
-        Folder::new(&self.home, row.id.protocol(), place).read(&row.id)
-    }
-
     /// Judges a file that changed since its row was written, and brings the row in line.
-    fn still_a_cert(&self, folder: &Folder, id: &KeyId, bytes: &[u8]) -> Result<bool> {
+    fn still_a_cert(&self, folder: &Folder, id: &KeyId) -> Result<bool> {
+        let one = std::slice::from_ref(id);
         self.look(Sight::Usual, |db| {
-            let now = db.meta(Meta::Now)?.unsigned_abs();
-            let judged = (self.facts)(id.protocol(), bytes, now);
-            index::take_in(
-                &self.home,
-                &self.facts,
-                db,
-                folder,
-                std::slice::from_ref(id),
-            )?;
-            Ok(judged.is_ok_and(|facts| facts.id == *id))
+            index::take_in(&self.home, &self.facts, db, folder, one)?;
+            Ok(db.brief(id)?.is_some())
         })
     }
 }

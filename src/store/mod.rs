@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 pub use certs::{CERT_MAX, Place};
 pub use home::{Home, Ownership};
 pub use policy::policy;
-pub use put::{Change, Put};
+pub use put::{Change, Merged, Put};
 pub use query::{Only, PAGE_MAX, Page, Query, Row};
 pub use secrets::{SECRET_MAX, Wrap};
 
@@ -381,6 +381,11 @@ impl Store {
                 self.replace(&db)?;
                 db = self.open()?;
                 index::refresh(&self.home, &self.facts, &db)?;
+            }
+            // A full disk must not keep anybody from reading: what the index knows will do, and
+            // who wants to write is told by the write.
+            Err(e) if e.kind == Kind::StoreUnavailable => {
+                log::warn!("the key index can't be brought up to date");
             }
             done => done?,
         }

@@ -36,8 +36,11 @@ pub struct Put {
     pub place: Place,
 }
 
-/// Gives the bytes to keep, and what they say, from what is kept now.
-type Merge<'a> = &'a mut dyn FnMut(usize, Option<&[u8]>) -> Result<(Vec<u8>, CertFacts)>;
+/// The bytes to keep, and what they say.
+pub type Merged = Result<(Vec<u8>, CertFacts)>;
+
+/// Gives the bytes to keep from what is kept now.
+type Merge<'a> = &'a mut dyn FnMut(usize, Option<&[u8]>) -> Merged;
 
 impl Store {
     /// Puts one certificate. `merge` gets the bytes that are here, if any, and gives those to
@@ -52,7 +55,7 @@ impl Store {
         source: Source,
         place: Place,
         now: u64,
-        merge: &mut dyn FnMut(Option<&[u8]>) -> Result<(Vec<u8>, CertFacts)>,
+        merge: &mut dyn FnMut(Option<&[u8]>) -> Merged,
     ) -> Result<Change> {
         let puts = [Put {
             id: id.clone(),
@@ -78,23 +81,31 @@ impl Store {
         let mut done: Vec<Option<Result<Change>>> = Vec::new();
         done.resize_with(puts.len(), || None);
         let numbered: Vec<(usize, &Put)> = puts.iter().enumerate().collect();
+        let folders = Folder::all(&self.home);
+        let mut used = [false; 4];
         for group in numbered.chunks(GROUP) {
-            for folder in Folder::all(&self.home) {
+            for (folder, used) in folders.iter().zip(&mut used) {
                 let here: Vec<_> = group
                     .iter()
                     .copied()
-                    .filter(|(_, put)| self.belongs(put, &folder))
+                    .filter(|(_, put)| self.belongs(put, folder))
                     // Settled by the folder before this one.
                     .filter(|(n, _)| done.get(*n).is_some_and(Option::is_none))
                     .collect();
                 if here.is_empty() {
                     continue;
                 }
-                for (n, change) in self.put_group(&folder, &here, now, merge)? {
+                *used |= here.len() > 1;
+                for (n, change) in self.put_group(folder, &here, now, merge)? {
                     if let Some(slot) = done.get_mut(n) {
                         *slot = Some(change);
                     }
                 }
+            }
+        }
+        for (folder, used) in folders.iter().zip(used) {
+            if used {
+                folder.settle()?;
             }
         }
         let nowhere = || Err(Error::internal("a certificate has no place; report this"));
@@ -194,9 +205,10 @@ impl Store {
         old: Option<&[u8]>,
         now: u64,
         merge: Merge<'_>,
-    ) -> Result<(Vec<u8>, CertFacts)> {
-        let readable = |old: &[u8]| (self.facts)(put.id.protocol(), old, now).is_ok();
-        let (bytes, facts) = match (merge(n, old), old) {
+    ) -> Merged {
+        let readable =
+            |old: &[u8]| index::unfallen(|| (self.facts)(put.id.protocol(), old, now)).is_ok();
+        let (bytes, facts) = match (index::unfallen(|| merge(n, old)), old) {
             (Err(_), Some(old)) if !readable(old) => {
                 log::warn!("a damaged certificate file is replaced");
                 merge(n, None)?

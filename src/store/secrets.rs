@@ -70,6 +70,7 @@ pub(super) fn put(home: &Home, id: &KeyId, sealed: &Secret, wrap: Wrap) -> Resul
     let bytes = Secret::new(bytes);
     let _lock = lock(home)?;
     files::clean(&home.secrets());
+    files::clean(&home.state);
     files::write(&path(home, id), bytes.expose())
 }
 

@@ -236,8 +236,13 @@ impl Sealer<'_> {
             Hp::Cipher
         };
         fields.extend(bcc.cloned());
-        let Covered { payload, mut outer } =
-            protect::cover(&letter.entity, &fields, hp, self.protect.headers, &[])?;
+        let Covered { payload, mut outer } = protect::cover(
+            letter.entity.to_vec(),
+            &fields,
+            hp,
+            self.protect.headers,
+            &[],
+        )?;
         outer.retain(|field| !field.is("Bcc"));
         outer.extend(letter.outside.iter().cloned());
         let payload = Bytes::from(payload);

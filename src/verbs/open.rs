@@ -224,7 +224,7 @@ fn sealed(form: Form) -> Sealed {
 /// Adds to an error what can be seen of the message from outside.
 fn closed(world: &World, root: &Entity, mut error: Error, cx: &Context) -> Error {
     let recipients = match layers::layer(root) {
-        Ok(Some(found)) => match (&found.sealed.form, world.engine(found.sealed.protocol)) {
+        Some(found) => match (&found.sealed.form, world.engine(found.sealed.protocol)) {
             (Form::Encrypted { data }, Ok(engine)) => engine.recipients(data, cx),
             _ => Vec::new(),
         },

@@ -189,7 +189,7 @@ impl<'a> Walk<'a> {
     fn entity(&mut self, entity: &Entity, mut at: At) -> Result<()> {
         self.cx.job.check()?;
         let mut faults = entity.faults.clone();
-        if let Some(found) = layers::layer(entity)? {
+        if let Some(found) = layers::layer(entity) {
             faults.extend_from_slice(&found.faults);
             self.out.ambiguous |= faults.iter().any(|fault| fault.ambiguous());
             let inside = match (found.sealed.protocol, found.sealed.scheme) {

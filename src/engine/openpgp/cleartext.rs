@@ -150,7 +150,12 @@ pub(super) fn canonical(text: &[u8]) -> Vec<u8> {
         if index > 0 {
             out.extend_from_slice(b"\r\n");
         }
-        out.extend_from_slice(trim_line(line.strip_suffix(b"\r").unwrap_or(line)));
+        // Carriage returns too: at a line's end they would be taken for a part of it.
+        let end = line
+            .iter()
+            .rposition(|byte| !matches!(byte, b' ' | b'\t' | b'\r'))
+            .map_or(0, |last| last + 1);
+        out.extend_from_slice(line.get(..end).unwrap_or(line));
     }
     out
 }

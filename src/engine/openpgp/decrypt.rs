@@ -5,6 +5,7 @@
 use sequoia_openpgp::cert::amalgamation::{ValidAmalgamation as _, ValidateAmalgamation as _};
 use sequoia_openpgp::crypto::{Password, SessionKey};
 use sequoia_openpgp::packet::{Key, PKESK, SEIP, SKESK, key};
+use sequoia_openpgp::parse::buffered_reader::BufferedReader as _;
 use sequoia_openpgp::parse::{PacketParser, PacketParserResult};
 use sequoia_openpgp::policy::Policy as _;
 use sequoia_openpgp::types::SymmetricAlgorithm;
@@ -144,6 +145,7 @@ pub(super) fn decrypt<'a>(head: Head<'a>, cx: &Context) -> Result<(PacketParser<
     let mut open = |algorithm: Option<SymmetricAlgorithm>, session_key: &SessionKey| {
         let algorithm = hint.or(algorithm)?;
         allowed(algorithm, &parser.packet, cx).then_some(())?;
+        whole(&mut parser, algorithm).then_some(())?;
         parser.decrypt(algorithm, session_key).ok()?;
         Some(algorithm)
     };
@@ -203,6 +205,22 @@ pub(super) fn decrypt<'a>(head: Head<'a>, cx: &Context) -> Result<(PacketParser<
         reasons: way.map(|way| state_of(&way, cx)).unwrap_or_default(),
     };
     Ok((parser, encryption))
+}
+
+/// The packet that ends a version 1 container, in bytes.
+const MDC: usize = 22;
+
+/// Whether a container is long enough to be one. Sequoia 2.4.2 panics on a version 1 container
+/// that ends within its first block and has no room for its end.
+fn whole(parser: &mut PacketParser<'_>, algorithm: SymmetricAlgorithm) -> bool {
+    if !matches!(parser.packet, Packet::SEIP(SEIP::V1(_))) {
+        return true;
+    }
+    let Ok(block) = algorithm.block_size() else {
+        return false;
+    };
+    let least = block + 2 + MDC;
+    parser.data(least).is_ok_and(|data| data.len() >= least)
 }
 
 /// Opens the container with a session key, and says which cipher that took.

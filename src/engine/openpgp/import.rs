@@ -140,10 +140,8 @@ impl Found {
                     self.add(std::mem::take(&mut group), skipped)?;
                     group.push(packet);
                 }
-                Packet::Signature(signature) => {
-                    if own(&signature, &group) {
-                        group.push(signature.into());
-                    }
+                Packet::Signature(signature) if own(&signature, &group) => {
+                    group.push(signature.into());
                 }
                 Packet::PublicSubkey(_) | Packet::SecretSubkey(_) | Packet::UserID(_)
                     if !group.is_empty() =>

@@ -106,3 +106,6 @@ impl Engine for OpenPgp {
         offer::offered(value)
     }
 }
+
+#[cfg(test)]
+mod tests;

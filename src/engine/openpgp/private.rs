@@ -143,7 +143,7 @@ pub(super) struct Pair {
 }
 
 enum Half {
-    Soft(KeyPair),
+    Soft(Box<KeyPair>),
     Rsa(RsaPair),
 }
 
@@ -157,7 +157,7 @@ impl Pair {
         let half = if matches!(public.mpis(), mpi::PublicKey::RSA { .. }) {
             Half::Rsa(secret.map(|secret| RsaPair::new(public.mpis(), secret))?)
         } else {
-            Half::Soft(KeyPair::new(public.clone(), secret.clone()).ok()?)
+            Half::Soft(Box::new(KeyPair::new(public.clone(), secret.clone()).ok()?))
         };
         Some(Pair { public, half })
     }

@@ -163,6 +163,7 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
             merged(world, key, old, now)
         })?;
     let mut imported = Vec::new();
+    let mut said = Vec::new();
     for (key, change) in incoming.keys.iter().zip(changes) {
         let change = match change {
             Ok(change) => change,
@@ -173,11 +174,12 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
             Err(error) => return Err(error),
         };
         if let Some(named) = accept {
-            for address in accepted_for(&key.facts.addresses, named.map(Vec::as_slice)) {
-                world
-                    .store
-                    .accept(&key.facts.id, &address, Acceptance::Accepted, now)?;
-            }
+            let addresses = accepted_for(&key.facts.addresses, named.map(Vec::as_slice));
+            said.extend(
+                addresses
+                    .into_iter()
+                    .map(|address| (key.facts.id.clone(), address, Acceptance::Accepted)),
+            );
         }
         imported.push(Imported {
             id: key.facts.id.clone(),
@@ -189,6 +191,7 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
             secret: secrets.contains(&key.facts.id),
         });
     }
+    world.store.accept_many(&said, now)?;
     Ok(ImportReply {
         imported,
         skipped: incoming

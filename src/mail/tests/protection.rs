@@ -1,0 +1,268 @@
+//! Header protection, there and back, and against RFC 9788's rules one by one.
+
+use bytes::Bytes;
+
+use super::message;
+use crate::base::verdict::HeaderProtection;
+use crate::base::{Address, Mailbox};
+use crate::mail::fields::FieldOut;
+use crate::mail::protect::{
+    Confidentiality, Covered, Envelope, Hidden, Hp, Protected, cover, hidden,
+    without_legacy_display,
+};
+use crate::mail::{Entity, Head};
+
+const ENTITY: &[u8] =
+    b"Content-Type: text/plain; charset=utf-8;\r\nContent-Transfer-Encoding: 7bit\r\n\r\nhi";
+
+fn fields() -> Vec<FieldOut> {
+    let alice = Mailbox {
+        name: Some("Älice".to_owned()),
+        address: Address::parse("alice@a.example").unwrap(),
+    };
+    vec![
+        FieldOut::text("Date", "Sat, 20 Feb 2021 10:09:02 -0500", "").unwrap(),
+        FieldOut::mailboxes("From", &[alice], "").unwrap(),
+        FieldOut::text("Subject", "Grüße und mehr", "").unwrap(),
+        FieldOut::text("Keywords", "a, b", "").unwrap(),
+        FieldOut::text("X-Long", "word ".repeat(40).trim_end(), "").unwrap(),
+    ]
+}
+
+fn read(covered: &Covered) -> (Entity, Head) {
+    let outer: Vec<u8> = covered.outer.iter().flat_map(|f| f.line.clone()).collect();
+    (
+        Entity::parse(Bytes::from(covered.payload.clone()), "1").unwrap(),
+        Head::parse(Bytes::from(outer)).unwrap(),
+    )
+}
+
+fn outside(covered: &Covered) -> Vec<(&str, &str)> {
+    covered
+        .outer
+        .iter()
+        .map(|f| (f.name.as_str(), f.value.as_str()))
+        .collect()
+}
+
+const ENCRYPTED: Envelope = Envelope {
+    encrypted: true,
+    signed: true,
+};
+
+#[test]
+fn encrypted_fields_are_hidden_by_policy() {
+    use HeaderProtection::{Signed, SignedEncrypted};
+    let baseline = cover(
+        ENTITY.to_vec(),
+        &fields(),
+        Hp::Cipher,
+        Confidentiality::Baseline,
+        &[],
+    )
+    .unwrap();
+    assert_eq!(outside(&baseline)[2], ("Subject", "[...]"));
+    assert_eq!(baseline.outer.len(), 4);
+    let shy = cover(
+        ENTITY.to_vec(),
+        &fields(),
+        Hp::Cipher,
+        Confidentiality::Shy,
+        &[],
+    )
+    .unwrap();
+    assert_eq!(
+        outside(&shy)[0],
+        ("Date", "Sat, 20 Feb 2021 15:09:02 +0000")
+    );
+    assert_eq!(outside(&shy)[1], ("From", "<alice@a.example>"));
+    let open = cover(
+        ENTITY.to_vec(),
+        &fields(),
+        Hp::Cipher,
+        Confidentiality::None,
+        &[],
+    )
+    .unwrap();
+    assert_eq!(open.outer, fields());
+
+    for (covered, expected) in [
+        (
+            &baseline,
+            [Signed, Signed, SignedEncrypted, SignedEncrypted, Signed],
+        ),
+        (
+            &shy,
+            [
+                SignedEncrypted,
+                SignedEncrypted,
+                SignedEncrypted,
+                SignedEncrypted,
+                Signed,
+            ],
+        ),
+        (&open, [Signed; 5]),
+    ] {
+        let (root, real) = read(covered);
+        assert_eq!(root.content(), "hi");
+        assert_eq!(root.faults, []);
+        let protected = Protected::read(&root, &real);
+        assert_eq!(protected.hp, Some(Hp::Cipher));
+        let found: Vec<_> = protected
+            .fields(&root)
+            .map(|f| protected.protection(&f, ENCRYPTED))
+            .collect();
+        assert_eq!(found, expected);
+        let values: Vec<String> = protected.fields(&root).map(|f| f.text()).collect();
+        assert_eq!(
+            values,
+            fields().into_iter().map(|f| f.value).collect::<Vec<_>>()
+        );
+    }
+}
+
+#[test]
+fn signed_fields_stand_on_both_sides() {
+    let covered = cover(
+        ENTITY.to_vec(),
+        &fields(),
+        Hp::Clear,
+        Confidentiality::Shy,
+        &[],
+    )
+    .unwrap();
+    assert_eq!(covered.outer, fields());
+    let (root, real) = read(&covered);
+    assert!(root.head.first("hp-outer").is_none());
+    let protected = Protected::read(&root, &real);
+    assert_eq!(protected.hp, Some(Hp::Clear));
+    for field in protected.fields(&root) {
+        assert_eq!(
+            protected.protection(&field, ENCRYPTED),
+            HeaderProtection::Signed
+        );
+        let nobody = Envelope {
+            encrypted: true,
+            signed: false,
+        };
+        assert_eq!(protected.protection(&field, nobody), HeaderProtection::None);
+    }
+}
+
+#[test]
+fn cipher_means_nothing_without_encryption() {
+    let covered = cover(
+        ENTITY.to_vec(),
+        &fields(),
+        Hp::Cipher,
+        Confidentiality::Baseline,
+        &[],
+    )
+    .unwrap();
+    let (root, real) = read(&covered);
+    let protected = Protected::read(&root, &real);
+    let subject = root.head.first("subject").unwrap();
+    for (encrypted, signed, expected) in [
+        (false, true, HeaderProtection::Signed),
+        (false, false, HeaderProtection::None),
+        (true, false, HeaderProtection::Encrypted),
+    ] {
+        let envelope = Envelope { encrypted, signed };
+        assert_eq!(protected.protection(&subject, envelope), expected);
+    }
+}
+
+#[test]
+fn answers_keep_what_was_hidden() {
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let inner = [
+        pair("Subject", "Re: secret"),
+        pair("To", "a@b"),
+        pair("Cc", "c@d"),
+    ];
+    let outer = [pair("subject", "Re: [...]"), pair("to", "a@b")];
+    let kept = hidden(&inner, &outer);
+    let expected = |name: &str, value: &str, outer: Option<&str>| Hidden {
+        name: name.to_owned(),
+        value: value.to_owned(),
+        outer: outer.map(str::to_owned),
+    };
+    assert_eq!(
+        kept,
+        [
+            expected("Subject", "Re: secret", Some("Re: [...]")),
+            expected("Cc", "c@d", None)
+        ]
+    );
+    let subject = FieldOut::text("Subject", "Re: secret", "").unwrap();
+    let other = FieldOut::text("Subject", "Re: secrets", "").unwrap();
+    let open = Confidentiality::None;
+    let out = cover(ENTITY.to_vec(), &[subject, other], Hp::Cipher, open, &kept).unwrap();
+    assert_eq!(
+        outside(&out),
+        [("Subject", "Re: [...]"), ("Subject", "Re: secrets")]
+    );
+}
+
+#[test]
+fn marks_are_read_with_care() {
+    let real = Head::default();
+    let read = |text: &str| Protected::read(&message(text), &real);
+    assert_eq!(read("Content-Type: text/plain; hp=other\n\nx").hp, None);
+    assert_eq!(
+        read("Content-Type: text/plain\nHP-Outer: Subject: x\n\nx").hp,
+        None
+    );
+    assert_eq!(
+        read("Content-Type: text/plain; hp=\"CIPHER\"\n\nx").hp,
+        Some(Hp::Cipher)
+    );
+    let odd = message(
+        "Subject: a\nHP-Outer:\n Subject: a\nHP-Outer: nocolon\nHP-Outer: : empty\nHP-Outer: Subject: a\n\
+         Content-Type: text/plain; hp=cipher;\n\nx",
+    );
+    let protected = Protected::read(&odd, &real);
+    assert!(!protected.is_hidden(&odd.head.first("subject").unwrap()));
+
+    let old = message("Subject: s\nContent-Type: text/plain; protected-headers=\"v1\"\n\nx");
+    let real = message("Subject: ...\n\nx").head;
+    assert!(Protected::read(&old, &real).is_hidden(&old.head.first("subject").unwrap()));
+}
+
+#[test]
+fn old_marks_are_replaced() {
+    let entity = b"Content-Type: text/plain; hp=\"cipher\"; charset=\"utf-8\"\r\n\r\nx";
+    let covered = cover(entity.to_vec(), &[], Hp::Clear, Confidentiality::None, &[]).unwrap();
+    let (root, _) = read(&covered);
+    assert_eq!(root.faults, []);
+    assert_eq!(root.media.param("hp"), Some("clear"));
+    assert_eq!(root.media.param("charset"), Some("utf-8"));
+    let bare = cover(
+        b"\r\nx".to_vec(),
+        &[],
+        Hp::Clear,
+        Confidentiality::None,
+        &[],
+    )
+    .unwrap();
+    assert_eq!(read(&bare).0.media.param("hp"), Some("clear"));
+}
+
+#[test]
+fn legacy_display_goes_only_where_it_is_marked() {
+    let cut = |kind: &str, text: &str| {
+        let part = message(&format!("Content-Type: {kind}\n\nx"));
+        without_legacy_display(&part, text).into_owned()
+    };
+    assert_eq!(
+        cut("text/plain; hp-legacy-display=1", "Subject: s\r\n\r\nhi"),
+        "hi"
+    );
+    assert_eq!(
+        cut("text/plain", "Subject: s\r\n\r\nhi"),
+        "Subject: s\r\n\r\nhi"
+    );
+    assert_eq!(cut("text/plain; hp-legacy-display=1", "no end"), "no end");
+    let html = "<p><div class=\"header-protection-legacy-display\"><pre>S</pre></div>hi";
+    assert_eq!(cut("text/html; hp-legacy-display=1", html), "<p>hi");
+}
