@@ -95,7 +95,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ),
     (
         "made-attacks/88-encrypted-version-part-html.eml",
-        "enc=whole|part|error; error=message.malformed; text!~<html; text!~<img",
+        "signed=none|error; error=message.malformed; text!~<html; text!~<img",
     ),
     (
         "made-attacks/90-100000-parts.eml",
@@ -105,7 +105,8 @@ const EXPECTED: &[(&str, &str)] = &[
         "made-attacks/94-protected-subject-differs.eml",
         "signed=good|unverified",
     ),
-    // -- notmuch: one key that is ours, without a passphrase ----------------------------------
+    // -- notmuch: one key that is ours, without a passphrase; the signed ones were signed years
+    //    after their Date, which may cost them the `good` ----------------------------------
     (
         "notmuch/corpora/crypto/basic-encrypted.eml",
         "enc=whole; signed=none",
@@ -116,7 +117,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ),
     (
         "notmuch/corpora/crypto/encrypted-signed.eml",
-        "enc=whole; signed=good; subject=Rhinoceros dinner",
+        "enc=whole; signed=good|unverified; subject=Rhinoceros dinner",
     ),
     (
         "notmuch/corpora/crypto/simple-encrypted",
@@ -132,11 +133,11 @@ const EXPECTED: &[(&str, &str)] = &[
     ),
     (
         "notmuch/corpora/protected-headers/simple-signed-mail.eml",
-        "enc=none; signed=good",
+        "enc=none; signed=good|unverified",
     ),
     (
         "notmuch/corpora/protected-headers/signed-protected-header.eml",
-        "enc=none; signed=good",
+        "enc=none; signed=good|unverified",
     ),
     (
         "notmuch/corpora/protected-headers/protected-header.eml",
@@ -144,11 +145,11 @@ const EXPECTED: &[(&str, &str)] = &[
     ),
     (
         "notmuch/corpora/protected-headers/encrypted-signed.eml",
-        "enc=whole; signed=good",
+        "enc=whole; signed=good|unverified",
     ),
     (
         "notmuch/corpora/protected-headers/encrypted-signed-not-masked.eml",
-        "enc=whole; signed=good",
+        "enc=whole; signed=good|unverified",
     ),
     (
         "notmuch/corpora/protected-headers/misplaced-protected-header.eml",
@@ -233,7 +234,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ),
     (
         "kde-mimetreeparser/testdata/openpgp-inline-signed-broken2.mbox",
-        "enc=none; signed=bad",
+        "signed=bad|error; error=message.malformed",
     ),
     (
         "kde-mimetreeparser/testdata/openpgp-inline-signed.mbox",
@@ -245,7 +246,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ),
     (
         "kde-mimetreeparser/testdata/openpgp-multipart-embedded-signed.mbox",
-        "enc=whole; signed=unknown; text~This is a HTML signature.",
+        "enc=whole; signed=unknown|unverified; text~This is a HTML signature.",
     ),
     (
         "kde-mimetreeparser/testdata/openpgp-inline-encrypted+nonenc.mbox",

@@ -146,7 +146,7 @@ impl Gpg {
     #[track_caller]
     pub fn key(&self, user: &str, algo: &str, sub: &str, more: &[&str]) -> String {
         let expire = if more.contains(&"--expired") {
-            "20200201"
+            "2020-02-01"
         } else {
             "0"
         };
