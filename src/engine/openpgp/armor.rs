@@ -305,6 +305,10 @@ const CRC24_INIT: u32 = 0x00B7_04CE;
 
 /// What each byte does to the checksum, at eight distances from its end: one byte at a time
 /// would cost more than all the rest of writing armor.
+#[allow(
+    clippy::indexing_slicing,
+    reason = "the compiler runs it, and would refuse"
+)]
 const CRC24: [[u32; 256]; 8] = {
     let mut tables = [[0; 256]; 8];
     let mut byte = 0;

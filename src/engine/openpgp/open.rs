@@ -80,8 +80,9 @@ fn message(data: &Bytes, scheme: Scheme, expect: Expect, cx: &Context) -> Result
     cx.job.stage_of(Stage::Crypto, bytes.len() as u64);
     let head = Head::read(parser(&bytes)?)?;
     let encrypted = head.container.is_some();
-    // Armor in a text does not say on its outside whether it is encrypted or only signed.
-    if scheme != Scheme::Inline && encrypted != (expect == Expect::Encryption) {
+    // Armor in a text, or alone, does not say on its outside whether it is encrypted or only
+    // signed.
+    if scheme == Scheme::Mime && encrypted != (expect == Expect::Encryption) {
         return Err(Error::malformed(
             "this message is not protected in the way that its wrapping says",
         ));
