@@ -18,7 +18,9 @@ use zeroize::Zeroizing;
 use super::armor::{self, Kind};
 use super::cleartext;
 use super::decrypt::{decrypt, named};
-use super::policy::{CONTENT_MAX, NESTING_MAX, PACKET_MAX, PACKETS_MAX, RECIPIENTS_MAX};
+use super::policy::{
+    CONTENT_MAX, NESTING_MAX, PACKET_MAX, PACKETS_MAX, RECIPIENTS_MAX, content_cap,
+};
 use super::verify::{self, Keyring, MaybeSignature, too_many};
 use crate::base::error::{self, Error, Result};
 use crate::base::job::Stage;
@@ -185,6 +187,8 @@ impl<'a> Head<'a> {
 struct Walk<'c> {
     cx: &'c Context,
     content: Zeroizing<Vec<u8>>,
+    /// How long it may become.
+    cap: usize,
     literals: usize,
     packets: usize,
     signatures: Vec<MaybeSignature>,
@@ -197,6 +201,7 @@ impl<'c> Walk<'c> {
         Walk {
             cx,
             content: Zeroizing::new(Vec::with_capacity(expected.min(CONTENT_MAX))),
+            cap: content_cap(expected),
             literals: 0,
             packets: 0,
             signatures: Vec::new(),
@@ -264,7 +269,7 @@ impl<'c> Walk<'c> {
                 .read_to_end(&mut self.content)
                 .map_err(|e| broken().because(e))?;
             self.cx.job.advance(read as u64);
-            if self.content.len() > CONTENT_MAX {
+            if self.content.len() > self.cap {
                 return Err(Error::limit(
                     "content",
                     "the message grows too large when it is unpacked",
