@@ -37,13 +37,15 @@ fn honest(host: &mut Host, answer: &Answer, what: &str) {
                     || part["protection"]["signed"] == "unverified"
                     || part["protection"]["encrypted"] == true;
                 if claims {
+                    // Where only the wrapping is damaged, the entity shows as it was sealed.
                     let original = format!("{SECRET}\r\nand nowhere else");
-                    assert_eq!(body.trim_end(), original, "{what}: {}", shorten(opened));
+                    let same = body.trim_end().ends_with(&original);
+                    assert!(same, "{what}: {body:?} {}", shorten(opened));
                 }
             }
             if opened["summary"]["signed"] == "good" {
                 let subject = &opened["headers"]["subject"];
-                if subject["protection"] != "none" {
+                if !subject.is_null() && subject["protection"] != "none" {
                     assert_eq!(subject["value"], SUBJECT, "{what}");
                 }
                 assert_eq!(opened["summary"]["signer"]["address"], ALICE, "{what}");

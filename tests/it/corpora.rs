@@ -117,7 +117,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ),
     (
         "notmuch/corpora/crypto/encrypted-signed.eml",
-        "enc=whole; signed=good|unverified; subject=Rhinoceros dinner",
+        "enc=whole; signed=good|unverified; subject=Lyrics",
     ),
     (
         "notmuch/corpora/crypto/simple-encrypted",
@@ -145,7 +145,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ),
     (
         "notmuch/corpora/protected-headers/encrypted-signed.eml",
-        "enc=whole; signed=good|unverified",
+        "enc=whole; signed=good|unverified; subject=Rhinoceros dinner",
     ),
     (
         "notmuch/corpora/protected-headers/encrypted-signed-not-masked.eml",
