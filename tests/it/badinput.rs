@@ -48,7 +48,8 @@ fn honest(host: &mut Host, answer: &Answer, what: &str) {
                 if !subject.is_null() && subject["protection"] != "none" {
                     assert_eq!(subject["value"], SUBJECT, "{what}");
                 }
-                assert_eq!(opened["summary"]["signer"]["address"], ALICE, "{what}");
+                let signer = opened["summary"]["signer"]["address"].as_str().unwrap();
+                assert_eq!(signer.to_lowercase(), ALICE, "{what}");
             }
         }
     }
