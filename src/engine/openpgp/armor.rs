@@ -175,6 +175,7 @@ fn block(text: &[u8]) -> Result<(Block, &[u8])> {
         .map_err(|_| broken())?
         .len();
     bytes.truncate(length);
+    bytes.shrink_to_fit();
     Ok((Block { kind, bytes }, rest))
 }
 
