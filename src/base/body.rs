@@ -158,13 +158,7 @@ impl<'de> Deserialize<'de> for Body {
                 while let Some(key) = map.next_key::<Key>()? {
                     let body = match key {
                         Key::Text => Body::from(map.next_value::<Text<'_>>()?.0.into_owned()),
-                        Key::Base64 => {
-                            let text = map.next_value::<Text<'_>>()?.0;
-                            let bytes = base64_simd::STANDARD
-                                .decode_to_vec(text.as_bytes())
-                                .map_err(|_| de::Error::custom("base64 expected"))?;
-                            Body::from(bytes)
-                        }
+                        Key::Base64 => Body::from(map.next_value::<Base64>()?.0),
                         Key::Blob => Body::Blob {
                             blob: map.next_value()?,
                             size: 0,
@@ -200,6 +194,19 @@ enum Key {
     Base64,
     Blob,
     Size,
+}
+
+/// Bytes in base64.
+struct Base64(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Base64 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Base64, D::Error> {
+        let text = Text::deserialize(deserializer)?.0;
+        base64_simd::STANDARD
+            .decode_to_vec(text.as_bytes())
+            .map(Base64)
+            .map_err(|_| de::Error::custom("base64 expected"))
+    }
 }
 
 /// A string that borrows from the frame where it holds no escapes.

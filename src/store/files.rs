@@ -330,6 +330,76 @@ pub(super) fn settle(folder: &Path) -> Result<()> {
     sync_all(folder)
 }
 
+/// A file that grows by whole lines, for this user alone, and is moved aside when it has
+/// grown: for the log, where a lost line matters less than a wait. Several processes may
+/// write to the same path.
+pub struct LineFile {
+    path: PathBuf,
+    file: File,
+    cap: u64,
+    keep: u32,
+}
+
+impl LineFile {
+    /// Opens it, and the folder it lies in. Above `cap` bytes it is moved to `PATH.1`, and
+    /// `keep` old ones are kept.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn open(path: PathBuf, cap: u64, keep: u32) -> Result<LineFile> {
+        folder(parent(&path)?)?;
+        let file = LineFile::end_of(&path).map_err(|e| unavailable(&path, e))?;
+        let mut lines = LineFile {
+            path,
+            file,
+            cap,
+            keep,
+        };
+        // It can be written to all the same.
+        let _ = lines.rotate();
+        Ok(lines)
+    }
+
+    /// Adds one line, which brings its own end.
+    ///
+    /// # Errors
+    /// What the system says; a part of the line may be there then.
+    pub fn add(&mut self, line: &[u8]) -> io::Result<()> {
+        self.file.write_all(line)?;
+        self.rotate()
+    }
+
+    /// Another process may have moved the file just now: then the path names a small one,
+    /// and is only opened again.
+    fn rotate(&mut self) -> io::Result<()> {
+        if self.file.metadata()?.len() < self.cap {
+            return Ok(());
+        }
+        if fs::metadata(&self.path).is_ok_and(|meta| meta.len() >= self.cap) {
+            let old = |number: u32| {
+                let mut name = self.path.clone().into_os_string();
+                name.push(format!(".{number}"));
+                name
+            };
+            for number in (1..self.keep).rev() {
+                // The first few times there is none.
+                let _ = fs::rename(old(number), old(number + 1));
+            }
+            fs::rename(&self.path, old(1))?;
+        }
+        self.file = LineFile::end_of(&self.path)?;
+        Ok(())
+    }
+
+    fn end_of(path: &Path) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(path)
+    }
+}
+
 /// A lock between processes and threads, held until it is dropped; the system drops it when
 /// its holder dies. The same kind (`flock`) that other users of a shared certificate folder take.
 pub(super) struct Lock(#[expect(dead_code, reason = "held, never read")] File);
@@ -491,6 +561,33 @@ mod tests {
             read_from(&path, 4, 100).unwrap(),
             b"two-is-torn\nthree\n".to_vec()
         );
+    }
+
+    #[test]
+    fn a_file_of_lines_is_moved_aside() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("log").join("sealpost.log");
+        let mut one = LineFile::open(path.clone(), 1000, 2).unwrap();
+        let mut other = LineFile::open(path.clone(), 1000, 2).unwrap();
+        let line = [vec![b'x'; 99], b"\n".to_vec()].concat();
+        for _ in 0..35 {
+            one.add(&line).unwrap();
+            other.add(&line).unwrap();
+        }
+        let mut names = list(path.parent().unwrap()).unwrap();
+        names.sort();
+        assert_eq!(names, ["sealpost.log", "sealpost.log.1", "sealpost.log.2"]);
+        for name in names {
+            let path = path.with_file_name(name);
+            assert!(length(&path) <= 1300 && length(&path) % 100 == 0);
+            #[cfg(unix)]
+            assert_eq!(
+                std::os::unix::fs::PermissionsExt::mode(
+                    &fs::metadata(&path).unwrap().permissions()
+                ) & 0o777,
+                0o600
+            );
+        }
     }
 
     #[test]

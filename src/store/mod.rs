@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 pub use certs::{CERT_MAX, Place};
+pub use files::LineFile;
 pub use home::{Home, Ownership};
 pub use policy::policy;
 pub use put::{Change, Merged, Put};

@@ -39,6 +39,11 @@ pub trait Asks {
     fn ask(&self) -> Ask {
         Ask::Allowed
     }
+
+    /// Where the request comes from, as the client claims: shown, never trusted.
+    fn origin(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Where a request comes from, as the client claims: for policy and dialogs, never for trust.

@@ -68,6 +68,10 @@ impl Asks for Request {
     fn ask(&self) -> Ask {
         self.ask
     }
+
+    fn origin(&self) -> Option<&str> {
+        self.context.as_ref()?.origin.as_deref()
+    }
 }
 
 /// The largest message that is opened, in bytes: what large providers let through, with room.

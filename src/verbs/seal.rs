@@ -152,6 +152,10 @@ impl Asks for Request {
     fn ask(&self) -> Ask {
         self.ask
     }
+
+    fn origin(&self) -> Option<&str> {
+        self.context.as_ref()?.origin.as_deref()
+    }
 }
 
 impl Bodies for Reply {

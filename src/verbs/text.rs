@@ -111,17 +111,29 @@ impl Asks for OpenRequest {
     fn ask(&self) -> Ask {
         self.ask
     }
+
+    fn origin(&self) -> Option<&str> {
+        self.context.as_ref()?.origin.as_deref()
+    }
 }
 
 impl Asks for EncryptRequest {
     fn ask(&self) -> Ask {
         self.ask
     }
+
+    fn origin(&self) -> Option<&str> {
+        self.context.as_ref()?.origin.as_deref()
+    }
 }
 
 impl Asks for SignRequest {
     fn ask(&self) -> Ask {
         self.ask
+    }
+
+    fn origin(&self) -> Option<&str> {
+        self.context.as_ref()?.origin.as_deref()
     }
 }
 

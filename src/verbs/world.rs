@@ -68,6 +68,11 @@ impl World {
         }
     }
 
+    /// Wipes the keys whose time is over at `now`.
+    pub fn expire(&self, now: SystemTime) {
+        self.private.expire(unix(now));
+    }
+
     /// The families that are there, by their wire names.
     pub fn protocols(&self) -> Vec<Protocol> {
         self.engines

@@ -1,0 +1,351 @@
+//! pinentry over Assuan: one process for one question.
+//!
+//! Our own few lines of the protocol, because a question has to be taken back by ending the
+//! process in the middle of it, and because every buffer that a passphrase passes through
+//! here is wiped.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use zeroize::Zeroizing;
+
+use super::asking::FIVE_MINUTES;
+use crate::base::Secret;
+use crate::base::address::hidden;
+use crate::base::ask::{Action, Need, Question};
+
+/// Assuan's longest line is 1,000 bytes.
+const LINE_MAX: usize = 1000;
+
+/// The most characters of a label that are shown: escaped, the line still holds them.
+const LABEL_MAX: usize = 200;
+
+/// How often two new passphrases may differ.
+const REPEATS: u32 = 3;
+
+/// What came of a question.
+pub enum Given {
+    Passphrase(Secret),
+    Yes,
+    /// Dismissed, or five minutes passed.
+    No,
+    /// There is nobody to ask this way.
+    Unavailable,
+}
+
+impl Given {
+    /// For the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Given::Passphrase(_) => "answered",
+            Given::Yes => "confirmed",
+            Given::No => "dismissed",
+            Given::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// The running process.
+pub struct Process(Child);
+
+impl Process {
+    /// Ends it, whatever it does. Only ever the process that was started here.
+    pub fn end(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The two pipes to the process.
+pub struct Dialogue {
+    to: ChildStdin,
+    from: ChildStdout,
+    /// Read but not looked at. Never grows beyond its first capacity.
+    buffer: Zeroizing<Vec<u8>>,
+}
+
+/// Starts the program.
+///
+/// # Errors
+/// What the system says, for example that there is no such program.
+pub fn start(program: &Path) -> io::Result<(Process, Dialogue)> {
+    let mut child = Command::new(program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let (to, from) = (child.stdin.take(), child.stdout.take());
+    let process = Process(child);
+    let (Some(to), Some(from)) = (to, from) else {
+        return Err(io::ErrorKind::BrokenPipe.into());
+    };
+    let buffer = Zeroizing::new(Vec::with_capacity(2 * LINE_MAX));
+    Ok((process, Dialogue { to, from, buffer }))
+}
+
+/// One answer of the other side.
+enum Said {
+    Ok,
+    Data(Secret),
+    /// GnuPG's error code without its source.
+    Err(u32),
+}
+
+impl Dialogue {
+    /// Asks one question and gives its answer. Blocks until there is one, or the process
+    /// ends.
+    pub fn ask(mut self, question: &Question) -> Given {
+        match self.prepare(question) {
+            Ok(Said::Ok) => {}
+            Ok(_) | Err(_) => return Given::Unavailable,
+        }
+        let given = match question {
+            Question::Confirm { .. } => self.command("CONFIRM").map(|said| match said {
+                Said::Ok | Said::Data(_) => Given::Yes,
+                Said::Err(code) => refused(code),
+            }),
+            Question::Passphrase {
+                need: Need::Wrap, ..
+            } => self.twice(),
+            Question::Passphrase { .. } => self.once(),
+        };
+        let given = given.unwrap_or(Given::No);
+        let _ = self.to.write_all(b"BYE\n");
+        given
+    }
+
+    fn prepare(&mut self, question: &Question) -> io::Result<Said> {
+        let greeting = self.said()?;
+        if !matches!(greeting, Said::Ok) {
+            return Ok(greeting);
+        }
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let locale = |name| {
+            variable("LC_ALL")
+                .or_else(|| variable(name))
+                .or_else(|| variable("LANG"))
+        };
+        for (option, value) in [
+            ("display", variable("DISPLAY")),
+            ("ttyname", variable("GPG_TTY")),
+            ("ttytype", variable("TERM")),
+            ("lc-ctype", locale("LC_CTYPE")),
+            ("lc-messages", locale("LC_MESSAGES")),
+        ] {
+            if let Some(value) = value.filter(|v| v.len() < 256 && !v.contains(char::is_control)) {
+                // An option that this pinentry doesn't know changes nothing.
+                self.command(&format!("OPTION {option}={value}"))?;
+            }
+        }
+        self.command("SETTITLE Sealpost")?;
+        self.command(&format!("SETTIMEOUT {}", FIVE_MINUTES.as_secs()))?;
+        if let Question::Passphrase { need, attempt, .. } = question {
+            let prompt = match need {
+                Need::Account => "Password:",
+                _ => "Passphrase:",
+            };
+            self.command(&format!("SETPROMPT {prompt}"))?;
+            if *attempt > 1 {
+                self.command("SETERROR That was not right. Please try again.")?;
+            }
+        }
+        self.command(&format!("SETDESC {}", escape(&describe(question))))
+    }
+
+    fn once(&mut self) -> io::Result<Given> {
+        Ok(match self.command("GETPIN")? {
+            Said::Data(secret) => Given::Passphrase(secret),
+            Said::Ok => Given::Passphrase(Secret::new(Vec::new())),
+            Said::Err(code) => refused(code),
+        })
+    }
+
+    /// A new passphrase: the dialog has two fields, or comes twice where it can't.
+    fn twice(&mut self) -> io::Result<Given> {
+        self.command("SETREPEATERROR The two are not the same. Please try again.")?;
+        if let Said::Ok = self.command("SETREPEAT Once more:")? {
+            return self.once();
+        }
+        for _ in 0..REPEATS {
+            let first = match self.once()? {
+                Given::Passphrase(secret) => secret,
+                other => return Ok(other),
+            };
+            self.command("SETPROMPT Once more:")?;
+            match self.once()? {
+                Given::Passphrase(second) if second.expose() == first.expose() => {
+                    return Ok(Given::Passphrase(second));
+                }
+                Given::Passphrase(_) => {}
+                other => return Ok(other),
+            }
+            self.command("SETPROMPT Passphrase:")?;
+            self.command("SETERROR The two are not the same. Please try again.")?;
+        }
+        Ok(Given::No)
+    }
+
+    fn command(&mut self, command: &str) -> io::Result<Said> {
+        self.to.write_all(format!("{command}\n").as_bytes())?;
+        self.said()
+    }
+
+    /// Reads up to the next OK or ERR.
+    fn said(&mut self) -> io::Result<Said> {
+        let mut data = Zeroizing::new(Vec::with_capacity(LINE_MAX));
+        loop {
+            let line = self.line()?;
+            if line.starts_with(b"D ") {
+                let more = unescape(line.get(2..).unwrap_or_default());
+                if data.len() + more.len() > data.capacity() {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+                data.extend_from_slice(&more);
+            } else if line.starts_with(b"OK") {
+                return Ok(if data.is_empty() {
+                    Said::Ok
+                } else {
+                    Said::Data(Secret::new(std::mem::take(&mut *data)))
+                });
+            } else if let Some(code) = line.strip_prefix(b"ERR ") {
+                let digits = code.split(|byte| *byte == b' ').next().unwrap_or_default();
+                let code = std::str::from_utf8(digits)
+                    .ok()
+                    .and_then(|c| c.parse().ok());
+                return Ok(Said::Err(code.unwrap_or(0_u32) & 0xffff));
+            } else if line.starts_with(b"INQUIRE") {
+                self.to.write_all(b"END\n")?;
+            }
+        }
+    }
+
+    fn line(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
+        loop {
+            if let Some(end) = memchr::memchr(b'\n', &self.buffer) {
+                let line = self.buffer.get(..end).unwrap_or_default();
+                let line = Zeroizing::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec());
+                self.buffer.drain(..=end);
+                return Ok(line);
+            }
+            let room = self.buffer.capacity().saturating_sub(self.buffer.len());
+            let mut piece = Zeroizing::new([0; LINE_MAX]);
+            let piece = piece.get_mut(..room.min(LINE_MAX)).unwrap_or_default();
+            let count = match self.from.read(piece) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            // No room is a line without an end.
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.buffer
+                .extend_from_slice(piece.get(..count).unwrap_or_default());
+        }
+    }
+}
+
+/// Cancelled (99), closed (198), timed out (62), not confirmed (114): a person's no. What
+/// else goes wrong means that nobody saw the question.
+fn refused(code: u32) -> Given {
+    match code {
+        99 | 198 | 62 | 114 => Given::No,
+        _ => Given::Unavailable,
+    }
+}
+
+fn describe(question: &Question) -> String {
+    let (sentence, label) = match question {
+        Question::Passphrase { need, label, .. } => (
+            match need {
+                Need::Unlock => "Sealpost needs the passphrase of the key",
+                Need::Wrap => "Choose a passphrase that will protect",
+                Need::Unwrap => "Sealpost needs the passphrase that protects",
+                Need::Account => "Sealpost needs the password of the mail account",
+            },
+            label,
+        ),
+        Question::Confirm { action, label } => (
+            match action {
+                Action::AcceptVerified => "Accept this key as verified?",
+                Action::AcceptByImport => "Accept the imported keys?",
+                Action::DeleteKey => "Delete this key?",
+                Action::DeleteSecret => "Delete this secret key? It can't be brought back.",
+                Action::ExportSecret => "Give out this secret key?",
+                Action::Revoke => "Revoke this key? It can't be taken back.",
+                Action::ChangeAnchors => "Change which authorities are trusted?",
+                Action::SetAccount => "Change this mail account?",
+            },
+            label,
+        ),
+    };
+    let label: String = label
+        .chars()
+        .filter(|c| !hidden(*c))
+        .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
+        .take(LABEL_MAX)
+        .collect();
+    format!("{sentence}\n\n{label}")
+}
+
+/// Assuan's escapes for a line of text.
+fn escape(text: &str) -> String {
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
+/// Undoes `%XX`; what is no escape stays as it is.
+fn unescape(line: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(line.len()));
+    let mut rest = line;
+    while let Some((byte, after)) = rest.split_first() {
+        let digits = after.split_at_checked(2).filter(|_| *byte == b'%');
+        let escaped = digits.and_then(|(digits, after)| {
+            let [high, low] = *digits else { return None };
+            let high = char::from(high).to_digit(16)?;
+            let low = char::from(low).to_digit(16)?;
+            Some((u8::try_from(high * 16 + low).ok()?, after))
+        });
+        let (byte, after) = escaped.unwrap_or((*byte, after));
+        bytes.push(byte);
+        rest = after;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LABEL_MAX, LINE_MAX, describe, escape, unescape};
+    use crate::base::ask::{Action, Question};
+
+    #[test]
+    fn escapes_go_both_ways() {
+        let text = "50 %\r\nof it %41 ä";
+        let escaped = escape(text);
+        assert_eq!(escaped, "50 %25%0D%0Aof it %2541 ä");
+        assert_eq!(&*unescape(escaped.as_bytes()), text.as_bytes());
+        assert_eq!(&*unescape(b"%"), b"%");
+        assert_eq!(&*unescape(b"%4"), b"%4");
+        assert_eq!(&*unescape(b"%zz%0a"), b"%zz\n");
+    }
+
+    #[test]
+    fn a_label_can_neither_end_the_line_nor_hide() {
+        let label = format!("A\r\nGETPIN\u{202E}{}", "%".repeat(5000));
+        let question = Question::Confirm {
+            action: Action::DeleteKey,
+            label,
+        };
+        let line = escape(&describe(&question));
+        assert!(!line.contains(['\r', '\n', '\u{202E}']));
+        assert!(line.len() < LINE_MAX - "SETDESC ".len());
+        assert!(line.matches("%25").count() < LABEL_MAX);
+    }
+}

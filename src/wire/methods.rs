@@ -1,0 +1,128 @@
+//! The method table: which name on the wire is which verb.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::call::{Call, Service, read};
+use crate::base::ask::Answers;
+use crate::base::job::Job;
+use crate::base::policy::Policy;
+use crate::base::{Context, Error, KeyId, Protocol, Result, Secret};
+use crate::verbs::{World, autocrypt, keys, open, plan, seal, text};
+
+/// Every method that is a verb, in the order in which `hello` lists them.
+pub const METHODS: [&str; 18] = [
+    "message/open",
+    "message/seal",
+    "message/plan",
+    "keys/list",
+    "keys/show",
+    "keys/generate",
+    "keys/import",
+    "keys/export",
+    "keys/delete",
+    "keys/accept",
+    "keys/unlock",
+    "keys/lock",
+    "text/decrypt",
+    "text/verify",
+    "text/encrypt",
+    "text/sign",
+    "autocrypt/header",
+    "autocrypt/process",
+];
+
+/// The verbs as a service.
+pub struct Verbs {
+    world: Arc<World>,
+}
+
+impl Verbs {
+    /// The verbs over this world.
+    pub fn new(world: Arc<World>) -> Verbs {
+        Verbs { world }
+    }
+}
+
+impl Service for Verbs {
+    fn methods(&self) -> &[&'static str] {
+        &METHODS
+    }
+
+    fn read(&self, method: &'static str, params: &str) -> Result<Box<dyn Call>> {
+        let world = &self.world;
+        match method {
+            "message/open" => read(world, open::open, params),
+            "message/seal" => read(world, seal::seal, params),
+            "message/plan" => read(world, plan::plan, params),
+            "keys/list" => read(world, keys::list, params),
+            "keys/show" => read(world, keys::show, params),
+            "keys/generate" => read(world, keys::generate, params),
+            "keys/import" => read(world, keys::import, params),
+            "keys/export" => read(world, keys::export, params),
+            "keys/delete" => read(world, keys::delete, params),
+            "keys/accept" => read(world, keys::accept, params),
+            "keys/unlock" => read(world, keys::unlock, params),
+            "keys/lock" => read(
+                world,
+                |world, request, _| keys::lock(world, request),
+                params,
+            ),
+            "text/decrypt" => read(world, text::decrypt, params),
+            "text/verify" => read(world, text::verify, params),
+            "text/encrypt" => read(world, text::encrypt, params),
+            "text/sign" => read(world, text::sign, params),
+            "autocrypt/header" => read(world, autocrypt::header, params),
+            "autocrypt/process" => read(world, autocrypt::process, params),
+            _ => Err(Error::internal("a method is listed that is no verb")),
+        }
+    }
+
+    fn protocols(&self) -> Vec<Protocol> {
+        self.world.protocols()
+    }
+
+    fn context(&self, now: SystemTime, job: Arc<Job>, answers: Arc<Answers>) -> Context {
+        self.world.context(now, job, answers)
+    }
+
+    fn unlock(&self, id: &KeyId, passphrase: &Secret, now: SystemTime) -> Result<()> {
+        self.world.unlock(id, passphrase, now).map(|_| ())
+    }
+
+    fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.world.policy)
+    }
+
+    fn expire(&self, now: SystemTime) {
+        self.world.expire(now);
+    }
+
+    fn wipe(&self) {
+        self.world.lock(None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{METHODS, Verbs};
+    use crate::base::Kind;
+    use crate::store::Home;
+    use crate::verbs::World;
+    use crate::wire::call::Service;
+
+    #[test]
+    fn every_method_is_a_verb_and_every_request_strict() {
+        let home = tempfile::tempdir().unwrap();
+        let world = World::open(Home::at(home.path())).unwrap();
+        let verbs = Verbs::new(Arc::new(world));
+        for method in METHODS {
+            let read = verbs.read(method, r#"{"no such":1}"#);
+            let error = read.err().expect(method);
+            let path = "/no such".to_owned();
+            assert_eq!(error.kind, Kind::RequestInvalid { path }, "{method}");
+        }
+    }
+}
