@@ -17,7 +17,9 @@ use zeroize::Zeroizing;
 use super::armor::{self, Kind};
 use super::cleartext;
 use super::decrypt::{Content, decrypt, named};
-use super::policy::{CONTENT_MAX, NESTING_MAX, PACKET_MAX, PACKETS_MAX, RECIPIENTS_MAX};
+use super::policy::{
+    CONTENT_MAX, NESTING_MAX, PACKET_MAX, PACKETS_MAX, RECIPIENTS_MAX, content_cap,
+};
 use super::verify::{self, Keyring, MaybeSignature, too_many};
 use crate::base::error::{self, Error, Result};
 use crate::base::job::Stage;
@@ -81,8 +83,9 @@ fn message(data: &Bytes, scheme: Scheme, expect: Expect, cx: &Context) -> Result
     // Where the whole is decrypted before it is read, there are two passes over it.
     let passes = 1 + u64::from(head.container == Some(Container::Mdc));
     cx.job.stage_of(Stage::Crypto, bytes.len() as u64 * passes);
-    // Armor in a text does not say on its outside whether it is encrypted or only signed.
-    if scheme != Scheme::Inline && encrypted != (expect == Expect::Encryption) {
+    // Armor in a text, or alone, does not say on its outside whether it is encrypted or only
+    // signed.
+    if scheme == Scheme::Mime && encrypted != (expect == Expect::Encryption) {
         return Err(Error::malformed(
             "this message is not protected in the way that its wrapping says",
         ));
@@ -205,6 +208,8 @@ impl<'a> Head<'a> {
 struct Walk<'c> {
     cx: &'c Context,
     content: Zeroizing<Vec<u8>>,
+    /// How long it may become.
+    cap: usize,
     literals: usize,
     packets: usize,
     signatures: Vec<MaybeSignature>,
@@ -217,6 +222,7 @@ impl<'c> Walk<'c> {
         Walk {
             cx,
             content: Zeroizing::new(Vec::with_capacity(expected.min(CONTENT_MAX))),
+            cap: content_cap(expected),
             literals: 0,
             packets: 0,
             signatures: Vec::new(),
@@ -284,7 +290,7 @@ impl<'c> Walk<'c> {
                 .extend_from_slice(chunk.get(..read).unwrap_or_default());
             parser.consume(read);
             self.cx.job.advance(read as u64);
-            if self.content.len() > CONTENT_MAX {
+            if self.content.len() > self.cap {
                 return Err(Error::limit(
                     "content",
                     "the message grows too large when it is unpacked",
