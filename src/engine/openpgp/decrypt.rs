@@ -2,6 +2,9 @@
 //!
 //! Not here: what is inside. Every failure after a key was found is one and the same error.
 
+use std::cell::Cell;
+use std::sync::Arc;
+
 use sequoia_openpgp::cert::amalgamation::{ValidAmalgamation as _, ValidateAmalgamation as _};
 use sequoia_openpgp::crypto::{Password, SessionKey};
 use sequoia_openpgp::packet::{Key, PKESK, SEIP, SKESK, key};
@@ -69,7 +72,7 @@ pub(super) fn named(pkesks: &[PKESK], cx: &Context) -> Result<Vec<Named>> {
 /// One key pair of ours that may open one of the session keys.
 struct Way<'a> {
     pkesk: &'a PKESK,
-    cert: Cert,
+    cert: Arc<Cert>,
     id: KeyId,
     key: Key<key::PublicParts, key::UnspecifiedRole>,
 }
@@ -82,7 +85,7 @@ fn named_ways<'a>(pkesks: &'a [PKESK], named: &[Named]) -> Vec<Way<'a>> {
             continue;
         };
         for stored in &named.own {
-            let Ok(cert) = certs::parse(&stored.cert) else {
+            let Ok(cert) = certs::stored(&stored.cert) else {
                 continue;
             };
             let key = cert
@@ -111,7 +114,7 @@ fn hidden_ways<'a>(pkesks: &'a [PKESK], cx: &Context) -> Result<Vec<Way<'a>>> {
         return Ok(ways);
     }
     for stored in cx.certs.own(Protocol::OpenPgp)? {
-        let Ok(cert) = certs::parse(&stored.cert) else {
+        let Ok(cert) = certs::stored(&stored.cert) else {
             continue;
         };
         for ka in cert.keys() {
@@ -121,7 +124,7 @@ fn hidden_ways<'a>(pkesks: &'a [PKESK], cx: &Context) -> Result<Vec<Way<'a>>> {
                         pkesk,
                         id: stored.id.clone(),
                         key: ka.key().clone(),
-                        cert: cert.clone(),
+                        cert: Arc::clone(&cert),
                     });
                 }
             }
@@ -148,9 +151,13 @@ pub(super) fn decrypt<'a>(head: Head<'a>, cx: &Context) -> Result<(Content<'a>, 
         _ => None,
     };
     let mut mdc_key = None;
+    let refused = Cell::new(false);
     let mut open = |algorithm: Option<SymmetricAlgorithm>, session_key: &SessionKey| {
         let algorithm = hint.or(algorithm)?;
-        allowed(algorithm, &parser.packet, cx).then_some(())?;
+        if !allowed(algorithm, &parser.packet, cx) {
+            refused.set(true);
+            return None;
+        }
         if integrity == Integrity::Mdc
             && let Some(cipher) = mdc::cipher(algorithm)
         {
@@ -204,8 +211,12 @@ pub(super) fn decrypt<'a>(head: Head<'a>, cx: &Context) -> Result<(Content<'a>, 
         return Err(locked_error(std::slice::from_ref(first)));
     }
     if found.is_none() && !head.skesks.is_empty() {
-        let algorithm = with_passphrase(&head.skesks, &mut open, cx)?;
-        found = Some((algorithm, None));
+        match with_passphrase(&head.skesks, &mut open, cx) {
+            Ok(algorithm) => found = Some((algorithm, None)),
+            // No passphrase helps against a cipher that is not allowed.
+            Err(_) if refused.get() => return Err(Error::decrypt_failed()),
+            Err(error) => return Err(error),
+        }
     }
     let Some((algorithm, way)) = found else {
         return Err(missing(&named));
@@ -345,7 +356,7 @@ fn with_passphrase(
 
 /// Whether this request has asked for that key's passphrase before.
 fn was_asked(own: &StoredCert, cx: &Context) -> bool {
-    certs::parse(&own.cert).is_ok_and(|cert| {
+    certs::stored(&own.cert).is_ok_and(|cert| {
         cx.answers
             .passphrase(Need::Unlock, Some(&own.id), &certs::label(&cert))
             .is_ok()

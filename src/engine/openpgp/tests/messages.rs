@@ -434,6 +434,42 @@ fn good_body_length(packet: &[u8]) -> usize {
 }
 
 #[test]
+fn old_ciphers_open_under_legacy_alone() {
+    let desk = Desk::new();
+    let mut out = Vec::new();
+    #[allow(deprecated)]
+    let cipher = sequoia_openpgp::types::SymmetricAlgorithm::TripleDES;
+    let message = Encryptor::with_passwords(Message::new(&mut out), ["sesame"])
+        .symmetric_algo(cipher)
+        .build()
+        .unwrap();
+    literal(message, TEXT).unwrap();
+    let error = decrypt(out.clone(), &desk.cx).unwrap_err();
+    desk.cx.answers.give(
+        *error.question.unwrap(),
+        Answer::Passphrase(secret("sesame")),
+    );
+    assert_eq!(kind(decrypt(out.clone(), &desk.cx)), "decrypt.failed");
+    let legacy = Context {
+        policy: Arc::new(Policy {
+            legacy: true,
+            ..Policy::default()
+        }),
+        ..desk.cx
+    };
+    let opened = decrypt(out.clone(), &legacy).unwrap();
+    assert_eq!(opened.content, TEXT);
+    assert_eq!(opened.encryption.unwrap().cipher, "3DES");
+    // Sequoia's stream checks what our own buffer does not hold.
+    for place in (60..out.len()).step_by(3) {
+        let mut damaged = out.clone();
+        damaged[place] ^= 4;
+        assert_ne!(kind(decrypt(damaged, &legacy)), "opened", "{place}");
+        assert_ne!(kind(decrypt(out[..place].to_vec(), &legacy)), "opened");
+    }
+}
+
+#[test]
 fn signed_inside_without_encryption() {
     let desk = Desk::new();
     let (cert, _) = built(&desk, |b| {
