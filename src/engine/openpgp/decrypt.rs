@@ -2,7 +2,6 @@
 //!
 //! Not here: what is inside. Every failure after a key was found is one and the same error.
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use sequoia_openpgp::cert::amalgamation::{ValidAmalgamation as _, ValidateAmalgamation as _};
@@ -151,13 +150,9 @@ pub(super) fn decrypt<'a>(head: Head<'a>, cx: &Context) -> Result<(Content<'a>, 
         _ => None,
     };
     let mut mdc_key = None;
-    let refused = Cell::new(false);
     let mut open = |algorithm: Option<SymmetricAlgorithm>, session_key: &SessionKey| {
         let algorithm = hint.or(algorithm)?;
-        if !allowed(algorithm, &parser.packet, cx) {
-            refused.set(true);
-            return None;
-        }
+        allowed(algorithm, &parser.packet, cx).then_some(())?;
         if integrity == Integrity::Mdc
             && let Some(cipher) = mdc::cipher(algorithm)
         {
@@ -211,12 +206,8 @@ pub(super) fn decrypt<'a>(head: Head<'a>, cx: &Context) -> Result<(Content<'a>, 
         return Err(locked_error(std::slice::from_ref(first)));
     }
     if found.is_none() && !head.skesks.is_empty() {
-        match with_passphrase(&head.skesks, &mut open, cx) {
-            Ok(algorithm) => found = Some((algorithm, None)),
-            // No passphrase helps against a cipher that is not allowed.
-            Err(_) if refused.get() => return Err(Error::decrypt_failed()),
-            Err(error) => return Err(error),
-        }
+        let algorithm = with_passphrase(&head.skesks, &mut open, cx)?;
+        found = Some((algorithm, None));
     }
     let Some((algorithm, way)) = found else {
         return Err(missing(&named));

@@ -449,7 +449,8 @@ fn old_ciphers_open_under_legacy_alone() {
         *error.question.unwrap(),
         Answer::Passphrase(secret("sesame")),
     );
-    assert_eq!(kind(decrypt(out.clone(), &desk.cx)), "decrypt.failed");
+    // A wrong passphrase yields some cipher too: nobody can tell the two apart.
+    assert_eq!(kind(decrypt(out.clone(), &desk.cx)), "passphrase.wrong");
     let legacy = Context {
         policy: Arc::new(Policy {
             legacy: true,
