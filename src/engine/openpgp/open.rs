@@ -17,7 +17,9 @@ use zeroize::Zeroizing;
 use super::armor::{self, Kind};
 use super::cleartext;
 use super::decrypt::{Content, decrypt, named};
-use super::policy::{CONTENT_MAX, NESTING_MAX, PACKET_MAX, PACKETS_MAX, RECIPIENTS_MAX};
+use super::policy::{
+    CONTENT_MAX, NESTING_MAX, PACKET_MAX, PACKETS_MAX, RECIPIENTS_MAX, content_max,
+};
 use super::verify::{self, Keyring, MaybeSignature, too_many};
 use crate::base::error::{self, Error, Result};
 use crate::base::job::Stage;
@@ -205,6 +207,7 @@ impl<'a> Head<'a> {
 struct Walk<'c> {
     cx: &'c Context,
     content: Zeroizing<Vec<u8>>,
+    content_max: usize,
     literals: usize,
     packets: usize,
     signatures: Vec<MaybeSignature>,
@@ -217,6 +220,7 @@ impl<'c> Walk<'c> {
         Walk {
             cx,
             content: Zeroizing::new(Vec::with_capacity(expected.min(CONTENT_MAX))),
+            content_max: content_max(expected),
             literals: 0,
             packets: 0,
             signatures: Vec::new(),
@@ -284,7 +288,7 @@ impl<'c> Walk<'c> {
                 .extend_from_slice(chunk.get(..read).unwrap_or_default());
             parser.consume(read);
             self.cx.job.advance(read as u64);
-            if self.content.len() > CONTENT_MAX {
+            if self.content.len() > self.content_max {
                 return Err(Error::limit(
                     "content",
                     "the message grows too large when it is unpacked",

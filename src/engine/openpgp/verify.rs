@@ -294,6 +294,8 @@ impl<'a> Keyring<'a> {
                 };
                 if verified {
                     self.fits(signature, signed_at, &cert, &handle, &mut facts);
+                    facts.reasons.sort_unstable();
+                    facts.reasons.dedup();
                     return Ok(facts);
                 }
                 first.get_or_insert(cert);
@@ -384,8 +386,6 @@ impl<'a> Keyring<'a> {
             }
         }
         facts.reasons.extend(state);
-        facts.reasons.sort_unstable();
-        facts.reasons.dedup();
     }
 
     fn signer(&self, cert: &Cert, signed_at: SystemTime) -> SignerFacts {

@@ -333,6 +333,16 @@ fn compression_is_read_and_bombs_are_not() {
     });
     assert!(bomb.len() < 1 << 20);
     assert_eq!(kind(decrypt(bomb, &desk.cx)), "decrypt.failed");
+    let mut small = Vec::new();
+    let packed = Compressor::new(Message::new(&mut small))
+        .algo(CompressionAlgorithm::BZip2)
+        .build()
+        .unwrap();
+    literal(packed, &vec![0; 17 << 20]).unwrap();
+    assert!(small.len() < 4096);
+    let data = Bytes::from(small);
+    let refused = open(Form::SignedInside { data }, Scheme::Mime, &desk.cx);
+    assert_eq!(kind(refused), "limit.exceeded");
 }
 
 #[test]
