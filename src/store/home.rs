@@ -97,7 +97,7 @@ impl Home {
     }
 
     pub(super) fn decisions(&self) -> PathBuf {
-        self.state.join("decisions.log")
+        self.state.join("decisions.journal")
     }
 
     pub(super) fn lock(&self) -> PathBuf {

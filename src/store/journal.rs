@@ -76,7 +76,7 @@ pub(super) fn since(path: &Path, seen: u64) -> Result<(Vec<Dated>, u64)> {
     for bytes in lines.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
         match std::str::from_utf8(bytes).ok().and_then(parse) {
             Some(entry) => entries.push(entry),
-            None => log::warn!("a line of decisions.log can't be read and is skipped"),
+            None => log::warn!("a line of decisions.journal can't be read and is skipped"),
         }
     }
     Ok((entries, seen + whole as u64))
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("decisions.log");
+        let path = home.path().join("decisions.journal");
         let (missed, length) = append(&path, 0, &entries()).unwrap();
         assert!(missed.is_empty());
         assert_eq!(since(&path, 0).unwrap(), (entries(), length));
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn a_writer_hears_of_what_others_wrote() {
         let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("decisions.log");
+        let path = home.path().join("decisions.journal");
         append(&path, 0, &entries()[..2]).unwrap();
         let (missed, length) = append(&path, 0, &entries()[2..]).unwrap();
         assert_eq!(missed, entries()[..2]);
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn a_torn_or_rotten_line_costs_only_itself() {
         let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("decisions.log");
+        let path = home.path().join("decisions.journal");
         append(&path, 0, &entries()).unwrap();
         let whole = files::read(&path, 10_000).unwrap().unwrap().0;
 

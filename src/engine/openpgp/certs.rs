@@ -2,8 +2,11 @@
 //!
 //! Not here: whether anybody trusts it.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use openssl::sha::sha256;
 use sequoia_openpgp::cert::ValidCert;
 use sequoia_openpgp::crypto::mpi;
 use sequoia_openpgp::packet::{Key, UserID, key};
@@ -42,6 +45,37 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Cert> {
         .map_err(|e| {
             Error::malformed("this is not one OpenPGP certificate; export it again").because(e)
         })
+}
+
+/// How many certificates are kept read: those of a conversation, a few megabytes at most.
+const RECENT: usize = 32;
+
+/// The certificates that were read last, by the SHA-256 of their bytes. Reading one takes
+/// 0.1 ms and finding its self-signatures good takes more, as much as the rest of opening a
+/// short message.
+static CACHE: Mutex<VecDeque<([u8; 32], Arc<Cert>)>> = Mutex::new(VecDeque::new());
+
+/// As [`parse`], for public certificates out of the store, which come again and again.
+///
+/// # Errors
+/// As [`parse`].
+pub(super) fn stored(bytes: &[u8]) -> Result<Arc<Cert>> {
+    let name = sha256(bytes);
+    let cache = || CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut recent = cache();
+    if let Some(place) = recent.iter().position(|(known, _)| *known == name)
+        && let Some(found) = recent.remove(place)
+    {
+        let cert = Arc::clone(&found.1);
+        recent.push_front(found);
+        return Ok(cert);
+    }
+    drop(recent);
+    let cert = Arc::new(parse(bytes)?.strip_secret_key_material());
+    let mut recent = cache();
+    recent.push_front((name, Arc::clone(&cert)));
+    recent.truncate(RECENT);
+    Ok(cert)
 }
 
 /// The id of a certificate.
@@ -108,7 +142,7 @@ pub(super) fn unfit(
     address: Option<&Address>,
     at: u64,
 ) -> Vec<&'static str> {
-    match parse(bytes) {
+    match stored(bytes) {
         Ok(cert) => unfit_cert(&cert, usage, address, from_unix(at)),
         Err(_) => vec!["malformed"],
     }

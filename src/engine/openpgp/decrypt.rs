@@ -2,6 +2,8 @@
 //!
 //! Not here: what is inside. Every failure after a key was found is one and the same error.
 
+use std::sync::Arc;
+
 use sequoia_openpgp::cert::amalgamation::{ValidAmalgamation as _, ValidateAmalgamation as _};
 use sequoia_openpgp::crypto::{Password, SessionKey};
 use sequoia_openpgp::packet::{Key, PKESK, SEIP, SKESK, key};
@@ -69,7 +71,7 @@ pub(super) fn named(pkesks: &[PKESK], cx: &Context) -> Result<Vec<Named>> {
 /// One key pair of ours that may open one of the session keys.
 struct Way<'a> {
     pkesk: &'a PKESK,
-    cert: Cert,
+    cert: Arc<Cert>,
     id: KeyId,
     key: Key<key::PublicParts, key::UnspecifiedRole>,
 }
@@ -82,7 +84,7 @@ fn named_ways<'a>(pkesks: &'a [PKESK], named: &[Named]) -> Vec<Way<'a>> {
             continue;
         };
         for stored in &named.own {
-            let Ok(cert) = certs::parse(&stored.cert) else {
+            let Ok(cert) = certs::stored(&stored.cert) else {
                 continue;
             };
             let key = cert
@@ -111,7 +113,7 @@ fn hidden_ways<'a>(pkesks: &'a [PKESK], cx: &Context) -> Result<Vec<Way<'a>>> {
         return Ok(ways);
     }
     for stored in cx.certs.own(Protocol::OpenPgp)? {
-        let Ok(cert) = certs::parse(&stored.cert) else {
+        let Ok(cert) = certs::stored(&stored.cert) else {
             continue;
         };
         for ka in cert.keys() {
@@ -121,7 +123,7 @@ fn hidden_ways<'a>(pkesks: &'a [PKESK], cx: &Context) -> Result<Vec<Way<'a>>> {
                         pkesk,
                         id: stored.id.clone(),
                         key: ka.key().clone(),
-                        cert: cert.clone(),
+                        cert: Arc::clone(&cert),
                     });
                 }
             }
@@ -345,7 +347,7 @@ fn with_passphrase(
 
 /// Whether this request has asked for that key's passphrase before.
 fn was_asked(own: &StoredCert, cx: &Context) -> bool {
-    certs::parse(&own.cert).is_ok_and(|cert| {
+    certs::stored(&own.cert).is_ok_and(|cert| {
         cx.answers
             .passphrase(Need::Unlock, Some(&own.id), &certs::label(&cert))
             .is_ok()

@@ -72,6 +72,8 @@ impl Decryptor for Door {
         ciphertext: &mpi::Ciphertext,
         plaintext_len: Option<usize>,
     ) -> sequoia_openpgp::Result<SessionKey> {
+        // Where a version 3 packet has the cipher's octet outside of what the key decrypts
+        // (X25519, X448, ML-KEM-768), Sequoia has taken it away: both versions look alike here.
         let fields = ciphertext.to_vec()?;
         let plain = self
             .private

@@ -18,7 +18,7 @@ use super::armor::{self, Kind};
 use super::cleartext;
 use super::decrypt::{Content, decrypt, named};
 use super::policy::{
-    CONTENT_MAX, NESTING_MAX, PACKET_MAX, PACKETS_MAX, RECIPIENTS_MAX, content_cap,
+    CONTENT_MAX, NESTING_MAX, PACKET_MAX, PACKETS_MAX, RECIPIENTS_MAX, content_max,
 };
 use super::verify::{self, Keyring, MaybeSignature, too_many};
 use crate::base::error::{self, Error, Result};
@@ -83,9 +83,8 @@ fn message(data: &Bytes, scheme: Scheme, expect: Expect, cx: &Context) -> Result
     // Where the whole is decrypted before it is read, there are two passes over it.
     let passes = 1 + u64::from(head.container == Some(Container::Mdc));
     cx.job.stage_of(Stage::Crypto, bytes.len() as u64 * passes);
-    // Armor in a text, or alone, does not say on its outside whether it is encrypted or only
-    // signed.
-    if scheme == Scheme::Mime && encrypted != (expect == Expect::Encryption) {
+    // Armor in a text does not say on its outside whether it is encrypted or only signed.
+    if scheme != Scheme::Inline && encrypted != (expect == Expect::Encryption) {
         return Err(Error::malformed(
             "this message is not protected in the way that its wrapping says",
         ));
@@ -208,8 +207,7 @@ impl<'a> Head<'a> {
 struct Walk<'c> {
     cx: &'c Context,
     content: Zeroizing<Vec<u8>>,
-    /// How long it may become.
-    cap: usize,
+    content_max: usize,
     literals: usize,
     packets: usize,
     signatures: Vec<MaybeSignature>,
@@ -222,7 +220,7 @@ impl<'c> Walk<'c> {
         Walk {
             cx,
             content: Zeroizing::new(Vec::with_capacity(expected.min(CONTENT_MAX))),
-            cap: content_cap(expected),
+            content_max: content_max(expected),
             literals: 0,
             packets: 0,
             signatures: Vec::new(),
@@ -290,7 +288,7 @@ impl<'c> Walk<'c> {
                 .extend_from_slice(chunk.get(..read).unwrap_or_default());
             parser.consume(read);
             self.cx.job.advance(read as u64);
-            if self.content.len() > self.cap {
+            if self.content.len() > self.content_max {
                 return Err(Error::limit(
                     "content",
                     "the message grows too large when it is unpacked",

@@ -43,7 +43,7 @@ pub(super) fn seal(content: &Bytes, how: &Seal<'_>, cx: &Context) -> Result<Seal
     let read = how
         .recipients
         .iter()
-        .map(|stored| Ok((stored, certs::parse(&stored.cert)?)))
+        .map(|stored| Ok((stored, certs::stored(&stored.cert)?)))
         .collect::<Result<Vec<_>>>()?;
     let recipients = read
         .iter()
@@ -58,7 +58,7 @@ pub(super) fn seal(content: &Bytes, how: &Seal<'_>, cx: &Context) -> Result<Seal
         }
         return encrypt(content, &recipients, None, how, cx);
     };
-    let cert = certs::parse(&signer.cert)?;
+    let cert = certs::stored(&signer.cert)?;
     let valid = usable(signer, &cert, Usage::Sign, &policy, cx)?;
     ready(&signer.id, &cert, cx)?;
     let mut last = None;

@@ -4,6 +4,7 @@
 //! one stops at the first fault, so that it can't tell a changed text from an expired key. Not
 //! here: who claims to have written the text, and whether anybody trusts the key.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -211,7 +212,7 @@ pub(super) struct Keyring<'a> {
     cx: &'a Context,
     at: SystemTime,
     policy: StandardPolicy<'static>,
-    read: Vec<(String, Vec<Cert>)>,
+    read: Vec<(String, Vec<Arc<Cert>>)>,
 }
 
 impl<'a> Keyring<'a> {
@@ -226,15 +227,15 @@ impl<'a> Keyring<'a> {
     }
 
     /// The certificates that have a key of this fingerprint or key id.
-    fn certs(&mut self, handle: &KeyHandle) -> Result<Vec<Cert>> {
+    fn certs(&mut self, handle: &KeyHandle) -> Result<Vec<Arc<Cert>>> {
         let name = certs::handle(handle);
         if let Some((_, certs)) = self.read.iter().find(|(known, _)| *known == name) {
             return Ok(certs.clone());
         }
         let stored = self.cx.certs.by_handle(Protocol::OpenPgp, &name)?;
-        let certs: Vec<Cert> = stored
+        let certs: Vec<Arc<Cert>> = stored
             .iter()
-            .filter_map(|stored| certs::parse(&stored.cert).ok())
+            .filter_map(|stored| certs::stored(&stored.cert).ok())
             .collect();
         self.read.push((name, certs.clone()));
         Ok(certs)
@@ -293,6 +294,8 @@ impl<'a> Keyring<'a> {
                 };
                 if verified {
                     self.fits(signature, signed_at, &cert, &handle, &mut facts);
+                    facts.reasons.sort_unstable();
+                    facts.reasons.dedup();
                     return Ok(facts);
                 }
                 first.get_or_insert(cert);
@@ -383,8 +386,6 @@ impl<'a> Keyring<'a> {
             }
         }
         facts.reasons.extend(state);
-        facts.reasons.sort_unstable();
-        facts.reasons.dedup();
     }
 
     fn signer(&self, cert: &Cert, signed_at: SystemTime) -> SignerFacts {

@@ -333,6 +333,16 @@ fn compression_is_read_and_bombs_are_not() {
     });
     assert!(bomb.len() < 1 << 20);
     assert_eq!(kind(decrypt(bomb, &desk.cx)), "decrypt.failed");
+    let mut small = Vec::new();
+    let packed = Compressor::new(Message::new(&mut small))
+        .algo(CompressionAlgorithm::BZip2)
+        .build()
+        .unwrap();
+    literal(packed, &vec![0; 17 << 20]).unwrap();
+    assert!(small.len() < 4096);
+    let data = Bytes::from(small);
+    let refused = open(Form::SignedInside { data }, Scheme::Mime, &desk.cx);
+    assert_eq!(kind(refused), "limit.exceeded");
 }
 
 #[test]
@@ -430,6 +440,43 @@ fn good_body_length(packet: &[u8]) -> usize {
         n @ 192..=223 => (usize::from(n) - 192) * 256 + usize::from(packet[2]) + 192,
         255 => u32::from_be_bytes(packet[2..6].try_into().unwrap()) as usize,
         _ => panic!("partial"),
+    }
+}
+
+#[test]
+fn old_ciphers_open_under_legacy_alone() {
+    let desk = Desk::new();
+    let mut out = Vec::new();
+    #[allow(deprecated)]
+    let cipher = sequoia_openpgp::types::SymmetricAlgorithm::TripleDES;
+    let message = Encryptor::with_passwords(Message::new(&mut out), ["sesame"])
+        .symmetric_algo(cipher)
+        .build()
+        .unwrap();
+    literal(message, TEXT).unwrap();
+    let error = decrypt(out.clone(), &desk.cx).unwrap_err();
+    desk.cx.answers.give(
+        *error.question.unwrap(),
+        Answer::Passphrase(secret("sesame")),
+    );
+    // A wrong passphrase yields some cipher too: nobody can tell the two apart.
+    assert_eq!(kind(decrypt(out.clone(), &desk.cx)), "passphrase.wrong");
+    let legacy = Context {
+        policy: Arc::new(Policy {
+            legacy: true,
+            ..Policy::default()
+        }),
+        ..desk.cx
+    };
+    let opened = decrypt(out.clone(), &legacy).unwrap();
+    assert_eq!(opened.content, TEXT);
+    assert_eq!(opened.encryption.unwrap().cipher, "3DES");
+    // Sequoia's stream checks what our own buffer does not hold.
+    for place in (60..out.len()).step_by(3) {
+        let mut damaged = out.clone();
+        damaged[place] ^= 4;
+        assert_ne!(kind(decrypt(damaged, &legacy)), "opened", "{place}");
+        assert_ne!(kind(decrypt(out[..place].to_vec(), &legacy)), "opened");
     }
 }
 
