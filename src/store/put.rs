@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::certs::{CERT_MAX, Folder, Place};
 use super::db::{Meta, NewRow, Tx};
-use super::files::{Durable, Lock, Stamp};
+use super::files::{Durable, Lock};
 use super::journal::{Dated, Entry};
 use super::{Sight, Store, index, secrets};
 use crate::base::keys::{CertFacts, Source};
@@ -240,14 +240,21 @@ impl Store {
                 shown.push((now, Entry::Show { id: id.clone() }));
             }
             changed |= tx.set_secret(id, secrets::wrap(&self.home, id))?;
-            if one.change == Change::Unchanged && self.known(tx, folder, one, stamp)? {
+            let row = tx.brief(id)?;
+            let source = row
+                .as_ref()
+                .map_or(one.put.source, |row| nearer(row.source, one.put.source));
+            let known = row.is_some_and(|row| {
+                row.place == folder.place && row.stamp == stamp.number() && row.source == source
+            });
+            if one.change == Change::Unchanged && known {
                 continue;
             }
             tx.upsert(&NewRow {
                 facts: &one.facts,
                 place: folder.place,
                 stamp,
-                source: one.put.source,
+                source,
                 now,
             })?;
             changed = true;
@@ -259,12 +266,17 @@ impl Store {
         }
         Ok(())
     }
+}
 
-    fn known(&self, tx: &Tx<'_>, folder: &Folder, one: &Fresh<'_>, stamp: Stamp) -> Result<bool> {
-        Ok(tx.brief(&one.put.id)?.is_some_and(|row| {
-            row.place == folder.place && row.stamp == stamp.number() && row.source == one.put.source
-        }))
-    }
+/// Of two ways in which one certificate came, the one closer to the person.
+fn nearer(known: Source, new: Source) -> Source {
+    let rank = |source| match source {
+        Source::Generated => 3,
+        Source::Imported => 2,
+        Source::Shared => 1,
+        Source::Autocrypt | Source::Attached | Source::Signature => 0,
+    };
+    if rank(new) > rank(known) { new } else { known }
 }
 
 /// A certificate whose file is in place.
