@@ -222,8 +222,8 @@ impl Dialogue {
                 return Ok(Said::Err(code.unwrap_or(0_u32) & 0xffff));
             } else if line.starts_with(b"INQUIRE") {
                 self.to.write_all(b"END\n")?;
-            } else if !(line.starts_with(b"S ") || line.starts_with(b"#")) {
-                // Whatever this is, it is no pinentry.
+            } else if !line.is_empty() && !line.starts_with(b"S ") && !line.starts_with(b"#") {
+                // Whatever speaks like this is no pinentry: better none than one never heard.
                 return Err(io::ErrorKind::InvalidData.into());
             }
         }

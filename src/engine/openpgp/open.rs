@@ -83,8 +83,8 @@ fn message(data: &Bytes, scheme: Scheme, expect: Expect, cx: &Context) -> Result
     // Where the whole is decrypted before it is read, there are two passes over it.
     let passes = 1 + u64::from(head.container == Some(Container::Mdc));
     cx.job.stage_of(Stage::Crypto, bytes.len() as u64 * passes);
-    // Armor in a text does not say on its outside whether it is encrypted or only signed.
-    if scheme != Scheme::Inline && encrypted != (expect == Expect::Encryption) {
+    // Armor in a text, or a file, does not say outside whether it is encrypted or only signed.
+    if scheme == Scheme::Mime && encrypted != (expect == Expect::Encryption) {
         return Err(Error::malformed(
             "this message is not protected in the way that its wrapping says",
         ));
