@@ -579,7 +579,7 @@ mod tests {
         assert_eq!(names, ["sealpost.log", "sealpost.log.1", "sealpost.log.2"]);
         for name in names {
             let path = path.with_file_name(name);
-            assert!(length(&path) <= 1300 && length(&path) % 100 == 0);
+            assert!(length(&path) <= 1300 && length(&path).is_multiple_of(100));
             #[cfg(unix)]
             assert_eq!(
                 std::os::unix::fs::PermissionsExt::mode(
