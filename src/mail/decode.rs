@@ -43,10 +43,25 @@ impl Transfer {
     pub fn decode(self, body: &Bytes) -> Bytes {
         match self {
             Transfer::Identity | Transfer::Unknown => body.clone(),
+            Transfer::QuotedPrintable if bare_armor(body) => body.clone(),
             Transfer::QuotedPrintable => wiped(quoted_printable(body)),
             Transfer::Base64 => wiped(base64(body)),
         }
     }
+}
+
+/// Whether armor stands in a quoted-printable body as it is: some clients encrypt inline and
+/// forget the encoding. Its checksum gives it away, whose `=` would be `=3D`.
+fn bare_armor(body: &[u8]) -> bool {
+    let Some(end) = memchr::memmem::find(body, b"\n-----END PGP ") else {
+        return false;
+    };
+    let before = body.get(..end).unwrap_or_default();
+    let before = before.strip_suffix(b"\r").unwrap_or(before);
+    let line = memchr::memrchr(b'\n', before).map_or(before, |at| {
+        before.get(at..).unwrap_or_default().trim_ascii_start()
+    });
+    line.len() == 5 && line.first() == Some(&b'=')
 }
 
 /// How much base64 is decoded at once: enough to be quick, little beside the result.
@@ -241,6 +256,18 @@ pub fn date(value: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn armor_that_was_never_quoted_printable() {
+        let bare = Bytes::from_static(
+            b"-----BEGIN PGP MESSAGE-----\r\n\r\nAAAA=\r\n=Fijx\r\n-----END PGP MESSAGE-----\r\n",
+        );
+        assert_eq!(Transfer::QuotedPrintable.decode(&bare), bare);
+        let quoted = Bytes::from_static(
+            b"-----BEGIN PGP MESSAGE-----\r\n\r\nAAAA=3D\r\n=3DFijx\r\n-----END PGP MESSAGE-----\r\n",
+        );
+        assert_eq!(Transfer::QuotedPrintable.decode(&quoted), bare);
+    }
 
     #[test]
     fn base64_strict_and_damaged_agree() {

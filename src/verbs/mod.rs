@@ -20,6 +20,7 @@ mod peel;
 pub mod plan;
 pub mod seal;
 pub mod text;
+mod verdict;
 mod world;
 
 pub use world::World;

@@ -274,19 +274,20 @@ impl<'a> Walk<'a> {
     }
 
     fn leaf(&mut self, entity: &Entity, at: At) -> Result<()> {
+        let name = entity.name();
+        let inline = entity.disposition() == Disposition::Inline;
         let text = entity.media.top() == "text";
-        let body = if text {
+        // A file stays what it is, byte for byte; only a text of the message becomes UTF-8.
+        let body = if text && inline && name.is_none() {
             entity.text()
         } else {
             entity.content()
         };
-        let name = entity.name();
         if let Some(keys) = layers::keys(entity) {
             self.out
                 .keys
                 .extend(harvest::attached(self.world, &keys, self.cx));
         }
-        let inline = entity.disposition() == Disposition::Inline;
         let shown = at.show && inline && name.is_none() && text;
         self.part(PeeledPart {
             id: entity.id.clone(),

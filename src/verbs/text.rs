@@ -6,7 +6,7 @@ use super::choose::{self, Want};
 use super::judge::Claims;
 use super::peel::{self, Opens, Peeled};
 use super::seal::{Protect, signer_or_only};
-use super::{Ask, Asks, Origin, World, open};
+use super::{Ask, Asks, Origin, World, verdict};
 use crate::base::body::{Bodies, Body};
 use crate::base::job::Stage;
 use crate::base::keys::{StoredCert, Usage};
@@ -166,7 +166,7 @@ fn opened(world: &World, request: &OpenRequest, opens: Opens, cx: &Context) -> R
         date: None,
         claimed: false,
     };
-    let statuses = open::signatures(&mut peeled, &claims, &mut Vec::new(), cx)?;
+    let statuses = verdict::signatures(&mut peeled, &claims, &mut Vec::new(), cx)?;
     Ok(OpenReply {
         segments: segments(peeled, &statuses),
         revision: world.store.revision()?,

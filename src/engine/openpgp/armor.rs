@@ -175,6 +175,7 @@ fn block(text: &[u8]) -> Result<(Block, &[u8])> {
         .map_err(|_| broken())?
         .len();
     bytes.truncate(length);
+    bytes.shrink_to_fit();
     Ok((Block { kind, bytes }, rest))
 }
 
@@ -193,12 +194,17 @@ fn split_line(text: &[u8]) -> (&[u8], &[u8]) {
 /// How many bytes make one line of 64 characters.
 const LINE: usize = 48;
 
-/// Writes armor with CRLF line ends, without headers and without a checksum.
+/// Writes armor with CRLF line ends and without headers.
+///
+/// With a checksum where GnuPG 2.2 may be the reader: without one it misses the end of a block
+/// whose last line needs no padding. Version 6 objects get none (RFC 9580 6.1).
 pub(super) struct Writer {
     kind: Kind,
     out: Vec<u8>,
     /// The bytes of a line that is not full yet.
     held: Vec<u8>,
+    /// The CRC-24 so far; `None` once the first packet has said that there is to be none.
+    checksum: Option<u32>,
 }
 
 impl Writer {
@@ -212,10 +218,15 @@ impl Writer {
             kind,
             out,
             held: Vec::with_capacity(LINE),
+            checksum: Some(CRC24_INIT),
         }
     }
 
     fn line(&mut self, bytes: &[u8]) {
+        if let Some(crc) = self.checksum {
+            let first = crc == CRC24_INIT;
+            self.checksum = (!first || !is_v6(bytes)).then(|| crc24(crc, bytes));
+        }
         base64_simd::STANDARD.encode_append(bytes, &mut self.out);
         self.out.extend_from_slice(b"\r\n");
     }
@@ -225,6 +236,12 @@ impl Writer {
         if !self.held.is_empty() {
             let held = std::mem::take(&mut self.held);
             self.line(&held);
+        }
+        if let Some(crc) = self.checksum {
+            let [_, sum @ ..] = crc.to_be_bytes();
+            self.out.push(b'=');
+            base64_simd::STANDARD.encode_append(sum, &mut self.out);
+            self.out.extend_from_slice(b"\r\n");
         }
         self.out.extend_from_slice(b"-----END ");
         self.out.extend_from_slice(self.kind.label().as_bytes());
@@ -259,6 +276,99 @@ impl io::Write for Writer {
     }
 }
 
+/// Whether the packet that starts here belongs to RFC 9580's new generation: a version 6 key,
+/// signature or session key, or encrypted data of version 2.
+fn is_v6(bytes: &[u8]) -> bool {
+    let body = match bytes {
+        [first, length, rest @ ..] if first & 0xc0 == 0xc0 => match length {
+            0..192 | 224..255 => rest,
+            192..224 => rest.get(1..).unwrap_or_default(),
+            255 => rest.get(4..).unwrap_or_default(),
+        },
+        [first, rest @ ..] => match first & 3 {
+            0 => rest.get(1..).unwrap_or_default(),
+            1 => rest.get(2..).unwrap_or_default(),
+            2 => rest.get(4..).unwrap_or_default(),
+            _ => rest,
+        },
+        [] => return false,
+    };
+    let seipd = bytes.first().is_some_and(|first| *first == 0xc0 | 18);
+    match body.first() {
+        Some(version) if seipd => *version == 2,
+        Some(version) => *version == 6,
+        None => false,
+    }
+}
+
+/// RFC 9580 6.1.1.
+const CRC24_INIT: u32 = 0x00B7_04CE;
+
+/// What each byte does to the checksum, at eight distances from its end: one byte at a time
+/// would cost more than all the rest of writing armor.
+#[allow(
+    clippy::indexing_slicing,
+    reason = "the compiler runs it, and would refuse"
+)]
+const CRC24: [[u32; 256]; 8] = {
+    let mut tables = [[0; 256]; 8];
+    let mut byte = 0;
+    while byte < 256 {
+        // The checksum stands in the upper three bytes.
+        let mut crc = (byte as u32) << 24;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 0x8000_0000 != 0 {
+                (crc << 1) ^ (0x0086_4CFB << 8)
+            } else {
+                crc << 1
+            };
+            bit += 1;
+        }
+        tables[0][byte] = crc;
+        byte += 1;
+    }
+    let mut distance = 1;
+    while distance < 8 {
+        let mut byte = 0;
+        while byte < 256 {
+            let before = tables[distance - 1][byte];
+            tables[distance][byte] = (before << 8) ^ tables[0][(before >> 24) as usize];
+            byte += 1;
+        }
+        distance += 1;
+    }
+    tables
+};
+
+fn crc24(crc: u32, bytes: &[u8]) -> u32 {
+    let step = |distance: usize, byte: u8| {
+        CRC24
+            .get(distance)
+            .and_then(|table| table.get(usize::from(byte)))
+            .copied()
+            .expect("eight tables of 256")
+    };
+    let mut crc = crc << 8;
+    let (eights, rest) = bytes.as_chunks::<8>();
+    for [a, b, c, d, e, f, g, h] in eights {
+        let [w, x, y, _] = crc.to_be_bytes();
+        crc = step(7, a ^ w)
+            ^ step(6, b ^ x)
+            ^ step(5, c ^ y)
+            ^ step(4, *d)
+            ^ step(3, *e)
+            ^ step(2, *f)
+            ^ step(1, *g)
+            ^ step(0, *h);
+    }
+    for byte in rest {
+        let [top, ..] = crc.to_be_bytes();
+        crc = (crc << 8) ^ step(0, top ^ byte);
+    }
+    crc >> 8
+}
+
 /// `bytes` as one armored block.
 pub(super) fn armored(kind: Kind, bytes: &[u8]) -> Vec<u8> {
     let mut writer = Writer::new(kind, bytes.len());
@@ -270,6 +380,29 @@ pub(super) fn armored(kind: Kind, bytes: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+
+    #[test]
+    fn the_checksum_is_that_of_the_standard() {
+        // The check value of CRC-24/OPENPGP.
+        assert_eq!(crc24(CRC24_INIT, b"123456789"), 0x0021_CF02);
+        let long: Vec<u8> = (0..=255).cycle().take(1_000).collect();
+        let split = long.chunks(7).fold(CRC24_INIT, crc24);
+        assert_eq!(crc24(CRC24_INIT, &long), split);
+    }
+
+    #[test]
+    fn version_6_has_no_checksum() {
+        let old = armored(Kind::Signature, &[0xc2, 4, 4, 0, 1, 8]);
+        assert!(old.windows(3).any(|w| w == b"\r\n="));
+        for new in [
+            &[0xc2, 4, 6, 0, 1, 8][..],
+            &[0xc6, 255, 0, 0, 0, 1, 6],
+            &[0xd2, 3, 2, 9, 2],
+        ] {
+            let new = armored(Kind::Message, new);
+            assert!(!new.windows(3).any(|w| w == b"\r\n="));
+        }
+    }
 
     use super::*;
 

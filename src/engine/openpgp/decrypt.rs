@@ -10,9 +10,11 @@ use sequoia_openpgp::parse::{PacketParser, PacketParserResult};
 use sequoia_openpgp::policy::Policy as _;
 use sequoia_openpgp::types::SymmetricAlgorithm;
 use sequoia_openpgp::{Cert, Packet};
+use zeroize::Zeroizing;
 
 use super::certs::{self, is_revoked};
 use super::door::Door;
+use super::mdc::{self, Plain};
 use super::open::{Container, Head, broken};
 use super::policy;
 use super::private::is_openable;
@@ -28,6 +30,9 @@ const HIDDEN_MAX: usize = 64;
 
 /// The most passphrases that one message may be encrypted to: each costs a stretching.
 const PASSPHRASES_MAX: usize = 8;
+
+/// How much ciphertext is moved at once.
+const CHUNK: usize = 1 << 16;
 
 /// What a person is asked about a message that a passphrase opens.
 const PASSPHRASE_LABEL: &str = "an encrypted message";
@@ -126,7 +131,7 @@ fn hidden_ways<'a>(pkesks: &'a [PKESK], cx: &Context) -> Result<Vec<Way<'a>>> {
 }
 
 /// Finds the session key and opens the container with it.
-pub(super) fn decrypt<'a>(head: Head<'a>, cx: &Context) -> Result<(PacketParser<'a>, Encryption)> {
+pub(super) fn decrypt<'a>(head: Head<'a>, cx: &Context) -> Result<(Content<'a>, Encryption)> {
     let PacketParserResult::Some(mut parser) = head.next else {
         return Err(broken());
     };
@@ -142,9 +147,17 @@ pub(super) fn decrypt<'a>(head: Head<'a>, cx: &Context) -> Result<(PacketParser<
         Packet::SEIP(SEIP::V2(seip)) => Some(seip.symmetric_algo()),
         _ => None,
     };
+    let mut mdc_key = None;
     let mut open = |algorithm: Option<SymmetricAlgorithm>, session_key: &SessionKey| {
         let algorithm = hint.or(algorithm)?;
         allowed(algorithm, &parser.packet, cx).then_some(())?;
+        if integrity == Integrity::Mdc
+            && let Some(cipher) = mdc::cipher(algorithm)
+        {
+            mdc::fits(cipher, session_key, parser.data(mdc::PREFIX).ok()?).then_some(())?;
+            mdc_key = Some((cipher, session_key.clone()));
+            return Some(algorithm);
+        }
         whole(&mut parser, algorithm).then_some(())?;
         parser.decrypt(algorithm, session_key).ok()?;
         Some(algorithm)
@@ -204,7 +217,42 @@ pub(super) fn decrypt<'a>(head: Head<'a>, cx: &Context) -> Result<(PacketParser<
         key: way.as_ref().map(|way| way.id.clone()),
         reasons: way.map(|way| state_of(&way, cx)).unwrap_or_default(),
     };
-    Ok((parser, encryption))
+    let content = match mdc_key {
+        Some((cipher, session_key)) => {
+            let body = body(&mut parser, head.length)?;
+            // The container is the last packet there is.
+            if !matches!(parser.next(), Ok((_, PacketParserResult::EOF(_)))) {
+                return Err(Error::decrypt_failed());
+            }
+            Content::Plain(mdc::open(body, cipher, &session_key, cx)?)
+        }
+        None => Content::Stream(Box::new(parser)),
+    };
+    Ok((content, encryption))
+}
+
+/// What is inside a container whose session key was found.
+pub(super) enum Content<'a> {
+    /// Decrypted, and checked, while it is read: not to be believed before its end.
+    Stream(Box<PacketParser<'a>>),
+    /// Decrypted and checked.
+    Plain(Plain),
+}
+
+/// The container's body as it came, at most `most` bytes.
+fn body(parser: &mut PacketParser<'_>, most: usize) -> Result<Zeroizing<Vec<u8>>> {
+    let mut body = Zeroizing::new(Vec::with_capacity(most));
+    loop {
+        let chunk = parser
+            .data(CHUNK)
+            .map_err(|e| Error::decrypt_failed().because(e))?;
+        let read = chunk.len().min(CHUNK);
+        if read == 0 {
+            return Ok(body);
+        }
+        body.extend_from_slice(chunk.get(..read).unwrap_or_default());
+        parser.consume(read);
+    }
 }
 
 /// The packet that ends a version 1 container, in bytes.

@@ -20,6 +20,7 @@ mod door;
 mod export;
 mod generate;
 mod import;
+mod mdc;
 mod offer;
 mod open;
 mod policy;

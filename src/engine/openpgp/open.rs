@@ -5,11 +5,10 @@
 //! buffer is full, and buffers the content three times over. Here the content grows in one
 //! buffer that nobody sees before the last packet was read and found right.
 
-use std::io::Read as _;
-
 use bytes::Bytes;
 use sequoia_openpgp::Packet;
 use sequoia_openpgp::packet::{PKESK, SEIP, SKESK, Tag};
+use sequoia_openpgp::parse::buffered_reader::BufferedReader as _;
 use sequoia_openpgp::parse::{
     Dearmor, PacketParser, PacketParserBuilder, PacketParserResult, Parse as _,
 };
@@ -17,8 +16,10 @@ use zeroize::Zeroizing;
 
 use super::armor::{self, Kind};
 use super::cleartext;
-use super::decrypt::{decrypt, named};
-use super::policy::{CONTENT_MAX, NESTING_MAX, PACKET_MAX, PACKETS_MAX, RECIPIENTS_MAX};
+use super::decrypt::{Content, decrypt, named};
+use super::policy::{
+    CONTENT_MAX, NESTING_MAX, PACKET_MAX, PACKETS_MAX, RECIPIENTS_MAX, content_cap,
+};
 use super::verify::{self, Keyring, MaybeSignature, too_many};
 use crate::base::error::{self, Error, Result};
 use crate::base::job::Stage;
@@ -27,7 +28,7 @@ use crate::base::verdict::{Integrity, Recipient, Scheme};
 use crate::base::{Context, body};
 
 /// How much content is read before the job is asked whether it still wants to go on.
-const CHUNK: usize = 1 << 18;
+const CHUNK: usize = 1 << 16;
 
 /// See [`crate::engine::Engine::open`].
 pub(super) fn open(layer: &Sealed, cx: &Context) -> Result<Opened> {
@@ -44,7 +45,7 @@ pub(super) fn recipients(data: &[u8], cx: &Context) -> Vec<Recipient> {
     let data = Bytes::copy_from_slice(data);
     let read = || -> Result<Vec<Recipient>> {
         let bytes = armor::one(&data, &[Kind::Message])?;
-        let head = Head::read(parser(&bytes)?)?;
+        let head = Head::read(&bytes)?;
         let named = named(&head.pkesks, cx)?;
         Ok(named.into_iter().map(|named| named.recipient).collect())
     };
@@ -77,11 +78,14 @@ fn parser(bytes: &[u8]) -> Result<PacketParserResult<'_>> {
 fn message(data: &Bytes, scheme: Scheme, expect: Expect, cx: &Context) -> Result<Opened> {
     let bytes = armor::one(data, &[Kind::Message])?;
     cx.job.check()?;
-    cx.job.stage_of(Stage::Crypto, bytes.len() as u64);
-    let head = Head::read(parser(&bytes)?)?;
+    let head = Head::read(&bytes)?;
     let encrypted = head.container.is_some();
-    // Armor in a text does not say on its outside whether it is encrypted or only signed.
-    if scheme != Scheme::Inline && encrypted != (expect == Expect::Encryption) {
+    // Where the whole is decrypted before it is read, there are two passes over it.
+    let passes = 1 + u64::from(head.container == Some(Container::Mdc));
+    cx.job.stage_of(Stage::Crypto, bytes.len() as u64 * passes);
+    // Armor in a text, or alone, does not say on its outside whether it is encrypted or only
+    // signed.
+    if scheme == Scheme::Mime && encrypted != (expect == Expect::Encryption) {
         return Err(Error::malformed(
             "this message is not protected in the way that its wrapping says",
         ));
@@ -90,11 +94,25 @@ fn message(data: &Bytes, scheme: Scheme, expect: Expect, cx: &Context) -> Result
         let walked = Walk::new(cx, bytes.len(), None).run(head.next)?;
         return walked.judged(cx, None);
     }
-    let (parser, encryption) = decrypt(head, cx)?;
-    let walked = Walk::new(cx, bytes.len(), Some(encryption.integrity))
-        .run(PacketParserResult::Some(parser))
-        .map_err(inside)?;
-    walked.judged(cx, Some(encryption))
+    let (plain, encryption) = {
+        let (content, encryption) = decrypt(head, cx)?;
+        match content {
+            Content::Plain(plain) => (plain, encryption),
+            Content::Stream(parser) => {
+                return Walk::new(cx, bytes.len(), Some(encryption.integrity))
+                    .run(PacketParserResult::Some(*parser))
+                    .map_err(inside)?
+                    .judged(cx, Some(encryption));
+            }
+        }
+    };
+    // The ciphertext would be the third copy in memory.
+    drop(bytes);
+    let packets = plain.packets();
+    parser(packets)
+        .and_then(|next| Walk::new(cx, packets.len(), None).run(next))
+        .map_err(inside)?
+        .judged(cx, Some(encryption))
 }
 
 /// Every fault behind the encryption is the same fault; only a request that was taken back is
@@ -110,6 +128,8 @@ fn inside(error: Error) -> Error {
 pub(super) struct Head<'a> {
     pub pkesks: Vec<PKESK>,
     pub skesks: Vec<SKESK>,
+    /// Of the whole message, in bytes.
+    pub length: usize,
     pub container: Option<Container>,
     /// At the container, or at the first packet of a message that is not encrypted.
     pub next: PacketParserResult<'a>,
@@ -124,7 +144,9 @@ pub(super) enum Container {
 }
 
 impl<'a> Head<'a> {
-    fn read(mut next: PacketParserResult<'a>) -> Result<Head<'a>> {
+    fn read(bytes: &'a [u8]) -> Result<Head<'a>> {
+        let length = bytes.len();
+        let mut next = parser(bytes)?;
         let (mut pkesks, mut skesks) = (Vec::new(), Vec::new());
         let container = loop {
             let parser = match next {
@@ -147,6 +169,7 @@ impl<'a> Head<'a> {
                     return Ok(Head {
                         pkesks,
                         skesks,
+                        length,
                         container: None,
                         next: PacketParserResult::Some(parser),
                     });
@@ -174,6 +197,7 @@ impl<'a> Head<'a> {
         Ok(Head {
             pkesks,
             skesks,
+            length,
             container,
             next,
         })
@@ -184,6 +208,8 @@ impl<'a> Head<'a> {
 struct Walk<'c> {
     cx: &'c Context,
     content: Zeroizing<Vec<u8>>,
+    /// How long it may become.
+    cap: usize,
     literals: usize,
     packets: usize,
     signatures: Vec<MaybeSignature>,
@@ -196,6 +222,7 @@ impl<'c> Walk<'c> {
         Walk {
             cx,
             content: Zeroizing::new(Vec::with_capacity(expected.min(CONTENT_MAX))),
+            cap: content_cap(expected),
             literals: 0,
             packets: 0,
             signatures: Vec::new(),
@@ -256,20 +283,20 @@ impl<'c> Walk<'c> {
     fn read(&mut self, parser: &mut PacketParser<'_>) -> Result<()> {
         loop {
             self.cx.job.check()?;
-            self.reserve();
-            let read = parser
-                .by_ref()
-                .take(CHUNK as u64)
-                .read_to_end(&mut self.content)
-                .map_err(|e| broken().because(e))?;
+            let chunk = parser.data(CHUNK).map_err(|e| broken().because(e))?;
+            let read = chunk.len().min(CHUNK);
+            self.reserve(read);
+            self.content
+                .extend_from_slice(chunk.get(..read).unwrap_or_default());
+            parser.consume(read);
             self.cx.job.advance(read as u64);
-            if self.content.len() > CONTENT_MAX {
+            if self.content.len() > self.cap {
                 return Err(Error::limit(
                     "content",
                     "the message grows too large when it is unpacked",
                 ));
             }
-            if read < CHUNK {
+            if read == 0 {
                 return Ok(());
             }
         }
@@ -277,10 +304,10 @@ impl<'c> Walk<'c> {
 
     /// Makes room for the next chunk. A buffer that has become too small is wiped, which
     /// `Vec`'s own growth would not do.
-    fn reserve(&mut self) {
-        let needed = self.content.len() + CHUNK;
+    fn reserve(&mut self, more: usize) {
+        let needed = self.content.len() + more;
         if self.content.capacity() < needed {
-            let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(2 * needed)));
+            let mut larger = Zeroizing::new(Vec::with_capacity(2 * needed));
             larger.extend_from_slice(&self.content);
             self.content = larger;
         }

@@ -28,6 +28,20 @@ pub(super) const SELF_SIGNATURES_MAX: usize = 200;
 /// times of what mail carries, small enough for a bomb to end early.
 pub(super) const CONTENT_MAX: usize = 256 << 20;
 
+/// What any message may unpack to, however short it is: more than people write.
+const UNPACKED_MIN: usize = 32 * 1024 * 1024;
+
+/// How many times its own length a longer one may unpack to. Text packs to a tenth; deflate
+/// ends at a thousandth, and only a bomb comes near.
+const UNPACKED_RATIO: usize = 200;
+
+/// The longest content of a message of `packed` bytes.
+pub(super) fn content_cap(packed: usize) -> usize {
+    packed
+        .saturating_mul(UNPACKED_RATIO)
+        .clamp(UNPACKED_MIN, CONTENT_MAX)
+}
+
 /// How deep packets may be nested: encryption, compression, and one to spare.
 pub(super) const NESTING_MAX: u8 = 3;
 

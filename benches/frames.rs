@@ -1,0 +1,360 @@
+//! `./dev bench`: opening and sealing over real frames, beside gpg in the same run.
+//!
+//! A B A B, medians, ratios: absolute times say more about the machine than about the program.
+//! A row whose median is more than twice its minimum was disturbed and is measured again once.
+//! gpg is a process for each operation, as its users have it; it gets the bare armor and no
+//! MIME, while the host gets the whole message and gives every part back decoded. Compression
+//! is off on both sides when encrypting; gpg's default is printed beside. Nothing here passes
+//! or fails.
+#![allow(
+    dead_code,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::needless_pass_by_value
+)]
+
+#[path = "../tests/it/harness.rs"]
+mod harness;
+#[path = "../tests/it/mime.rs"]
+mod mime;
+#[path = "../tests/it/peer.rs"]
+mod peer;
+
+use std::time::{Duration, Instant};
+
+use harness::{Home, Host, Noise, generate};
+use peer::Gpg;
+use serde_json::json;
+
+const ALICE: &str = "alice@bench.example";
+const BOB: &str = "bob@bench.example";
+
+/// Wall and CPU time of one side of a row.
+#[derive(Default, Clone)]
+struct Side {
+    wall: Vec<f64>,
+    cpu: f64,
+}
+
+impl Side {
+    fn median(&self) -> f64 {
+        let mut sorted = self.wall.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted[sorted.len() / 2]
+    }
+
+    fn least(&self) -> f64 {
+        self.wall.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
+    fn cpu(&self) -> f64 {
+        self.cpu / self.wall.len() as f64
+    }
+
+    fn disturbed(&self) -> bool {
+        self.median() > 2.0 * self.least()
+    }
+}
+
+/// CPU milliseconds of a process, or of the ended children of this one.
+fn cpu_ms(pid: Option<u32>) -> f64 {
+    let path = pid.map_or("/proc/self/stat".into(), |pid| format!("/proc/{pid}/stat"));
+    let stat = std::fs::read_to_string(path).unwrap();
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .unwrap()
+        .1
+        .split_whitespace()
+        .collect();
+    // utime, stime; cutime, cstime. A tick is 10 ms on Linux.
+    let at = if pid.is_some() { 11 } else { 13 };
+    (fields[at].parse::<f64>().unwrap() + fields[at + 1].parse::<f64>().unwrap()) * 10.0
+}
+
+fn timed(side: &mut Side, pid: Option<u32>, work: &mut dyn FnMut()) {
+    let cpu = cpu_ms(pid);
+    let start = Instant::now();
+    work();
+    side.wall.push(start.elapsed().as_secs_f64() * 1000.0);
+    side.cpu += cpu_ms(pid) - cpu;
+}
+
+fn row(
+    name: &str,
+    rounds: usize,
+    pid: u32,
+    ours: &mut dyn FnMut(),
+    theirs: Option<&mut dyn FnMut()>,
+) {
+    let mut nothing = || {};
+    let beside = theirs.is_some();
+    let theirs = theirs.unwrap_or(&mut nothing);
+    let mut best: Option<(Side, Side)> = None;
+    for _ in 0..2 {
+        let (mut a, mut b) = (Side::default(), Side::default());
+        ours();
+        theirs();
+        for _ in 0..rounds {
+            timed(&mut a, Some(pid), ours);
+            timed(&mut b, None, theirs);
+        }
+        let noisy = a.disturbed() || (beside && b.disturbed());
+        if best.is_none() || !noisy {
+            best = Some((a, b));
+        }
+        if !noisy {
+            break;
+        }
+    }
+    let (a, b) = best.unwrap();
+    let mark = if a.disturbed() || (beside && b.disturbed()) {
+        " ~"
+    } else {
+        ""
+    };
+    if beside {
+        println!(
+            "{name:26} | {:9.2} | {:9.2} | {:9.2} | {:8.1} | {:8.1} | {:6.2} x{mark}",
+            a.median(),
+            a.least(),
+            b.median(),
+            a.cpu(),
+            b.cpu(),
+            b.median() / a.median()
+        );
+    } else {
+        println!(
+            "{name:26} | {:9.2} | {:9.2} | {:>9} | {:8.1} | {:>8} |{mark}",
+            a.median(),
+            a.least(),
+            "-",
+            a.cpu(),
+            "-"
+        );
+    }
+}
+
+struct Bench {
+    gpg: Option<Gpg>,
+    home: Home,
+}
+
+fn host(home: &Home) -> Host {
+    let mut host = home.start();
+    host.patience = Duration::from_secs(300);
+    host.hello();
+    host
+}
+
+fn open(host: &mut Host, message: &[u8]) {
+    let opened = host.open(message).unwrap();
+    assert_eq!(opened["summary"]["signed"], "good");
+    let mut blobs = Vec::new();
+    for part in opened["parts"].as_array().unwrap() {
+        host.bytes(&part["body"]);
+        blobs.extend(part["body"]["blob"].as_str().map(str::to_owned));
+    }
+    for blob in blobs {
+        host.good("blob/drop", json!({"blob": blob}));
+    }
+}
+
+fn seal(host: &mut Host, bytes: &[u8]) -> Vec<u8> {
+    let mut put = None;
+    let body = if bytes.len() > 512 * 1024 {
+        let blob = host.put(bytes);
+        put = Some(blob.clone());
+        json!({"blob": blob, "size": bytes.len()})
+    } else {
+        json!({"base64": harness::encode(bytes)})
+    };
+    let sealed = host.good(
+        "message/seal",
+        json!({"draft": {"from": ALICE, "to": [BOB], "subject": "bench", "text": {"text": "see file\n"},
+                "attachments": [{"name": "file.bin", "type": "application/octet-stream", "body": body}]},
+               "protect": {"sign": true, "encrypt": true, "protocol": "openpgp"}}),
+    );
+    let message = host.bytes(&sealed["messages"][0]["message"].clone());
+    let blobs = [&sealed["messages"][0]["message"], &sealed["sent"]];
+    for blob in blobs.into_iter().filter_map(|b| b["blob"].as_str()) {
+        host.good("blob/drop", json!({"blob": blob}));
+    }
+    if let Some(blob) = put {
+        host.good("blob/drop", json!({"blob": blob}));
+    }
+    message
+}
+
+fn main() {
+    // `cargo test` runs benches too, once and briefly: there is nothing to test here.
+    if !std::env::args().any(|arg| arg == "--bench") {
+        return;
+    }
+    let bench = Bench {
+        gpg: Gpg::new(),
+        home: Home::new(),
+    };
+    let mut first = host(&bench.home);
+    let alice = generate(&mut first, "Alice", ALICE, "compatible");
+    let bob = generate(&mut first, "Bob", BOB, "compatible");
+    if let Some(gpg) = &bench.gpg {
+        // gpg's own keys: the same kind, without a passphrase, so that both only compute.
+        gpg.key(ALICE, "ed25519", "cv25519", &[]);
+        gpg.key(BOB, "ed25519", "cv25519", &[]);
+        let version = gpg.text(&["--version"], b"");
+        println!("beside {}", version.lines().next().unwrap_or("gpg"));
+    }
+    drop((alice, bob));
+    println!(
+        "{:26} | {:>9} | {:>9} | {:>9} | {:>8} | {:>8} | gpg / ours",
+        "milliseconds", "ours p50", "ours min", "gpg p50", "ours CPU", "gpg CPU"
+    );
+
+    let home = &bench.home;
+    let pid = std::process::id();
+    row(
+        "start to first reply",
+        30,
+        pid,
+        &mut || {
+            home.start().good("keys/list", json!({}));
+        },
+        None,
+    );
+    let mut idle = host(home);
+    let idle_pid = idle.pid();
+    row(
+        "keys/list, warm",
+        200,
+        idle_pid,
+        &mut || {
+            idle.good("keys/list", json!({}));
+        },
+        None,
+    );
+    println!("idle: peak {:.1} MiB", idle.peak_kib() as f64 / 1024.0);
+    drop(idle);
+
+    for (name, size, rounds) in [
+        ("1 KiB", 1 << 10, 100),
+        ("1 MiB", 1 << 20, 15),
+        ("25 MiB", 25 << 20, 5),
+    ] {
+        let bytes = Noise::new(5).bytes(size);
+        let mut sealer = host(home);
+        let sealer_pid = sealer.pid();
+        let message = seal(&mut sealer, &bytes);
+        let files = bench.gpg.as_ref().map(|gpg| {
+            // What gpg opens is as long as what we open: base64 inside armor.
+            let plain = gpg.home().join("plain");
+            let entity = mime::text(&harness::encode(&bytes));
+            std::fs::write(&plain, entity).unwrap();
+            let sealed = gpg.home().join("sealed.asc");
+            gpg.go(
+                &[
+                    "--armor",
+                    "-z",
+                    "0",
+                    "-u",
+                    ALICE,
+                    "-r",
+                    BOB,
+                    "-o",
+                    sealed.to_str().unwrap(),
+                    "-se",
+                    plain.to_str().unwrap(),
+                ],
+                b"",
+            );
+            (plain, sealed, gpg.home().join("out"))
+        });
+        let run = |args: &[&str]| {
+            let gpg = bench.gpg.as_ref().unwrap();
+            assert!(gpg.command().args(args).output().unwrap().status.success());
+        };
+
+        let mut theirs = files.as_ref().map(|(plain, _, out)| {
+            let args = [
+                "--armor",
+                "-z",
+                "0",
+                "-u",
+                ALICE,
+                "-r",
+                BOB,
+                "-o",
+                out.to_str().unwrap(),
+                "-se",
+                plain.to_str().unwrap(),
+            ]
+            .map(str::to_owned);
+            move || run(&args.iter().map(String::as_str).collect::<Vec<_>>())
+        });
+        row(
+            &format!("seal {name}"),
+            rounds,
+            sealer_pid,
+            &mut || drop(seal(&mut sealer, &bytes)),
+            theirs.as_mut().map(|f| f as &mut dyn FnMut()),
+        );
+        peak("seal", &sealer, message.len());
+        drop(sealer);
+
+        let mut opener = host(home);
+        let opener_pid = opener.pid();
+        let mut theirs = files.as_ref().map(|(_, sealed, out)| {
+            let args = [
+                "-o",
+                out.to_str().unwrap(),
+                "--decrypt",
+                sealed.to_str().unwrap(),
+            ]
+            .map(str::to_owned);
+            move || run(&args.iter().map(String::as_str).collect::<Vec<_>>())
+        });
+        // A blob of a request lives until it is dropped: a host for each few opens.
+        let mut opens = 0;
+        row(
+            &format!("open {name}"),
+            rounds,
+            opener_pid,
+            &mut || {
+                opens += 1;
+                open(&mut opener, &message);
+            },
+            theirs.as_mut().map(|f| f as &mut dyn FnMut()),
+        );
+        peak("open", &opener, message.len());
+        if let Some((plain, _, out)) = &files {
+            let start = Instant::now();
+            run(&[
+                "--armor",
+                "-u",
+                ALICE,
+                "-r",
+                BOB,
+                "-o",
+                out.to_str().unwrap(),
+                "-se",
+                plain.to_str().unwrap(),
+            ]);
+            println!(
+                "  gpg's default, compressing: {:.1} ms",
+                start.elapsed().as_secs_f64() * 1000.0
+            );
+        }
+    }
+}
+
+/// Peak memory, and how many times the message that is over a base of 20 MiB.
+fn peak(what: &str, host: &Host, message: usize) {
+    let mib = host.peak_kib() as f64 / 1024.0;
+    let size = message as f64 / 1_048_576.0;
+    println!(
+        "  {what}: peak {mib:.1} MiB, message {size:.1} MiB, {:.1} x over 20 MiB",
+        (mib - 20.0).max(0.0) / size
+    );
+}

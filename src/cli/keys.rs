@@ -1,0 +1,335 @@
+//! `sealpost keys …`: tables for people, the protocol's results with `--json`.
+
+use super::args::{Keys, Level, OneKey, Profile};
+use super::session::Session;
+use super::{input, print, words};
+use crate::base::keys::{Acceptance, Key};
+use crate::base::{Address, Error, KeyId, Kind, Protocol, Result};
+use crate::engine::{self, Format};
+use crate::verbs::keys::{
+    self, Accept, AcceptRequest, DeleteRequest, ExportRequest, GenerateRequest, ImportChange,
+    ImportRequest, ListRequest, LockRequest, NewPassphrase, OneRequest,
+};
+
+/// Runs one of the commands about keys.
+///
+/// # Errors
+/// As the verb of that name, and what files can do.
+pub fn run(command: &Keys, session: &Session) -> Result<()> {
+    match command {
+        Keys::List {
+            query,
+            secret,
+            conflicts,
+            common,
+        } => {
+            let found = list(session, query.clone(), *secret, *conflicts)?;
+            if common.json {
+                return print::json(&found);
+            }
+            if found.is_empty() {
+                print::note("no keys");
+            }
+            print::out(&print::table(&found.iter().map(row).collect::<Vec<_>>()))
+        }
+        Keys::Show { key, common } => {
+            let reply = {
+                let request = one(session, key)?;
+                session.run(|world, cx| keys::show(world, &request, cx))?
+            };
+            if common.json {
+                return print::json(&reply);
+            }
+            print::out(&page(&reply.key))
+        }
+        Keys::Generate { .. } => generate(command, session),
+        Keys::Import {
+            file,
+            accept,
+            common,
+        } => {
+            let request = ImportRequest {
+                data: input::read(file)?,
+                accept: accept.then_some(Accept::Own(true)),
+                ask: session.ask(),
+            };
+            let reply = session.run(|world, cx| keys::import(world, &request, cx))?;
+            if common.json {
+                return print::json(&reply);
+            }
+            for key in &reply.imported {
+                let change = match key.change {
+                    ImportChange::New => "new",
+                    ImportChange::Updated => "updated",
+                    ImportChange::Unchanged => "known already",
+                };
+                let secret = if key.secret {
+                    ", with its secret half"
+                } else {
+                    ""
+                };
+                print::line(&format!("{}  {change}{secret}", key.id))?;
+            }
+            for skipped in &reply.skipped {
+                print::line(&format!("left out: {}", skipped.reason))?;
+            }
+            Ok(())
+        }
+        Keys::Export { .. } => export(command, session),
+        Keys::Delete {
+            key,
+            secret,
+            common,
+        } => {
+            let request = DeleteRequest {
+                id: id(session, &key.key)?,
+                secret: *secret,
+                ask: session.ask(),
+            };
+            let reply = session.run(|world, cx| keys::delete(world, &request, cx))?;
+            done(&reply, common.json, &format!("{} is deleted", request.id))
+        }
+        Keys::Accept {
+            key,
+            address,
+            level,
+            common,
+        } => {
+            let request = AcceptRequest {
+                id: id(session, &key.key)?,
+                address: address_of(address)?,
+                level: (*level).into(),
+                ask: session.ask(),
+            };
+            let reply = session.run(|world, cx| keys::accept(world, &request, cx))?;
+            let said = words::acceptance(request.level);
+            done(
+                &reply,
+                common.json,
+                &format!("{} is {said} for {}", request.id, request.address),
+            )
+        }
+        Keys::Unlock { key, common } => {
+            let request = one(session, key)?;
+            let reply = session.run(|world, cx| keys::unlock(world, &request, cx))?;
+            done(
+                &reply,
+                common.json,
+                &format!("the passphrase opens {}", request.id),
+            )
+        }
+        Keys::Lock { key, common } => {
+            let id = key.as_deref().map(|key| id(session, key)).transpose()?;
+            let reply =
+                session.run(|world, _| keys::lock(world, &LockRequest { id: id.clone() }))?;
+            done(&reply, common.json, "locked")
+        }
+    }
+}
+
+fn generate(command: &Keys, session: &Session) -> Result<()> {
+    let Keys::Generate {
+        address,
+        name,
+        profile,
+        expires,
+        no_passphrase,
+        common,
+    } = command
+    else {
+        return Ok(());
+    };
+    let request = GenerateRequest {
+        protocol: Protocol::OpenPgp,
+        name: name.clone(),
+        address: address_of(address)?,
+        profile: match profile {
+            Profile::Compatible => engine::Profile::Compatible,
+            Profile::Modern => engine::Profile::Modern,
+            Profile::PostQuantum => engine::Profile::PostQuantum,
+        },
+        expires: expires.clone(),
+        passphrase: if *no_passphrase {
+            NewPassphrase::None
+        } else {
+            NewPassphrase::Ask
+        },
+        ask: session.ask(),
+    };
+    let reply = session.run(|world, cx| keys::generate(world, &request, cx))?;
+    if common.json {
+        return print::json(&reply);
+    }
+    print::out(&page(&reply.key))
+}
+
+fn export(command: &Keys, session: &Session) -> Result<()> {
+    let Keys::Export {
+        keys: named,
+        binary,
+        secret,
+        out,
+        common,
+    } = command
+    else {
+        return Ok(());
+    };
+    let ids: Result<Vec<KeyId>> = named.iter().map(|key| id(session, key)).collect();
+    let request = ExportRequest {
+        ids: ids?,
+        format: Some(if *binary {
+            Format::Binary
+        } else {
+            Format::Armored
+        }),
+        secret: *secret,
+        ask: session.ask(),
+    };
+    let reply = session.run(|world, cx| keys::export(world, &request, cx))?;
+    match out {
+        _ if common.json => print::json(&reply),
+        Some(path) => input::write(path, reply.data.bytes()?),
+        None => print::bytes(reply.data.bytes()?),
+    }
+}
+
+fn done<T: serde::Serialize>(reply: &T, json: bool, text: &str) -> Result<()> {
+    if json {
+        print::json(reply)
+    } else {
+        print::line(&print::plain(text))
+    }
+}
+
+/// All pages of a list.
+fn list(
+    session: &Session,
+    query: Option<String>,
+    secret: bool,
+    conflicts: bool,
+) -> Result<Vec<Key>> {
+    let mut request = ListRequest {
+        query,
+        secret: secret.then_some(true),
+        conflicts,
+        ..ListRequest::default()
+    };
+    let mut found = Vec::new();
+    loop {
+        let page = session.run(|world, cx| keys::list(world, &request, cx))?;
+        found.extend(page.keys);
+        if page.cursor.is_none() {
+            return Ok(found);
+        }
+        request.cursor = page.cursor;
+    }
+}
+
+fn one(session: &Session, key: &OneKey) -> Result<OneRequest> {
+    Ok(OneRequest {
+        id: id(session, &key.key)?,
+        ask: session.ask(),
+    })
+}
+
+/// The one key that a person means: an id, a fingerprint, or what only one key matches.
+///
+/// # Errors
+/// `key.missing` when nothing matches, `key.ambiguous` when several do.
+fn id(session: &Session, text: &str) -> Result<KeyId> {
+    let bare: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let named = KeyId::parse(&bare).or_else(|| KeyId::from_hex(Protocol::OpenPgp, &bare));
+    if let Some(id) = named {
+        return Ok(id);
+    }
+    let mut found = list(session, Some(text.to_owned()), false, false)?;
+    match (found.pop(), found.len()) {
+        (Some(only), 0) => Ok(only.id),
+        (None, _) => Err(crate::base::keys::no_such_key()),
+        (Some(last), _) => {
+            let ids = found.into_iter().chain([last]).map(|key| key.id).collect();
+            let kind = Kind::KeyAmbiguous {
+                address: text.to_owned(),
+                ids,
+            };
+            Err(Error::new(
+                kind,
+                "several keys match; name one by its fingerprint",
+            ))
+        }
+    }
+}
+
+/// An address as a person types it.
+///
+/// # Errors
+/// `request.invalid` when it is none.
+pub fn address_of(text: &str) -> Result<Address> {
+    Address::parse(text.trim())
+        .ok_or_else(|| Error::invalid("", format!("{text:?} is no address; write a@b.example")))
+}
+
+fn row(key: &Key) -> Vec<String> {
+    let addresses: Vec<String> = key.addresses.iter().map(ToString::to_string).collect();
+    let conflict = if key.conflicts.is_empty() {
+        ""
+    } else {
+        ", conflict"
+    };
+    vec![
+        key.fingerprint.clone(),
+        addresses.join(", "),
+        key.algorithm.clone(),
+        format!("{}{conflict}", words::state(key.status, key.secret)),
+    ]
+}
+
+/// Everything about one key.
+fn page(key: &Key) -> String {
+    let mut rows = Vec::new();
+    let mut line = |label: &str, value: String| rows.push(vec![label.to_owned(), value]);
+    line("Key:", key.id.to_string());
+    if let Some(name) = &key.name {
+        line("Name:", name.clone());
+    }
+    for address in &key.addresses {
+        let level = key.acceptance.get(address).copied();
+        let level = words::acceptance(level.unwrap_or(Acceptance::Undecided));
+        line("Address:", format!("{address} ({level})"));
+    }
+    line("State:", words::state(key.status, key.secret));
+    line("Algorithm:", key.algorithm.clone());
+    let moments = [
+        ("Created:", &key.created),
+        ("Changed:", &key.changed),
+        ("Expires:", &key.expires),
+    ];
+    for (label, at) in moments {
+        if let Some(at) = at {
+            line(label, at.clone());
+        }
+    }
+    line("Key ids:", key.key_ids.join(" "));
+    for conflict in &key.conflicts {
+        let with: Vec<String> = conflict.with.iter().map(ToString::to_string).collect();
+        line(
+            "Conflict:",
+            format!("{} also has {}", conflict.address, with.join(", ")),
+        );
+    }
+    for attention in &key.attention {
+        line("Note:", words::attention(*attention).to_owned());
+    }
+    print::table(&rows)
+}
+
+impl From<Level> for Acceptance {
+    fn from(level: Level) -> Acceptance {
+        match level {
+            Level::Rejected => Acceptance::Rejected,
+            Level::Undecided => Acceptance::Undecided,
+            Level::Accepted => Acceptance::Accepted,
+            Level::Verified => Acceptance::Verified,
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The command line: the same verbs as the host's, for one person at a terminal.
+//!
+//! Thin on purpose: words in, one verb, words out. [`main`] first looks whether a browser is
+//! calling; then this process is the host and none of the commands is looked at.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use serde::Serialize;
+
+use crate::base::error::{Blame, Closed};
+use crate::base::{Error, Kind, Result};
+use crate::host::{self, Settings, logging, process};
+use crate::store::Home;
+use crate::verbs::{Ask, World};
+use crate::wire::methods::Verbs;
+
+mod args;
+mod ask;
+mod client;
+mod demo;
+mod input;
+mod keys;
+mod open;
+mod print;
+mod seal;
+mod session;
+mod text;
+mod words;
+
+use args::{Cli, Command, Common, Keys, Text};
+use session::Session;
+
+/// Runs the program with its arguments, its own name first.
+pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    if let Some(origin) = caller(&arguments, io::stdin().is_terminal()) {
+        return host(&origin);
+    }
+    let cli = Cli::parse_from(arguments);
+    match run(&cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if common(&cli.command).json {
+                // What can't be written to stdout has nowhere else to go.
+                let _ = print::json(&Failed::of(&error));
+            } else {
+                complain(&error);
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Who called, when it is a browser: Chromium gives the extension's origin, Firefox and
+/// Thunderbird the manifest's path and the add-on's id. Any local program can pretend to be
+/// one, so this is for display and policy, never for trust. Without arguments and terminal
+/// it is the host too: so do wrappers and tests start it.
+fn caller(arguments: &[OsString], terminal: bool) -> Option<String> {
+    let given: Vec<&str> = arguments
+        .iter()
+        .skip(1)
+        .map(|argument| argument.to_str().unwrap_or_default())
+        .collect();
+    match given.as_slice() {
+        [] => (!terminal).then(String::new),
+        [origin, ..] if origin.starts_with("chrome-extension://") => Some((*origin).to_owned()),
+        [manifest, addon, ..] if manifest.ends_with(".json") => Some((*addon).to_owned()),
+        _ => None,
+    }
+}
+
+/// Holds one conversation with whoever called.
+fn host(origin: &str) -> ExitCode {
+    process::harden();
+    match conversation(origin) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn conversation(origin: &str) -> Result<u8> {
+    let home = Home::from_env()?;
+    logging::start(&home.state);
+    log::info!("start, called by {}", print::plain(origin));
+    let service = Verbs::new(Arc::new(World::open(home)?));
+    let (input, output) = process::stdio()
+        .map_err(|e| Error::internal("standard input and output are closed").because(e))?;
+    Ok(host::run(
+        input,
+        output,
+        Arc::new(service),
+        Settings::from_env(),
+    ))
+}
+
+fn run(command: &Command) -> Result<()> {
+    let session = || {
+        let ask = if common(command).no_ask {
+            Ask::Never
+        } else {
+            Ask::Allowed
+        };
+        Session::open(ask)
+    };
+    match command {
+        Command::Open(args) => open::run(args, &session()?),
+        Command::Seal(args) => seal::run(args, &session()?),
+        Command::Keys(command) => keys::run(command, &session()?),
+        Command::Text(command) => text::run(command, &session()?),
+        Command::Demo => demo::run(),
+    }
+}
+
+/// The options that all commands share.
+fn common(command: &Command) -> Common {
+    match command {
+        Command::Open(args) => args.common,
+        Command::Seal(args) => args.common,
+        Command::Keys(
+            Keys::List { common, .. }
+            | Keys::Show { common, .. }
+            | Keys::Generate { common, .. }
+            | Keys::Import { common, .. }
+            | Keys::Export { common, .. }
+            | Keys::Delete { common, .. }
+            | Keys::Accept { common, .. }
+            | Keys::Unlock { common, .. }
+            | Keys::Lock { common, .. },
+        ) => *common,
+        Command::Text(Text::Decrypt(text) | Text::Verify(text)) => text.common,
+        Command::Text(Text::Encrypt { text, .. } | Text::Sign { text, .. }) => text.common,
+        Command::Demo => Common {
+            json: false,
+            no_ask: true,
+        },
+    }
+}
+
+/// An error for programs: the contract's data with its sentence.
+#[derive(Serialize)]
+struct Failed<'a> {
+    error: FailedData<'a>,
+}
+
+#[derive(Serialize)]
+struct FailedData<'a> {
+    message: &'a str,
+    blame: Blame,
+    #[serde(flatten)]
+    kind: &'a Kind,
+    #[serde(flatten)]
+    closed: Option<&'a Closed>,
+}
+
+impl Failed<'_> {
+    fn of(error: &Error) -> Failed<'_> {
+        Failed {
+            error: FailedData {
+                message: &error.message,
+                blame: error.kind.blame(),
+                kind: &error.kind,
+                closed: error.closed.as_deref(),
+            },
+        }
+    }
+}
+
+/// Says what went wrong: the sentence, and the contract's name for it.
+fn complain(error: &Error) {
+    print::note(&format!(
+        "sealpost: {} ({})",
+        error.message,
+        error.kind.name()
+    ));
+    if let Some(closed) = &error.closed {
+        for (name, label) in open::SHOWN {
+            if let Some(header) = closed.headers.field(name) {
+                print::note(&format!("  {label}: {}", header.value));
+            }
+        }
+        for recipient in &closed.recipients {
+            let id = recipient.key_id.as_deref().unwrap_or("somebody hidden");
+            print::note(&format!("  encrypted to {id}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cli, caller};
+    use clap::CommandFactory;
+    use std::ffi::OsString;
+
+    fn called(arguments: &[&str], terminal: bool) -> Option<String> {
+        let mut all = vec![OsString::from("sealpost")];
+        all.extend(arguments.iter().map(OsString::from));
+        caller(&all, terminal)
+    }
+
+    #[test]
+    fn a_browser_is_known_by_its_arguments() {
+        let chromium = "chrome-extension://abcdefghijklmnopabcdefghijklmnop/";
+        assert_eq!(called(&[chromium], true).as_deref(), Some(chromium));
+        let windows = [chromium, "--parent-window=0"];
+        assert_eq!(called(&windows, true).as_deref(), Some(chromium));
+        let firefox = [
+            "/usr/lib/mozilla/native-messaging-hosts/a.json",
+            "mail@a.example",
+        ];
+        assert_eq!(called(&firefox, true).as_deref(), Some("mail@a.example"));
+        assert_eq!(called(&[], false).as_deref(), Some(""));
+        assert_eq!(called(&[], true), None);
+        assert_eq!(called(&["open", "a.eml"], false), None);
+    }
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

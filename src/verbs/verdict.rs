@@ -1,0 +1,265 @@
+//! From the facts that were peeled off a message to the contract's words: summary, layers,
+//! parts, what to show and what may be quoted (RFC 9787).
+
+use super::headers::{self, Seen};
+use super::judge::{self, Claims, Place};
+use super::peel::{Peeled, PeeledLayer};
+use crate::base::context::{rfc3339, unix};
+use crate::base::layer::Fit;
+use crate::base::verdict::{
+    Extent, Integrity, LayerKind, OpenedMessage, Part, Protection, Signature, Signed, Status,
+    Summary, SummarySigner, Warning,
+};
+use crate::base::{Body, Context, Result};
+
+/// Everything that was seen, put into the contract's words.
+pub(super) fn verdict(
+    mut peeled: Peeled,
+    seen: &Seen,
+    claims: &Claims,
+    cx: &Context,
+) -> Result<OpenedMessage> {
+    let mut warnings = seen.warnings();
+    let statuses = signatures(&mut peeled, claims, &mut warnings, cx)?;
+    let envelope = |layer: &&PeeledLayer| layer.envelope && layer.scope == 0;
+    let encrypted = extent(&peeled);
+    let mut signed = Signed::None;
+    for (layer, status) in peeled.layers.iter().zip(&statuses) {
+        if envelope(&layer) {
+            signed = signed.worse(*status);
+        }
+    }
+    let good = peeled
+        .layers
+        .iter()
+        .filter(envelope)
+        .flat_map(|layer| &layer.layer.signatures)
+        .rfind(|signature| signed == Signed::Good && signature.status == Status::Good);
+    let signer = good.and_then(|signature| {
+        Some(SummarySigner {
+            id: signature.signer.id.clone()?,
+            address: claims.from.clone()?,
+        })
+    });
+    let bound = signer.is_some();
+    if seen.mismatch() && !bound {
+        warnings.push(Warning::FromMismatch);
+    }
+    if peeled
+        .layers
+        .iter()
+        .any(|layer| layer.layer.integrity == Some(Integrity::None))
+    {
+        warnings.push(Warning::Unauthenticated);
+    }
+    if peeled
+        .layers
+        .iter()
+        .any(|layer| layer.layer.error.is_some())
+    {
+        warnings.push(Warning::PartClosed);
+    }
+    let headers = seen.headers(bound, encrypted == Extent::Whole);
+    let quote = quote(&peeled, encrypted, bound || seen.same_protected_from());
+    if quote.is_none() && encrypted != Extent::None {
+        warnings.push(Warning::QuoteWithheld);
+    }
+    warnings.sort_unstable();
+    warnings.dedup();
+    let show = peeled
+        .parts
+        .iter()
+        .filter(|part| part.show)
+        .map(|part| part.id.clone())
+        .collect();
+    let parts = parts(&mut peeled, &statuses);
+    Ok(OpenedMessage {
+        summary: Summary {
+            encrypted,
+            signed,
+            signer,
+            warnings,
+        },
+        headers,
+        layers: peeled.layers.into_iter().map(|layer| layer.layer).collect(),
+        parts,
+        show,
+        quote,
+        keys: peeled.keys,
+        draft: None,
+        answer: None,
+        judged_at: cx.at.map(|at| rfc3339(unix(at))),
+        revision: 0,
+    })
+}
+
+/// Judges every signature, and says what each layer comes to.
+pub(super) fn signatures(
+    peeled: &mut Peeled,
+    claims: &Claims,
+    warnings: &mut Vec<Warning>,
+    cx: &Context,
+) -> Result<Vec<Signed>> {
+    let others: Vec<Claims> = peeled
+        .scopes
+        .iter()
+        .enumerate()
+        .map(|(index, scope)| match index {
+            0 => claims.clone(),
+            _ => Claims {
+                from: headers::single_from(&scope.head),
+                date: scope.head.first("Date").and_then(|date| date.date()),
+                claimed: false,
+            },
+        })
+        .collect();
+    let mut statuses = Vec::with_capacity(peeled.layers.len());
+    for index in 0..peeled.layers.len() {
+        let place = place(&peeled.layers, index);
+        let covers = covers(peeled, index);
+        let ambiguous = peeled.ambiguous;
+        let Some(layer) = peeled.layers.get_mut(index) else {
+            continue;
+        };
+        if layer.layer.kind == LayerKind::Encryption {
+            statuses.push(Signed::None);
+            continue;
+        }
+        let claims = others.get(layer.scope).unwrap_or(claims);
+        let mut signatures: Vec<Signature> = Vec::new();
+        for facts in &mut layer.facts {
+            if ambiguous {
+                facts.fit = Fit::Malformed;
+            }
+            let mut signature = judge::signature(facts, layer.layer.protocol, claims, place, cx)?;
+            signature.covers.clone_from(&covers);
+            signatures.push(signature);
+        }
+        let (status, other) = match signatures.is_empty() {
+            // A layer that is there and says nothing can't be told from one that was broken.
+            true => (Signed::Bad, false),
+            false => judge::layer(&signatures, claims.from.as_ref()),
+        };
+        if other && layer.envelope {
+            warnings.push(Warning::OtherSignature);
+        }
+        layer.layer.signatures = signatures;
+        statuses.push(status);
+    }
+    Ok(statuses)
+}
+
+/// Where a signature layer stands among the encryption layers.
+fn place(layers: &[PeeledLayer], index: usize) -> Place {
+    let encryption = |layer: &PeeledLayer| layer.layer.kind == LayerKind::Encryption;
+    let within = |layer: &PeeledLayer, outer: usize| {
+        let mut parent = layer.parent;
+        while let Some(at) = parent {
+            if at == outer {
+                return true;
+            }
+            parent = layers.get(at).and_then(|layer| layer.parent);
+        }
+        false
+    };
+    let own = layers.get(index);
+    Place {
+        outside_encryption: layers
+            .iter()
+            .any(|layer| encryption(layer) && layer.envelope && within(layer, index)),
+        inside_encryption: own.is_some_and(|own| {
+            layers
+                .iter()
+                .enumerate()
+                .any(|(at, layer)| encryption(layer) && within(own, at))
+        }),
+    }
+}
+
+fn covers(peeled: &Peeled, index: usize) -> Vec<String> {
+    let covered = peeled
+        .parts
+        .iter()
+        .filter(|part| part.layers.contains(&index));
+    covered.map(|part| part.id.clone()).collect()
+}
+
+/// How much of the message is encrypted.
+fn extent(peeled: &Peeled) -> Extent {
+    let mut extent = Extent::None;
+    for layer in &peeled.layers {
+        if layer.layer.kind == LayerKind::Encryption {
+            if layer.envelope && layer.scope == 0 && layer.layer.error.is_none() {
+                return Extent::Whole;
+            }
+            extent = Extent::Part;
+        }
+    }
+    extent
+}
+
+/// The parts as a client sees them.
+fn parts(peeled: &mut Peeled, statuses: &[Signed]) -> Vec<Part> {
+    let mut parts = Vec::with_capacity(peeled.parts.len());
+    for part in std::mem::take(&mut peeled.parts) {
+        let around = |index: &usize| peeled.layers.get(*index);
+        let encrypted = part
+            .layers
+            .iter()
+            .filter_map(around)
+            .any(|layer| layer.layer.kind == LayerKind::Encryption);
+        let signed = part
+            .layers
+            .iter()
+            .filter_map(|index| statuses.get(*index))
+            .fold(Signed::None, |worst, status| worst.worse(*status));
+        parts.push(Part {
+            id: part.id,
+            media_type: part.media_type,
+            name: part.name,
+            disposition: part.disposition,
+            content_id: part.content_id,
+            size: part.body.len() as u64,
+            layers: part
+                .layers
+                .iter()
+                .filter_map(around)
+                .map(|layer| layer.layer.id.clone())
+                .collect(),
+            protection: Protection { encrypted, signed },
+            body: Body::Inline(part.body),
+        });
+    }
+    parts
+}
+
+/// What may be quoted in an answer: the shown text of an unencrypted message, or of the one
+/// outermost encrypted layer where something binds it to the person answered.
+fn quote(peeled: &Peeled, encrypted: Extent, bound: bool) -> Option<Body> {
+    let opens = |index: &usize| {
+        peeled
+            .layers
+            .get(*index)
+            .is_some_and(|l| l.layer.kind == LayerKind::Encryption)
+    };
+    let outermost = peeled.layers.iter().position(|layer| {
+        layer.layer.kind == LayerKind::Encryption && layer.envelope && layer.layer.error.is_none()
+    });
+    let depth = match encrypted {
+        Extent::None => 0,
+        Extent::Whole if bound => 1,
+        _ => return None,
+    };
+    let mut text = Vec::new();
+    for part in peeled
+        .parts
+        .iter()
+        .filter(|part| part.show && part.media_type == "text/plain")
+    {
+        let around: Vec<_> = part.layers.iter().filter(|index| opens(index)).collect();
+        if around.len() == depth && around.first().copied().copied() == outermost {
+            text.extend_from_slice(&part.body);
+        }
+    }
+    (!text.is_empty()).then(|| Body::from(text))
+}

@@ -1,0 +1,280 @@
+//! The command line through its front door: the real binary, an empty folder of state.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// One person with a folder of state and a folder to work in.
+struct Person(TempDir);
+
+impl Person {
+    fn new() -> Person {
+        Person(tempfile::tempdir().unwrap())
+    }
+
+    /// Runs the program with `input` at its standard input.
+    fn run_with(&self, arguments: &[&str], input: &[u8]) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sealpost"))
+            .args(arguments)
+            .current_dir(self.0.path())
+            .env("SEALPOST_HOME", self.0.path().join("state"))
+            .env("SEALPOST_PINENTRY", "none")
+            .env("SEALPOST_CONFIRM", "yes")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A program that ends before it has read everything is no fault of this test.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        child.wait_with_output().unwrap()
+    }
+
+    /// Runs the program and gives what it printed; it has to succeed.
+    fn run(&self, arguments: &[&str]) -> String {
+        let output = self.run_with(arguments, b"");
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            text(&output.stderr)
+        );
+        text(&output.stdout)
+    }
+
+    /// Runs the program and gives what it complained; it has to fail.
+    fn fail(&self, arguments: &[&str]) -> String {
+        let output = self.run_with(arguments, b"");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{}", text(&output.stdout));
+        text(&output.stderr)
+    }
+
+    fn with_key(address: &str) -> Person {
+        let person = Person::new();
+        person.run(&["keys", "generate", "--address", address, "--no-passphrase"]);
+        person
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn give(from: &Person, to: &Person, address: &str) {
+    let cert = from.run(&["keys", "export", address]);
+    fs::write(to.path("cert.asc"), cert).unwrap();
+    to.run(&["keys", "import", "cert.asc", "--accept"]);
+}
+
+#[test]
+fn a_message_goes_from_one_to_another() {
+    let alice = Person::with_key("alice@cli.example");
+    let bob = Person::with_key("bob@cli.example");
+    give(&alice, &bob, "alice@cli.example");
+    give(&bob, &alice, "bob@cli.example");
+    fs::write(alice.path("letter.txt"), "Hello Bob\n").unwrap();
+    fs::write(alice.path("plan.pdf"), [0, 1, 2, 255]).unwrap();
+    let sealed = alice.run(&[
+        "seal",
+        "--from",
+        "Alice <alice@cli.example>",
+        "--to",
+        "bob@cli.example",
+        "--subject",
+        "Plans",
+        "--text",
+        "letter.txt",
+        "--attach",
+        "plan.pdf",
+        "--sign",
+        "--encrypt",
+    ]);
+    assert!(
+        !sealed.contains("Plans") && !sealed.contains("Hello"),
+        "{sealed}"
+    );
+    fs::write(bob.path("a.eml"), &sealed).unwrap();
+
+    let shown = bob.run(&["open", "a.eml", "--save", "."]);
+    for expected in [
+        "Encrypted:  yes, the whole message\n",
+        "Signed:     good, by alice@cli.example\n",
+        "Subject:    Plans  (signed, encrypted; outside: [...])\n",
+        "\nHello Bob\n",
+        "plan.pdf  application/pdf  4 bytes  encrypted, signed\n",
+    ] {
+        assert!(shown.contains(expected), "{expected:?} in {shown}");
+    }
+    assert_eq!(fs::read(bob.path("plan.pdf")).unwrap(), [0, 1, 2, 255]);
+    let json: Value = serde_json::from_str(&bob.run(&["open", "--json", "a.eml"])).unwrap();
+    assert_eq!(json["summary"]["signed"], "good");
+
+    let piped = bob.run_with(&["open", "-"], sealed.as_bytes());
+    assert!(piped.status.success());
+    let stranger = Person::new();
+    fs::write(stranger.path("a.eml"), &sealed).unwrap();
+    let refused = stranger.fail(&["open", "a.eml"]);
+    assert!(
+        refused.contains("key.missing") && refused.contains("alice@cli.example"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn keys_come_go_and_are_judged() {
+    let alice = Person::with_key("alice@cli.example");
+    let bob = Person::new();
+    give(&alice, &bob, "alice@cli.example");
+    let table = bob.run(&["keys", "list"]);
+    assert!(
+        table.contains("alice@cli.example") && table.contains("valid"),
+        "{table}"
+    );
+    let id = bob.run(&["keys", "list", "--json"]);
+    let id: Value = serde_json::from_str(&id).unwrap();
+    let id = id[0]["id"].as_str().unwrap();
+    bob.run(&[
+        "keys",
+        "accept",
+        id,
+        "alice@cli.example",
+        "--level",
+        "rejected",
+    ]);
+    assert!(
+        bob.run(&["keys", "show", "alice"])
+            .contains("alice@cli.example (rejected)")
+    );
+    bob.run(&["keys", "delete", "alice"]);
+    assert_eq!(bob.run(&["keys", "list"]), "");
+    assert!(bob.fail(&["keys", "show", "alice"]).contains("key.missing"));
+}
+
+/// A pinentry that answers with the lines of a file, one for each question.
+const PINENTRY: &str = r#"#!/bin/sh
+echo "OK ready"
+while read -r command rest; do
+    case $command in
+        GETPIN) echo "D $(head -n 1 "$0.answers")"; sed -i 1d "$0.answers"; echo OK ;;
+        BYE) echo OK; exit 0 ;;
+        *) echo OK ;;
+    esac
+done
+"#;
+
+#[cfg(unix)]
+#[test]
+fn a_passphrase_is_asked_for_until_it_is_right() {
+    use std::os::unix::fs::PermissionsExt;
+    let person = Person::new();
+    let program = person.path("pinentry");
+    fs::write(&program, PINENTRY).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    let answers = person.path("pinentry.answers");
+    let asked = |arguments: &[&str], lines: &str| {
+        fs::write(&answers, lines).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_sealpost"))
+            .args(arguments)
+            .env("SEALPOST_HOME", person.path("state"))
+            .env("SEALPOST_PINENTRY", &program)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        (
+            output.status.success(),
+            text(&output.stderr),
+            fs::read_to_string(&answers).unwrap(),
+        )
+    };
+    let made = asked(
+        &["keys", "generate", "--address", "a@cli.example"],
+        "right\n",
+    );
+    assert_eq!(made, (true, String::new(), String::new()));
+    let opened = asked(
+        &["keys", "unlock", "a@cli.example"],
+        "wrong\nright\nleft over\n",
+    );
+    assert_eq!(opened, (true, String::new(), "left over\n".into()));
+    let (success, complaint, left) = asked(&["keys", "unlock", "a@cli.example"], "1\n2\n3\n4\n");
+    assert!(
+        !success && complaint.contains("passphrase.wrong"),
+        "{complaint}"
+    );
+    assert_eq!(left, "4\n");
+    let (success, complaint, left) =
+        asked(&["keys", "unlock", "--no-ask", "a@cli.example"], "right\n");
+    assert!(!success && complaint.contains("key.locked"), "{complaint}");
+    assert_eq!(left, "right\n");
+}
+
+#[test]
+fn small_texts_are_sealed_and_opened() {
+    let alice = Person::with_key("alice@cli.example");
+    let sealed = alice.run_with(
+        &["text", "encrypt", "--to", "alice@cli.example", "--sign"],
+        b"psst",
+    );
+    assert!(sealed.status.success(), "{}", text(&sealed.stderr));
+    let opened = alice.run_with(
+        &["text", "decrypt", "--expect", "alice@cli.example"],
+        &sealed.stdout,
+    );
+    let shown = text(&opened.stdout);
+    assert!(
+        shown.starts_with("-- encrypted, signed\n") && shown.ends_with("psst\n"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn no_message_writes_to_the_terminal_by_itself() {
+    let person = Person::new();
+    let message = "From: \u{1b}]0;title\u{7}a@cli.example\r\nSubject: \u{9b}31mred\u{202e}\r\n\r\n\
+                   text \u{1b}[2J\u{8}\r\n";
+    let output = person.run_with(&["open", "-"], message.as_bytes());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let hostile = |c: char| c.is_control() && c != '\n' || ('\u{202a}'..='\u{202e}').contains(&c);
+    let shown = text(&output.stdout);
+    assert!(!shown.contains(hostile), "{shown:?}");
+}
+
+#[test]
+fn what_cannot_be_done_has_a_status_and_a_name() {
+    let person = Person::new();
+    assert!(
+        person
+            .fail(&["open", "nothing.eml"])
+            .contains("nothing.eml can't be read")
+    );
+    let unsealed = person.fail(&[
+        "seal",
+        "--from",
+        "a@cli.example",
+        "--to",
+        "b@cli.example",
+        "--text",
+        "/dev/null",
+        "--encrypt",
+    ]);
+    assert!(unsealed.contains("key.missing"), "{unsealed}");
+    assert!(
+        person
+            .fail(&["keys", "delete", "nobody@cli.example"])
+            .contains("key.missing")
+    );
+    let json = person.run_with(&["keys", "show", "--json", "nobody@cli.example"], b"");
+    let error: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(error["error"]["kind"], "key.missing");
+    assert_eq!(error["error"]["blame"], "keys");
+    let usage = person.run_with(&["opne"], b"");
+    assert_eq!(usage.status.code(), Some(2));
+}

@@ -1,0 +1,557 @@
+//! Mail and keys that others wrote, where they lie beside the project: each is opened, none
+//! may end in a panic, a hang or a fault of the host's own, and those whose verdict is clear
+//! must have that verdict. The expectations are written by hand.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Fault, Home, Host, corpora, shorten};
+
+/// Below `corpora/`: what an opened file must say. Conditions are separated by `; `:
+/// `enc=`, `signed=` (values by `|`), `error=` (kinds by `|`), `text~` and `text!~` over all
+/// shown parts, `subject=`, `warning=`.
+const EXPECTED: &[(&str, &str)] = &[
+    // -- attacks and their harmless twins ----------------------------------------------------
+    (
+        "made-attacks/01-inline-signed-good.asc",
+        "enc=none; signed=unverified; text~Pay 10 euro to Alice.",
+    ),
+    (
+        "made-attacks/03-appended-literal.asc",
+        "signed=none|bad|error; error=message.malformed",
+    ),
+    (
+        "made-attacks/05-literal-between.asc",
+        "signed=none|bad|error; error=message.malformed",
+    ),
+    (
+        "made-attacks/07-ops-without-sig.asc",
+        "signed=none|bad|error; error=message.malformed",
+    ),
+    (
+        "made-attacks/09-two-signed-messages.asc",
+        "signed=none|bad|error; error=message.malformed",
+    ),
+    (
+        "made-attacks/12-bzip2-bomb-200MB.pgp",
+        "error=limit.exceeded|message.too-large|message.malformed|decrypt.failed",
+    ),
+    (
+        "made-attacks/20-clearsigned-good.asc",
+        "enc=none; signed=unverified",
+    ),
+    (
+        "made-attacks/21-clearsigned-text-before.asc",
+        "signed=none|bad",
+    ),
+    (
+        "made-attacks/23-clearsigned-fake-hash-header.asc",
+        "signed=none|bad|error; error=message.malformed",
+    ),
+    (
+        "made-attacks/27-clearsigned-two-blocks.asc",
+        "signed=none|bad",
+    ),
+    (
+        "made-attacks/40-encrypted-signed-good.asc",
+        "enc=whole; signed=unverified",
+    ),
+    ("made-attacks/41-mdc-stripped.asc", "error=decrypt.failed"),
+    (
+        "made-attacks/44-truncated.asc",
+        "error=decrypt.failed|message.malformed",
+    ),
+    (
+        "made-attacks/45-literal-after-encrypted.asc",
+        "signed=none|unverified|bad|error; error=decrypt.failed|message.malformed",
+    ),
+    (
+        "made-attacks/72-armor-no-crc.asc",
+        "enc=none; signed=unverified",
+    ),
+    ("made-attacks/75-armor-two-messages.asc", "signed=none|bad"),
+    (
+        "made-attacks/80-mime-signed-good.eml",
+        "enc=none; signed=good",
+    ),
+    (
+        "made-attacks/81-mime-missing-final-boundary.eml",
+        "signed=good|bad|none|error; error=message.malformed",
+    ),
+    (
+        "made-attacks/83-mime-third-part.eml",
+        "signed=none|bad|error; error=message.malformed",
+    ),
+    (
+        "made-attacks/85-mime-preamble-epilogue.eml",
+        "signed=good; text!~reamble; text!~pilogue",
+    ),
+    (
+        "made-attacks/86-mime-encrypted-good.eml",
+        "enc=whole; signed=none",
+    ),
+    (
+        "made-attacks/88-encrypted-version-part-html.eml",
+        "signed=none|error; error=message.malformed; text!~<html; text!~<img",
+    ),
+    (
+        "made-attacks/90-100000-parts.eml",
+        "error=limit.exceeded|message.malformed",
+    ),
+    (
+        "made-attacks/94-protected-subject-differs.eml",
+        "signed=good|unverified",
+    ),
+    // -- notmuch: one key that is ours, without a passphrase; the signed ones were signed years
+    //    after their Date, which may cost them the `good` ----------------------------------
+    (
+        "notmuch/corpora/crypto/basic-encrypted.eml",
+        "enc=whole; signed=none",
+    ),
+    (
+        "notmuch/corpora/crypto/encrypted-rfc822-attachment",
+        "enc=whole; signed=none",
+    ),
+    (
+        "notmuch/corpora/crypto/encrypted-signed.eml",
+        "enc=whole; signed=good|unverified; subject=Lyrics",
+    ),
+    (
+        "notmuch/corpora/crypto/simple-encrypted",
+        "error=key.missing",
+    ),
+    (
+        "notmuch/corpora/default/bar/baz/23:2,",
+        "enc=none; signed=unknown|none",
+    ),
+    (
+        "notmuch/corpora/default/bar/cur/20:2,",
+        "enc=none; signed=unknown|none",
+    ),
+    (
+        "notmuch/corpora/protected-headers/simple-signed-mail.eml",
+        "enc=none; signed=good|unverified",
+    ),
+    (
+        "notmuch/corpora/protected-headers/signed-protected-header.eml",
+        "enc=none; signed=good|unverified",
+    ),
+    (
+        "notmuch/corpora/protected-headers/protected-header.eml",
+        "enc=whole; signed=none",
+    ),
+    (
+        "notmuch/corpora/protected-headers/encrypted-signed.eml",
+        "enc=whole; signed=good|unverified; subject=Rhinoceros dinner",
+    ),
+    (
+        "notmuch/corpora/protected-headers/encrypted-signed-not-masked.eml",
+        "enc=whole; signed=good|unverified",
+    ),
+    (
+        "notmuch/corpora/protected-headers/misplaced-protected-header.eml",
+        "enc=whole; signed=none; subject=Subject Unavailable",
+    ),
+    (
+        "notmuch/corpora/protected-headers/no-protected-header-attribute.eml",
+        "enc=whole; signed=none; subject=Subject Unavailable",
+    ),
+    (
+        "notmuch/corpora/protected-headers/phony-protected-header-bad-encryption.eml",
+        "error=key.missing|decrypt.failed|message.malformed",
+    ),
+    (
+        "notmuch/corpora/protected-headers/encrypted-message-with-forwarded-attachment.eml",
+        "enc=whole; signed=none",
+    ),
+    (
+        "notmuch/corpora/protected-headers/nested-rfc822-message.eml",
+        "enc=whole; signed=none",
+    ),
+    (
+        "notmuch/corpora/protected-headers/protected-with-legacy-display.eml",
+        "enc=whole; signed=none|good",
+    ),
+    (
+        "notmuch/corpora/protected-headers/subjectless-protected-header.eml",
+        "enc=whole; signed=none",
+    ),
+    (
+        "notmuch/corpora/protected-headers/wrapped-protected-header.eml",
+        "enc=part; signed=none",
+    ),
+    // -- KMail: keyring with a key of the reader's own -----------------------------------------
+    (
+        "kde-mimetreeparser/testdata/crlf-encrypted-with-signature-multipart.mbox",
+        "enc=whole; signed=none; text~Aand another line",
+    ),
+    (
+        "kde-mimetreeparser/testdata/crlf-encrypted-with-signature.mbox",
+        "enc=whole; signed=none; text~Aand another line",
+    ),
+    (
+        "kde-mimetreeparser/testdata/inlinepgpencrypted.mbox",
+        "enc=whole; signed=none; text~some random text",
+    ),
+    (
+        "kde-mimetreeparser/testdata/inlinepgpencrypted-appendix.mbox",
+        "enc=part; signed=none; text~some random text",
+    ),
+    (
+        "kde-mimetreeparser/testdata/inlinepgpencrypted-error.mbox",
+        "error=key.missing",
+    ),
+    (
+        "kde-mimetreeparser/testdata/inlinepgpgencrypted-error.mbox",
+        "error=key.missing",
+    ),
+    (
+        "kde-mimetreeparser/testdata/multipart-mixed-alternative-inline-pgp.mbox",
+        "enc=part; text~encrypted message text; text~Some text before PGP block",
+    ),
+    (
+        "kde-mimetreeparser/testdata/openpgp-encrypted+signed.mbox",
+        "enc=whole; signed=good|bad; text~encrypted message text",
+    ),
+    (
+        "kde-mimetreeparser/testdata/openpgp-encrypted.mbox",
+        "enc=whole; signed=none; text~encrypted message text",
+    ),
+    (
+        "kde-mimetreeparser/testdata/openpgp-encrypted-enigmail1.6.mbox",
+        "enc=whole; signed=none",
+    ),
+    (
+        "kde-mimetreeparser/testdata/openpgp-encrypted-memoryhole.mbox",
+        "enc=whole; signed=none; text~very secret mesage",
+    ),
+    (
+        "kde-mimetreeparser/testdata/openpgp-inline-signed-broken.mbox",
+        "enc=none; signed=bad",
+    ),
+    (
+        "kde-mimetreeparser/testdata/openpgp-inline-signed-broken2.mbox",
+        "signed=bad|error; error=message.malformed",
+    ),
+    (
+        "kde-mimetreeparser/testdata/openpgp-inline-signed.mbox",
+        "enc=none; signed=none; text~ohno",
+    ),
+    (
+        "kde-mimetreeparser/testdata/openpgp-multipart-embedded.mbox",
+        "enc=whole; signed=none; text~sdflskjsdf",
+    ),
+    (
+        "kde-mimetreeparser/testdata/openpgp-multipart-embedded-signed.mbox",
+        "enc=whole; signed=unknown|unverified; text~This is a HTML signature.",
+    ),
+    (
+        "kde-mimetreeparser/testdata/openpgp-inline-encrypted+nonenc.mbox",
+        "enc=part; signed=none; text~some random text",
+    ),
+    (
+        "kde-mimetreeparser/testdata/openpgp-signed-sender-mismatch.mbox",
+        "enc=none; signed=unverified|bad",
+    ),
+    (
+        "kde-mimetreeparser/testdata/openpgp-signed-mailinglist.mbox",
+        "enc=none; signed=none|unknown",
+    ),
+    (
+        "kde-mimetreeparser/testdata/openpgp-signed-base64-mailman-footer.mbox",
+        "enc=none; signed=none|unknown",
+    ),
+    (
+        "kde-mimetreeparser/testdata/openpgp-signed-apple.mbox",
+        "enc=none; signed=bad",
+    ),
+    (
+        "kde-mimetreeparser/testdata/openpgp-encrypted-two-attachments.mbox",
+        "enc=whole; signed=none; text~this is the main body part",
+    ),
+    (
+        "kde-mimetreeparser/testdata/signed-forward-openpgp-signed-encrypted.mbox",
+        "enc=none|part; signed=good|bad; text~bla bla bla",
+    ),
+    // -- Autocrypt's appendix ------------------------------------------------------------------
+    (
+        "autocrypt-spec/example-simple-autocrypt.eml",
+        "enc=none; signed=none",
+    ),
+    ("autocrypt-spec/example-gossip.eml", "enc=whole"),
+    // -- drafts of post-quantum OpenPGP and RFC 9580's own samples ------------------------------
+    (
+        "openpgp-pqc-draft/v6-eddsa-sample-message.asc",
+        "enc=whole; text~Testing",
+    ),
+    (
+        "openpgp-pqc-draft/v6-mldsa-65-sample-message.asc",
+        "enc=whole; text~Testing",
+    ),
+    (
+        "openpgp-pqc-draft/v6-mldsa-87-sample-message.asc",
+        "enc=whole; text~Testing",
+    ),
+    (
+        "openpgp-pqc-draft/v4-eddsa-sample-message-v1.asc",
+        "enc=whole; text~Testing",
+    ),
+    (
+        "openpgp-pqc-draft/v4-eddsa-sample-message-v2.asc",
+        "enc=whole; text~Testing",
+    ),
+    (
+        "rpgp/rfc9580/v6-25519-annex-a-4/csf.msg",
+        "enc=none; signed=unverified",
+    ),
+    (
+        "rpgp/rfc9580/v6-25519-annex-a-4/enc-seipdv2.msg",
+        "enc=whole",
+    ),
+    (
+        "rpgp/rfc9580/v4-ed25519-x25519/csf.msg",
+        "enc=none; signed=unverified",
+    ),
+    (
+        "rpgp/rfc9580/v4-ed25519-x25519/enc-seipdv1.msg",
+        "enc=whole",
+    ),
+    (
+        "rpgp/quine.out",
+        "signed=none|bad|error; error=limit.exceeded|message.malformed|message.too-large",
+    ),
+    (
+        "rpgp/unit-tests/csf/gpg.fail-notdash",
+        "signed=none|bad|unknown|error; error=message.malformed",
+    ),
+    (
+        "rpgp/two_signed.asc",
+        "signed=none|bad|error; error=message.malformed",
+    ),
+];
+
+struct Case {
+    file: String,
+    kind: String,
+}
+
+fn cases(root: &Path) -> BTreeMap<String, Vec<Case>> {
+    let table = std::fs::read_to_string(root.join("CASES.tsv")).unwrap();
+    let mut folders: BTreeMap<String, Vec<Case>> = BTreeMap::new();
+    for line in table.lines().skip(1) {
+        let mut fields = line.split('\t');
+        let (Some(file), Some(kind)) = (fields.next(), fields.next()) else {
+            continue;
+        };
+        if kind == "x509-key" {
+            continue;
+        }
+        let folder = file.split('/').next().unwrap().to_owned();
+        folders.entry(folder).or_default().push(Case {
+            file: file.to_owned(),
+            kind: kind.to_owned(),
+        });
+    }
+    folders
+}
+
+/// The text of every part.
+fn text(host: &mut Host, opened: &Value) -> String {
+    let mut all = String::new();
+    for part in opened["parts"].as_array().into_iter().flatten() {
+        let bytes = host.bytes(&part["body"]);
+        all += &String::from_utf8_lossy(&bytes);
+        all.push('\n');
+    }
+    all
+}
+
+fn meets(host: &mut Host, answer: &Answer, rules: &str) -> Result<(), String> {
+    let (opened, fault): (Option<&Value>, Option<&Fault>) = match answer {
+        Ok(value) => (Some(value), None),
+        Err(fault) => (None, Some(fault)),
+    };
+    let may_fail = rules.contains("error=");
+    if let Some(fault) = fault {
+        let kinds = rules.split("; ").find_map(|r| r.strip_prefix("error="));
+        return match kinds {
+            Some(kinds) if kinds.split('|').any(|k| k == fault.kind()) => Ok(()),
+            _ => Err(format!("{} {}", fault.kind(), fault.message)),
+        };
+    }
+    let opened = opened.unwrap();
+    if may_fail && !rules.contains("|error") {
+        return Err(format!("opened: {}", opened["summary"]));
+    }
+    for rule in rules.split("; ") {
+        let check = |field: &str, values: &str| {
+            let found = opened["summary"][field].as_str().unwrap_or("");
+            values
+                .split('|')
+                .any(|v| v == found)
+                .then_some(())
+                .ok_or_else(|| {
+                    format!(
+                        "{field} is {found}, wanted {values}: {}",
+                        shorten(&opened["layers"])
+                    )
+                })
+        };
+        if let Some(values) = rule.strip_prefix("enc=") {
+            check("encrypted", values)?;
+        } else if let Some(values) = rule.strip_prefix("signed=") {
+            check("signed", values)?;
+        } else if let Some(words) = rule.strip_prefix("text~") {
+            let found = text(host, opened);
+            if !found.contains(words) {
+                return Err(format!("no {words:?} in {found:?}"));
+            }
+        } else if let Some(words) = rule.strip_prefix("text!~") {
+            if text(host, opened).contains(words) {
+                return Err(format!("{words:?} is shown"));
+            }
+        } else if let Some(value) = rule.strip_prefix("subject=") {
+            let found = &opened["headers"]["subject"]["value"];
+            if found != value {
+                return Err(format!("subject {found}, wanted {value}"));
+            }
+        } else if !rule.starts_with("error=") {
+            return Err(format!("a rule that nobody knows: {rule}"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_others_wrote() {
+    let Some(root) = corpora() else {
+        println!(
+            "ABSENT: no corpora beside the project (SEALPOST_SHARED names another place): \
+             nothing of what others wrote was shown"
+        );
+        return;
+    };
+    let folders = cases(&root);
+    let mut misses = Vec::new();
+    let mut met = 0;
+    for name in EXPECTED.iter().map(|(file, _)| file) {
+        let folder = name.split('/').next().unwrap();
+        let known = folders
+            .get(folder)
+            .is_some_and(|all| all.iter().any(|c| c.file == *name));
+        assert!(known, "{name} is not in CASES.tsv");
+    }
+    println!("corpora: folder | keys read | opened | typed errors | verdicts met of wanted");
+    for (folder, all) in &folders {
+        let started = Instant::now();
+        let home = Home::new();
+        let mut host = home.start();
+        host.good(
+            "hello",
+            json!({"protocol": [1], "client": "tests/1", "capabilities": {}}),
+        );
+        let trusted = [
+            "made-attacks",
+            "notmuch",
+            "kde-mimetreeparser",
+            "autocrypt-spec",
+        ];
+        let accept = trusted.contains(&folder.as_str());
+        let (mut keys, mut opened, mut errors, mut right, mut wanted) = (0, 0, 0, 0, 0);
+        for case in all
+            .iter()
+            .filter(|c| c.kind == "openpgp-key" || c.kind.starts_with("cert-"))
+        {
+            let bytes = std::fs::read(root.join(&case.file)).unwrap();
+            let data = host.body(&bytes);
+            let mut params = json!({"data": data, "ask": "never"});
+            if accept {
+                params["accept"] = json!(true);
+            }
+            match host.call("keys/import", params) {
+                Ok(_) => keys += 1,
+                Err(fault) if fault.kind() == "internal" || fault.kind().is_empty() => {
+                    misses.push(format!("{}: import: {fault:?}", case.file));
+                }
+                Err(_) => {}
+            }
+        }
+        for case in all
+            .iter()
+            .filter(|c| c.kind != "openpgp-key" && !c.kind.starts_with("cert-"))
+        {
+            let bytes = std::fs::read(root.join(&case.file)).unwrap();
+            let start = Instant::now();
+            let answer = open(&mut host, case, &bytes);
+            if start.elapsed() > Duration::from_secs(60) {
+                misses.push(format!("{}: took {:?}", case.file, start.elapsed()));
+            }
+            match &answer {
+                Ok(_) => opened += 1,
+                Err(fault) => {
+                    errors += 1;
+                    let typed = fault.data["kind"].is_string() && fault.data["blame"].is_string();
+                    if fault.kind() == "internal" || !typed {
+                        misses.push(format!("{}: {fault:?}", case.file));
+                    }
+                }
+            }
+            if let Some((_, rules)) = EXPECTED.iter().find(|(file, _)| *file == case.file) {
+                wanted += 1;
+                match meets(&mut host, &answer, rules) {
+                    Ok(()) => right += 1,
+                    Err(why) => misses.push(format!("{}: {why}", case.file)),
+                }
+            }
+        }
+        met += right;
+        println!(
+            "corpora: {folder:22} | {keys:3} | {opened:3} | {errors:3} | {right} of {wanted}   ({:.1} s, {} MiB)",
+            started.elapsed().as_secs_f32(),
+            host.peak_kib() / 1024
+        );
+        assert!(
+            host.peak_kib() < 1024 * 1024,
+            "{folder}: more than 1 GiB of memory"
+        );
+    }
+    println!("corpora: {met} of {} verdicts", EXPECTED.len());
+    for miss in &misses {
+        println!("  MISS {miss}");
+    }
+    assert!(misses.is_empty(), "{} misses", misses.len());
+}
+
+fn open(host: &mut Host, case: &Case, bytes: &[u8]) -> Answer {
+    let bare = matches!(
+        case.kind.as_str(),
+        "openpgp-message" | "openpgp-clearsigned" | "clearsigned" | "openpgp" | "fuzz"
+    ) || case.file.ends_with(".asc")
+        || case.file.ends_with(".pgp");
+    if case.kind == "openpgp-signature" {
+        let signature = host.body(bytes);
+        return host.call(
+            "message/open",
+            json!({"payload": {"data": {"text": "Testing\n"}, "signature": signature}, "ask": "never"}),
+        );
+    }
+    if bare {
+        let data = host.body(bytes);
+        return host.call(
+            "message/open",
+            json!({"payload": {"data": data}, "ask": "never"}),
+        );
+    }
+    // An mbox has a line of its own before the message.
+    let message = match bytes.strip_prefix(b"From ") {
+        Some(rest) => {
+            let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |n| n + 1);
+            rest.get(end..).unwrap_or(&[])
+        }
+        None => bytes,
+    };
+    host.open_with(message, json!({"ask": "never"}))
+}
