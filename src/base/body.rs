@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::de::{self, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use zeroize::Zeroizing;
+use zeroize::Zeroize;
 
 use super::error::{Error, Result};
 
@@ -104,7 +104,48 @@ impl From<Bytes> for Body {
 
 /// Shared bytes whose one buffer is wiped when the last slice of it is dropped.
 pub fn wiped(bytes: Vec<u8>) -> Bytes {
-    Bytes::from_owner(Zeroizing::new(bytes))
+    Bytes::from_owner(Wiped(bytes))
+}
+
+/// A large buffer that is wiped when it is dropped.
+///
+/// `Zeroizing<Vec<u8>>` promises the same, but does it byte by byte (zeroize 1.9.2), and a
+/// large message passes through many buffers.
+#[derive(Default)]
+pub struct Wiped(Vec<u8>);
+
+impl Wiped {
+    /// Takes the bytes over.
+    pub fn new(bytes: Vec<u8>) -> Wiped {
+        Wiped(bytes)
+    }
+}
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        self.0.as_mut_slice().zeroize();
+        self.0.spare_capacity_mut().zeroize();
+    }
+}
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::ops::Deref for Wiped {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Wiped {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
 }
 
 impl Serialize for Body {

@@ -7,9 +7,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
-use zeroize::Zeroizing;
 
-use crate::base::body::wiped;
+use crate::base::body::{Wiped, wiped};
 use crate::base::{Error, Kind, Result};
 
 /// The most bytes that one `blob/get` gives: as base64 it fits into a frame.
@@ -46,10 +45,7 @@ pub struct Blobs {
 
 enum Blob {
     /// Still growing.
-    Open {
-        pieces: Vec<Zeroizing<Vec<u8>>>,
-        size: usize,
-    },
+    Open { pieces: Vec<Wiped>, size: usize },
     /// An upload that was used.
     Frozen(Bytes),
     /// A part of a result.
@@ -86,12 +82,7 @@ impl Blobs {
     /// # Errors
     /// `request.invalid` for an offset that is not the end, or a blob that was used;
     /// `blob.unknown`; `limit.exceeded`.
-    pub fn put(
-        &mut self,
-        id: Option<String>,
-        offset: u64,
-        bytes: Zeroizing<Vec<u8>>,
-    ) -> Result<(String, u64)> {
+    pub fn put(&mut self, id: Option<String>, offset: u64, bytes: Wiped) -> Result<(String, u64)> {
         let end = match id.as_ref().map(|id| self.all.get(id)) {
             None => 0,
             Some(None) => return Err(unknown()),
@@ -151,7 +142,7 @@ impl Blobs {
             _ if bytes.len() < PIECE_MIN => {
                 let mut piece = Vec::with_capacity(PIECE_MIN);
                 piece.extend_from_slice(&bytes);
-                pieces.push(Zeroizing::new(piece));
+                pieces.push(Wiped::new(piece));
             }
             _ => pieces.push(bytes),
         }
@@ -257,7 +248,7 @@ impl Blobs {
 }
 
 /// Joins pieces, wiping each as soon as it was copied.
-fn whole(mut pieces: Vec<Zeroizing<Vec<u8>>>, size: usize) -> Vec<u8> {
+fn whole(mut pieces: Vec<Wiped>, size: usize) -> Vec<u8> {
     if let [only] = pieces.as_mut_slice() {
         return std::mem::take(&mut **only);
     }
@@ -288,13 +279,12 @@ fn unguessable() -> Result<String> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use zeroize::Zeroizing;
 
-    use super::{Blobs, GET_MAX, MESSAGE_IN};
+    use super::{Blobs, GET_MAX, MESSAGE_IN, Wiped};
     use crate::base::{Error, Kind};
 
-    fn bytes(text: &[u8]) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(text.to_vec())
+    fn bytes(text: &[u8]) -> Wiped {
+        Wiped::new(text.to_vec())
     }
 
     fn path(error: Error) -> String {
@@ -388,7 +378,7 @@ mod tests {
         );
         assert_eq!(blobs.put(Some(id), 8, bytes(b"89")).unwrap().1, 10);
         let mut blobs = Blobs::default();
-        let huge = Zeroizing::new(vec![0; MESSAGE_IN + 1]);
+        let huge = Wiped::new(vec![0; MESSAGE_IN + 1]);
         assert_eq!(limit(blobs.put(None, 0, huge).unwrap_err()), "messageIn");
         while let Ok((_, size)) = blobs.put(None, 0, bytes(b"")) {
             assert_eq!(size, 0);

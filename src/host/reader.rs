@@ -10,11 +10,11 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use super::hello::{self, Client};
 use super::requests::{Input, Refused, Request};
 use super::{End, Host, asking, pool, progress};
+use crate::base::body::Wiped;
 use crate::base::{Error, Kind, Result};
 use crate::wire::envelope::{self, Envelope, Fault, INVALID_REQUEST, METHOD_NOT_FOUND};
 use crate::wire::frame;
@@ -203,7 +203,7 @@ impl Reader {
                 let put: Put<'_> = params::read(params)?;
                 let bytes = base64_simd::STANDARD
                     .decode_to_vec(put.base64.0.as_bytes())
-                    .map(Zeroizing::new)
+                    .map(Wiped::new)
                     .map_err(|_| {
                         Error::invalid(
                             "/base64",

@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use byteorder::{ByteOrder, NativeEndian};
 use bytes::Bytes;
 
-use crate::base::body::wiped;
+use crate::base::body::{Wiped, wiped};
 
 /// The largest frame that is read: what Chromium sends at most.
 pub const FRAME_IN: usize = 64 * 1024 * 1024;
@@ -65,6 +65,8 @@ pub fn read(input: &mut impl Read) -> Result<Option<Bytes>, Fault> {
     if count < length {
         return Err(Fault::Inside);
     }
+    // What was grown too far would only be touched to be wiped.
+    bytes.shrink_to_fit();
     Ok(Some(wiped(bytes)))
 }
 
@@ -80,7 +82,7 @@ pub fn write(output: &mut impl Write, text: &[u8]) -> io::Result<()> {
     let mut header = [0; 4];
     NativeEndian::write_u32(&mut header, length);
     if text.len() <= ONE_WRITE {
-        let mut whole = zeroize::Zeroizing::new(Vec::with_capacity(4 + text.len()));
+        let mut whole = Wiped::new(Vec::with_capacity(4 + text.len()));
         whole.extend_from_slice(&header);
         whole.extend_from_slice(text);
         output.write_all(&whole)?;

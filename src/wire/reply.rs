@@ -5,12 +5,11 @@
 
 use bytes::Bytes;
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use super::call::Reply;
 use super::envelope::Fault;
 use super::frame::FRAME_OUT;
-use crate::base::body::{Body, as_text, wiped};
+use crate::base::body::{Body, Wiped, as_text, wiped};
 use crate::base::error::{Blame, Closed};
 use crate::base::{Error, Kind, Result};
 
@@ -22,7 +21,7 @@ pub const INLINE_OUT: usize = 768 * 1024;
 const SMALL: usize = 256;
 
 /// JSON text for one frame, wiped after it was sent.
-pub type Text = Zeroizing<Vec<u8>>;
+pub type Text = Wiped;
 
 /// Where bodies go that don't fit: gives each an id, in their order.
 pub type Parking<'a> = &'a dyn Fn(Vec<Bytes>) -> Result<Vec<String>>;
@@ -69,7 +68,7 @@ fn join(head: &str, result: &[u8]) -> Text {
     text.extend_from_slice(head.as_bytes());
     text.extend_from_slice(result);
     text.push(b'}');
-    Zeroizing::new(text)
+    Wiped::new(text)
 }
 
 /// The result's JSON text, with as many bodies parked as `room` asks for.
@@ -80,7 +79,7 @@ fn write(reply: &mut dyn Reply, room: usize, parking: Option<Parking<'_>>) -> Re
         bodies.push(std::mem::replace(body, placeholder()));
         Ok(())
     })?;
-    let mut frame = Zeroizing::new(Vec::new());
+    let mut frame = Wiped::new(Vec::new());
     reply.write(&mut frame)?;
     if bodies.is_empty() {
         return Ok(frame);
@@ -96,7 +95,7 @@ fn write(reply: &mut dyn Reply, room: usize, parking: Option<Parking<'_>>) -> Re
             total = park_largest(&mut bodies, &sizes, total, room, park)?;
         } else if total > room.saturating_mul(2) {
             // Nothing but the length counts now: it is not encoded in vain.
-            return Ok(Zeroizing::new(vec![b' '; room + 1]));
+            return Ok(Wiped::new(vec![b' '; room + 1]));
         }
     }
     let mut bodies = bodies.into_iter();
@@ -107,7 +106,7 @@ fn write(reply: &mut dyn Reply, room: usize, parking: Option<Parking<'_>>) -> Re
         Ok(())
     })?;
     // Taken once: growing would leave copies behind that nobody wipes.
-    let mut text = Zeroizing::new(Vec::with_capacity(total.saturating_add(64)));
+    let mut text = Wiped::new(Vec::with_capacity(total.saturating_add(64)));
     reply.write(&mut text)?;
     Ok(text)
 }
@@ -209,7 +208,7 @@ pub fn piece(id: u64, bytes: &[u8], end: bool) -> Text {
     let head = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"base64":""#);
     let tail = format!(r#"","end":{end}}}}}"#);
     let length = base64_simd::STANDARD.encoded_length(bytes.len());
-    let mut text = Zeroizing::new(Vec::with_capacity(head.len() + length + tail.len()));
+    let mut text = Wiped::new(Vec::with_capacity(head.len() + length + tail.len()));
     text.extend_from_slice(head.as_bytes());
     base64_simd::STANDARD.encode_append(bytes, &mut *text);
     text.extend_from_slice(tail.as_bytes());
@@ -295,7 +294,7 @@ pub fn message(id: Option<u64>, method: &'static str, params: &impl Serialize) -
 
 fn json(value: &impl Serialize) -> Result<Text> {
     serde_json::to_vec(value)
-        .map(Zeroizing::new)
+        .map(Wiped::new)
         .map_err(|error| Error::internal("a message can't be written as JSON").because(error))
 }
 

@@ -12,12 +12,12 @@ use crate::host::{Confirm, Settings};
 
 /// A pinentry that writes every line it hears to `heard`, and runs `$1` for each GETPIN and
 /// CONFIRM, with the number of the question so far in `$count`.
-struct Pinentry {
+pub struct Pinentry {
     folder: TempDir,
 }
 
 impl Pinentry {
-    fn new(answer: &str) -> Pinentry {
+    pub fn new(answer: &str) -> Pinentry {
         let folder = tempfile::tempdir().unwrap();
         let script = format!(
             r#"#!/bin/sh
@@ -46,7 +46,7 @@ done
         Pinentry { folder }
     }
 
-    fn settings(&self) -> Settings {
+    pub fn settings(&self) -> Settings {
         Settings {
             pinentry: Some(self.folder.path().join("pinentry")),
             ..Settings::default()
@@ -58,7 +58,7 @@ done
     }
 
     /// How often a question was put.
-    fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.read("count").lines().count()
     }
 
@@ -75,7 +75,7 @@ done
     }
 }
 
-fn right() -> String {
+pub fn right() -> String {
     // '%' and a letter beyond ASCII: percent coding has to work.
     "printf 'D correct horse 100%%25 \\303\\244\\nOK\\n'".to_owned()
 }

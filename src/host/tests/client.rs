@@ -10,7 +10,11 @@ use serde_json::{Value, json};
 
 use super::service::Fake;
 use crate::host::{Settings, run};
+use crate::store::Home;
+use crate::verbs::World;
+use crate::wire::call::Service;
 use crate::wire::frame::{self, FRAME_OUT};
+use crate::wire::methods::Verbs;
 
 /// Longer than anything here takes; shorter than somebody's patience.
 pub const LONG: Duration = Duration::from_secs(60);
@@ -37,11 +41,21 @@ impl Client {
     }
 
     pub fn with(settings: Settings) -> Client {
+        let service = Arc::new(Fake::default());
+        Client::over(Arc::clone(&service) as Arc<dyn Service>, service, settings)
+    }
+
+    /// A conversation with the verbs, over an empty home.
+    pub fn real(home: &std::path::Path, settings: Settings) -> Client {
+        let world = World::open(Home::at(home)).unwrap();
+        let verbs = Arc::new(Verbs::new(Arc::new(world)));
+        Client::over(verbs, Arc::new(Fake::default()), settings)
+    }
+
+    fn over(theirs: Arc<dyn Service>, service: Arc<Fake>, settings: Settings) -> Client {
         let (input, to) = std::io::pipe().unwrap();
         let (from, output) = std::io::pipe().unwrap();
-        let service = Arc::new(Fake::default());
         let (ended, exit) = channel();
-        let theirs = Arc::clone(&service);
         thread::spawn(move || {
             let _ = ended.send(run(input, output, theirs, settings));
         });

@@ -9,5 +9,6 @@
 mod asking;
 mod client;
 mod lifecycle;
+mod real;
 mod service;
 mod transport;
