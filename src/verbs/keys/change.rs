@@ -81,7 +81,11 @@ pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Resul
     let new = engine.generate(&spec, &passphrase, cx)?;
     let id = new.facts.id.clone();
     cx.job.commit()?;
+    // The certificate last: what is cut off before it was never a key, and what has one is whole.
     world.store.put_secret(&id, &new.sealed, wrap)?;
+    world
+        .store
+        .accept(&id, &request.address, Acceptance::Accepted, unix(cx.now))?;
     world.store.put(
         &id,
         Source::Generated,
@@ -89,9 +93,6 @@ pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Resul
         unix(cx.now),
         &mut |_| Ok((new.cert.clone(), new.facts.clone())),
     )?;
-    world
-        .store
-        .accept(&id, &request.address, Acceptance::Accepted, unix(cx.now))?;
     reply(world, &id, cx)
 }
 
