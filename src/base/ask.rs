@@ -65,6 +65,7 @@ pub enum Question {
 #[derive(Clone)]
 pub enum Answer {
     Passphrase(Arc<Secret>),
+    /// A yes; for [`Need::Unlock`], that the key was opened. The passphrase is not kept.
     Confirmed,
 }
 
@@ -122,6 +123,14 @@ impl Answers {
                 label: label.to_owned(),
                 attempt: 1,
             })
+        })
+    }
+
+    /// Whether this request has asked for that passphrase before, and had an answer.
+    pub fn was_asked(&self, need: Need, key: &KeyId) -> bool {
+        self.lock().iter().any(|(question, _)| {
+            matches!(question, Question::Passphrase { need: n, key: Some(k), .. }
+                if *n == need && k == key)
         })
     }
 

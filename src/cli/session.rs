@@ -62,6 +62,7 @@ impl Session {
                     ..
                 } => {
                     self.unlock(id, label)?;
+                    answers.give(question.as_ref().clone(), Answer::Confirmed);
                 }
                 question => answers.give(question.clone(), ask::answer(question)?),
             }

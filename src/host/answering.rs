@@ -34,7 +34,11 @@ pub fn ask(host: &Arc<Host>, mut question: Question) {
         let answer = match given {
             Given::Passphrase(secret) => match unlocks_key(&question).cloned() {
                 Some(key) => match unlock(host, &key, &secret) {
-                    Ok(()) => return again(host, Unlocked::Yes, |_| {}),
+                    Ok(()) => {
+                        return again(host, Unlocked::Yes, |request| {
+                            request.answers.give(question.clone(), Answer::Confirmed);
+                        });
+                    }
                     Err(error) if wrong(&error, &mut question) => continue,
                     Err(error) => return fail(host, &error),
                 },

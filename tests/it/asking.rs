@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Home, Host, Pinentry, alive, export, import, seal_one};
+use crate::mime::{dearmor, rearmored};
+use crate::packets::{join, split};
 
 const ME: &str = "me@sealpost.example";
 const PASSPHRASE: &str = "correct-horse";
@@ -98,6 +100,40 @@ fn a_locked_key_is_asked_for_once() {
         other.good("keys/show", json!({"id": it.id}))["key"]["secret"],
         "locked"
     );
+}
+
+/// The message with the names of its recipients blanked out (RFC 9580 5.1.8).
+fn hidden(message: &[u8]) -> Vec<u8> {
+    let mut packets = split(&dearmor(message));
+    let mut blanked = 0;
+    for packet in packets.iter_mut().filter(|p| p.tag == 1 && p.body[0] == 3) {
+        packet.body[1..9].fill(0);
+        blanked += 1;
+    }
+    assert!(blanked > 0, "no recipient to hide");
+    rearmored(message, &join(&packets))
+}
+
+#[test]
+fn a_hidden_recipient_is_worth_one_question() {
+    let it = locked();
+    let strangers = locked();
+    let mut host = it.home.start();
+    host.good(
+        "keys/generate",
+        json!({"protocol": "openpgp", "address": "second@sealpost.example", "passphrase": "ask"}),
+    );
+    drop(host);
+    let mut host = it.home.start();
+    let before = it.pinentry.count("getpin");
+    let fault = host.open(&hidden(&strangers.message)).unwrap_err();
+    assert_eq!(fault.kind(), "key.missing");
+    assert_eq!(it.pinentry.count("getpin"), before + 1);
+    // Once the right key is open, nobody is asked at all.
+    host.good("keys/unlock", json!({"id": it.id}));
+    let before = it.pinentry.count("getpin");
+    opened(host.open(&hidden(&it.message)));
+    assert_eq!(it.pinentry.count("getpin"), before);
 }
 
 #[test]

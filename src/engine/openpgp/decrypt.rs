@@ -201,7 +201,7 @@ pub(super) fn decrypt<'a>(head: Head<'a>, cx: &Context) -> Result<(Content<'a>, 
             .certs
             .own(Protocol::OpenPgp)?
             .iter()
-            .any(|own| was_asked(own, cx))
+            .any(|own| cx.answers.was_asked(Need::Unlock, &own.id))
     {
         return Err(locked_error(std::slice::from_ref(first)));
     }
@@ -343,15 +343,6 @@ fn with_passphrase(
         PASSPHRASE_LABEL,
         attempt,
     ))
-}
-
-/// Whether this request has asked for that key's passphrase before.
-fn was_asked(own: &StoredCert, cx: &Context) -> bool {
-    certs::stored(&own.cert).is_ok_and(|cert| {
-        cx.answers
-            .passphrase(Need::Unlock, Some(&own.id), &certs::label(&cert))
-            .is_ok()
-    })
 }
 
 /// The question for the first of several locked keys; the error names them all.
