@@ -88,7 +88,7 @@ fn conversation(origin: &str) -> Result<u8> {
     let home = Home::from_env()?;
     logging::start(&home.state);
     log::info!("start, called by {}", print::plain(origin));
-    let service = Verbs::new(Arc::new(World::open(home)?));
+    let service = Verbs::new(Arc::new(World::open(home)));
     let (input, output) = process::stdio()
         .map_err(|e| Error::internal("standard input and output are closed").because(e))?;
     Ok(host::run(

@@ -32,7 +32,7 @@ fn address(text: &str) -> Address {
 
 fn person(name: &str) -> Person {
     let home = tempfile::tempdir().unwrap();
-    let world = World::open(Home::at(home.path())).unwrap();
+    let world = World::open(Home::at(home.path()));
     let request = GenerateRequest {
         protocol: Protocol::OpenPgp,
         name: Some(name.to_owned()),

@@ -19,18 +19,20 @@ use crate::store::{Home, Store};
 pub struct World {
     pub store: Arc<Store>,
     pub policy: Arc<Policy>,
+    refused: Option<(Kind, String)>,
     engines: Vec<Arc<dyn Engine>>,
     private: Private,
     until: Mutex<HashMap<KeyId, u64>>,
 }
 
 impl World {
-    /// The world that lies at `home`.
-    ///
-    /// # Errors
-    /// `policy.refused` when a policy file can't be read.
-    pub fn open(home: Home) -> Result<World> {
-        let policy = Arc::new(crate::store::policy(&home)?);
+    /// The world that lies at `home`. Rules that can't be read are told by [`World::ready`].
+    pub fn open(home: Home) -> World {
+        let (policy, refused) = match crate::store::policy(&home) {
+            Ok(policy) => (policy, None),
+            Err(error) => (Policy::default(), Some((error.kind, error.message))),
+        };
+        let policy = Arc::new(policy);
         let openpgp = Arc::new(OpenPgp::new());
         let facts = {
             let openpgp = Arc::clone(&openpgp);
@@ -45,13 +47,25 @@ impl World {
         };
         let store = Arc::new(Store::new(home, facts));
         let private: Private = Arc::new(Unlocked::new(Arc::clone(&store) as Arc<dyn Certs>));
-        Ok(World {
+        World {
             store,
             policy,
+            refused,
             engines: vec![openpgp],
             private,
             until: Mutex::default(),
-        })
+        }
+    }
+
+    /// Whether the rules are known. Without them no verb may run.
+    ///
+    /// # Errors
+    /// `policy.refused`, with the file and what is wrong in it.
+    pub fn ready(&self) -> Result<()> {
+        match &self.refused {
+            None => Ok(()),
+            Some((kind, message)) => Err(Error::new(kind.clone(), message.clone())),
+        }
     }
 
     /// What a verb gets to know when it runs at `now`.

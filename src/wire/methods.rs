@@ -51,6 +51,7 @@ impl Service for Verbs {
 
     fn read(&self, method: &'static str, params: &str) -> Result<Box<dyn Call>> {
         let world = &self.world;
+        world.ready()?;
         match method {
             "message/open" => read(world, open::open, params),
             "message/seal" => read(world, seal::seal, params),
@@ -116,7 +117,7 @@ mod tests {
     #[test]
     fn every_method_is_a_verb_and_every_request_strict() {
         let home = tempfile::tempdir().unwrap();
-        let world = World::open(Home::at(home.path())).unwrap();
+        let world = World::open(Home::at(home.path()));
         let verbs = Verbs::new(Arc::new(world));
         for method in METHODS {
             let read = verbs.read(method, r#"{"no such":1}"#);

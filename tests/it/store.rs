@@ -347,3 +347,21 @@ fn the_state_folder_is_private() {
     }
     assert!(seen > 0, "no secret file found: {:?}", home.files());
 }
+
+#[test]
+fn a_rule_that_is_misspelt_stops_everything_but_the_greeting() {
+    let home = Home::new();
+    let folder = home.path();
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(
+        folder.join("policy.toml"),
+        "legacy = false\nlegcay = true\n",
+    )
+    .unwrap();
+    let mut host = home.start();
+    host.hello();
+    let fault = host.fault("keys/list", json!({}));
+    assert_eq!(fault.kind(), "policy.refused");
+    std::fs::write(folder.join("policy.toml"), "unlock-seconds = 60\n").unwrap();
+    home.start().good("keys/list", json!({}));
+}

@@ -47,7 +47,7 @@ impl Client {
 
     /// A conversation with the verbs, over an empty home.
     pub fn real(home: &std::path::Path, settings: Settings) -> Client {
-        let world = World::open(Home::at(home)).unwrap();
+        let world = World::open(Home::at(home));
         let verbs = Arc::new(Verbs::new(Arc::new(world)));
         Client::over(verbs, Arc::new(Fake::default()), settings)
     }
