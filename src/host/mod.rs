@@ -128,6 +128,7 @@ impl Host {
                 request.arrived.elapsed().as_millis(),
             );
             self.outbox.send(text);
+            self.requests.replied();
         }
     }
 

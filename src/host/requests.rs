@@ -139,6 +139,8 @@ struct State {
     /// The progress thread waits for a request.
     dozing: bool,
     closed: bool,
+    /// Requests that are taken out, but whose replies nobody has yet.
+    owed: usize,
 }
 
 struct Entry {
@@ -146,6 +148,12 @@ struct Entry {
     /// When the client last heard of it.
     told: Instant,
     stage: Stage,
+}
+
+impl State {
+    fn done(&self) -> bool {
+        self.all.is_empty() && self.owed == 0
+    }
 }
 
 impl Requests {
@@ -215,14 +223,21 @@ impl Requests {
         if held {
             state.all.remove(&request.id);
             state.bytes = state.bytes.saturating_sub(request.size);
-            if state.all.is_empty() && state.closed {
-                self.changed.notify_all();
-            }
+            state.owed = state.owed.saturating_add(1);
         }
         held
     }
 
-    /// Waits until none is left, or until `deadline`.
+    /// The caller that had to reply has done so.
+    pub fn replied(&self) {
+        let mut state = self.lock();
+        state.owed = state.owed.saturating_sub(1);
+        if state.done() && state.closed {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits until none is left and every reply is under way, or until `deadline`.
     pub fn wait_until_empty(&self, deadline: Instant) {
         let mut state = self.lock();
         state.closed = true;
@@ -230,7 +245,7 @@ impl Requests {
         let left = deadline.saturating_duration_since(Instant::now());
         drop(
             self.changed
-                .wait_timeout_while(state, left, |state| !state.all.is_empty())
+                .wait_timeout_while(state, left, |state| !state.done())
                 .unwrap_or_else(PoisonError::into_inner),
         );
     }
