@@ -285,27 +285,19 @@ impl Store {
         })
     }
 
-    /// Ends the conflict about an address: `keep` is accepted for it (or stays verified), the
-    /// others in `reject` are rejected.
+    /// Ends the conflict about an address, with what is said of its keys, in one transaction.
     ///
     /// # Errors
     /// `store.unavailable`.
-    pub fn settle(
-        &self,
-        address: &Address,
-        keep: &KeyId,
-        reject: &[KeyId],
-        now: u64,
-    ) -> Result<()> {
-        self.keep(keep, now);
+    pub fn settle(&self, address: &Address, said: &[(KeyId, Acceptance)], now: u64) -> Result<()> {
+        for (id, level) in said {
+            if *level >= Acceptance::Accepted {
+                self.keep(id, now);
+            }
+        }
         self.change(|tx| {
-            let mut entries: Vec<Dated> = Vec::new();
-            if tx.acceptance(keep, address)? < Acceptance::Accepted {
-                entries.push((now, accepted(keep, address, Acceptance::Accepted)));
-            }
-            for id in reject.iter().filter(|id| *id != keep) {
-                entries.push((now, accepted(id, address, Acceptance::Rejected)));
-            }
+            let entry = |(id, level): &(KeyId, Acceptance)| (now, accepted(id, address, *level));
+            let mut entries: Vec<Dated> = said.iter().map(entry).collect();
             let address = address.clone();
             entries.push((now, Entry::Settle { address }));
             index::decide(&self.home, tx, &entries)

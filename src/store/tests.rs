@@ -360,7 +360,8 @@ fn decisions_are_kept_conflicts_end_when_settled() {
     };
     assert_eq!(store.list(&query).unwrap().rows.len(), 2);
 
-    store.settle(&who, &id(2), &[id(1)], NOW).unwrap();
+    let said = [(id(2), Acceptance::Accepted), (id(1), Acceptance::Rejected)];
+    store.settle(&who, &said, NOW).unwrap();
     assert!(store.conflicts(&who).unwrap().is_empty());
     assert_eq!(
         store.acceptance(&id(1), &who).unwrap(),

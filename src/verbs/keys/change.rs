@@ -378,19 +378,39 @@ pub fn delete(world: &World, request: &DeleteRequest, cx: &Context) -> Result<Re
     })
 }
 
-/// `keys/accept`: what the person thinks of a key for one address.
+/// `keys/accept`: what the person thinks of a key for one address. Accepting one of the keys
+/// in a conflict, or rejecting all but one, ends it.
 ///
 /// # Errors
 /// `key.missing`; `consent.denied` at `verified`.
 pub fn accept(world: &World, request: &AcceptRequest, cx: &Context) -> Result<KeyReply> {
-    world.store.row(&request.id)?.ok_or_else(no_such_key)?;
-    if request.level == Acceptance::Verified {
-        let label = format!("{} for {}", request.id.fingerprint(), request.address);
-        cx.confirm(Action::AcceptVerified, &label)?;
+    let AcceptRequest {
+        id, address, level, ..
+    } = request;
+    world.store.row(id)?.ok_or_else(no_such_key)?;
+    if *level == Acceptance::Verified {
+        cx.confirm(
+            Action::AcceptVerified,
+            &format!("{} for {address}", id.fingerprint()),
+        )?;
     }
+    let rivals = world.store.conflicts(address)?;
+    let mut open = 0;
+    for rival in rivals.iter().filter(|rival| *rival != id) {
+        open += usize::from(world.store.acceptance(rival, address)? != Acceptance::Rejected);
+    }
+    let decided = match level {
+        Acceptance::Accepted | Acceptance::Verified => true,
+        Acceptance::Rejected => open < 2,
+        Acceptance::Undecided => false,
+    };
     cx.job.commit()?;
-    world
-        .store
-        .accept(&request.id, &request.address, request.level, unix(cx.now))?;
-    reply(world, &request.id, cx)
+    if rivals.contains(id) && decided {
+        world
+            .store
+            .settle(address, &[(id.clone(), *level)], unix(cx.now))?;
+    } else {
+        world.store.accept(id, address, *level, unix(cx.now))?;
+    }
+    reply(world, id, cx)
 }
