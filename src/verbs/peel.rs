@@ -80,6 +80,17 @@ struct At {
     show: bool,
 }
 
+impl At {
+    fn outermost() -> At {
+        At {
+            layers: Vec::new(),
+            envelope: true,
+            scope: 0,
+            show: true,
+        }
+    }
+}
+
 struct Walk<'a> {
     world: &'a World,
     cx: &'a Context,
@@ -95,15 +106,7 @@ struct Walk<'a> {
 /// `message.malformed` and `limit.exceeded` for the structure.
 pub(super) fn message(world: &World, root: &Entity, ask: Ask, cx: &Context) -> Result<Peeled> {
     let mut walk = Walk::new(world, ask, cx, root.head.clone());
-    walk.entity(
-        root,
-        At {
-            layers: Vec::new(),
-            envelope: true,
-            scope: 0,
-            show: true,
-        },
-    )?;
+    walk.entity(root, At::outermost())?;
     Ok(walk.out)
 }
 
@@ -113,12 +116,7 @@ pub(super) fn message(world: &World, root: &Entity, ask: Ask, cx: &Context) -> R
 /// As [`message`].
 pub(super) fn layer(world: &World, sealed: &Sealed, ask: Ask, cx: &Context) -> Result<Peeled> {
     let mut walk = Walk::new(world, ask, cx, Head::default());
-    let at = At {
-        layers: Vec::new(),
-        envelope: true,
-        scope: 0,
-        show: true,
-    };
+    let at = At::outermost();
     walk.layer(sealed, "1", Inside::Unknown, at)?;
     Ok(walk.out)
 }
@@ -135,12 +133,7 @@ pub(super) fn text(
     cx: &Context,
 ) -> Result<Peeled> {
     let mut walk = Walk::new(world, ask, cx, Head::default());
-    let at = At {
-        layers: Vec::new(),
-        envelope: true,
-        scope: 0,
-        show: true,
-    };
+    let at = At::outermost();
     walk.opens = opens;
     walk.inline("1", text, "utf-8", &at)?;
     Ok(walk.out)

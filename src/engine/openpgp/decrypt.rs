@@ -164,33 +164,17 @@ pub(super) fn decrypt<'a>(head: Head<'a>, cx: &Context) -> Result<(Content<'a>, 
         parser.decrypt(algorithm, session_key).ok()?;
         Some(algorithm)
     };
-    let mut found = None;
     let mut locked: Vec<Way<'_>> = Vec::new();
-    for way in named_ways(&head.pkesks, &named) {
-        match try_way(&way, hint, &mut open, cx)? {
-            Tried::Opened(algorithm) => {
-                found = Some((algorithm, Some(way)));
-                break;
-            }
-            Tried::Locked => locked.push(way),
-            Tried::Failed => {}
-        }
-    }
+    let ways = named_ways(&head.pkesks, &named);
+    let mut found = first_that_opens(ways, hint, &mut open, &mut locked, cx)?;
     if found.is_none() && !locked.is_empty() {
         return Err(locked_error(&locked));
     }
     if found.is_none() {
-        for way in hidden_ways(&head.pkesks, cx)? {
-            match try_way(&way, hint, &mut open, cx)? {
-                Tried::Opened(algorithm) => {
-                    found = Some((algorithm, Some(way)));
-                    break;
-                }
-                Tried::Locked => locked.push(way),
-                Tried::Failed => {}
-            }
-        }
+        let ways = hidden_ways(&head.pkesks, cx)?;
+        found = first_that_opens(ways, hint, &mut open, &mut locked, cx)?;
     }
+    let mut found = found.map(|(algorithm, way)| (algorithm, Some(way)));
     if found.is_none() && own {
         return Err(Error::decrypt_failed());
     }
@@ -281,6 +265,24 @@ enum Tried {
     Opened(SymmetricAlgorithm),
     Locked,
     Failed,
+}
+
+/// Tries one way after the other; those whose key is locked are put aside.
+fn first_that_opens<'a>(
+    ways: Vec<Way<'a>>,
+    hint: Option<SymmetricAlgorithm>,
+    open: &mut Opening<'_>,
+    locked: &mut Vec<Way<'a>>,
+    cx: &Context,
+) -> Result<Option<(SymmetricAlgorithm, Way<'a>)>> {
+    for way in ways {
+        match try_way(&way, hint, open, cx)? {
+            Tried::Opened(algorithm) => return Ok(Some((algorithm, way))),
+            Tried::Locked => locked.push(way),
+            Tried::Failed => {}
+        }
+    }
+    Ok(None)
 }
 
 fn try_way(
