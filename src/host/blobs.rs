@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::base::body::{Wiped, wiped};
 use crate::base::{Error, Kind, Result};
+use crate::verbs::open::MESSAGE_MAX;
 
 /// The most bytes that one `blob/get` gives: as base64 it fits into a frame.
 pub const GET_MAX: usize = 720 * 1024;
@@ -20,8 +21,8 @@ pub const BLOB_TOTAL: usize = 256 * 1024 * 1024;
 /// The most bytes of parked results; beyond it the oldest go.
 pub const RESULT_TOTAL: usize = 256 * 1024 * 1024;
 
-/// The largest single upload, and so the largest message: twice what any mail service takes.
-pub const MESSAGE_IN: usize = 128 * 1024 * 1024;
+/// The largest single upload: the largest message that is opened.
+pub const MESSAGE_IN: usize = MESSAGE_MAX;
 
 /// The most uploads at a time: empty ones cost memory too.
 const UPLOADS_MAX: usize = 4096;
