@@ -10,7 +10,7 @@ use crate::base::keys::StoredCert;
 use crate::base::layer::{Seal, SealedOut};
 use crate::base::verdict::Scheme;
 use crate::base::{Address, Context, Error, Mailbox, Protocol, Result};
-use crate::mail::protect::{Covered, Hp};
+use crate::mail::protect::{Covered, Hidden, Hp};
 use crate::mail::{FieldOut, addresses, compose, fields, protect, whole, wrap};
 
 /// What all copies of one message share.
@@ -159,6 +159,15 @@ fn offer(world: &World, from: &Address, cx: &Context) -> Result<Vec<FieldOut>> {
         .collect()
 }
 
+/// Keeps a field from standing outside at all.
+fn hide(field: &FieldOut) -> Hidden {
+    Hidden {
+        name: field.name.clone(),
+        value: field.value.clone(),
+        outer: None,
+    }
+}
+
 /// Seals copies of one letter.
 pub(super) struct Sealer<'a> {
     pub world: &'a World,
@@ -236,13 +245,11 @@ impl Sealer<'_> {
             Hp::Cipher
         };
         fields.extend(bcc.cloned());
-        let Covered { payload, mut outer } = protect::cover(
-            letter.entity.to_vec(),
-            &fields,
-            hp,
-            self.protect.headers,
-            &[],
-        )?;
+        let hidden: Vec<Hidden> = bcc.map(hide).into_iter().collect();
+        let entity = letter.entity.to_vec();
+        let Covered { payload, mut outer } =
+            protect::cover(entity, &fields, hp, self.protect.headers, &hidden)?;
+        // Signed only, nothing is hidden (RFC 9788 5.2.1); but Bcc stands outside for nobody.
         outer.retain(|field| !field.is("Bcc"));
         outer.extend(letter.outside.iter().cloned());
         let payload = Bytes::from(payload);

@@ -384,3 +384,37 @@ fn the_writers_key_goes_along_when_asked() {
         "{attached:?}"
     );
 }
+
+#[test]
+fn the_senders_copy_alone_knows_of_bcc_and_says_that_it_was_hidden() {
+    let mut it = pair("compatible");
+    let home = Home::new();
+    let mut carol = home.start();
+    let id = generate(&mut carol, "Carol", "carol@sealpost.example", "compatible");
+    let cert = export(&mut carol, &[&id]);
+    import(&mut it.alice, cert.as_bytes(), json!(true));
+    let mut draft = draft(BOB);
+    draft["bcc"] = json!(["carol@sealpost.example"]);
+    for (protect, protection) in [
+        (both(), "signed-encrypted"),
+        (json!({"sign": true}), "signed"),
+    ] {
+        let request = json!({"draft": draft, "protect": protect});
+        let sealed = it.alice.good("message/seal", request);
+        let sent = it.alice.bytes(&sealed["sent"].clone());
+        let outer = crate::mime::head_of(&sent);
+        assert!(!outer.to_lowercase().contains("bcc"), "{outer}");
+        let opened = it.alice.open(&sent).unwrap();
+        assert_eq!(
+            opened["headers"]["bcc"]["value"],
+            "<carol@sealpost.example>"
+        );
+        assert_eq!(opened["headers"]["bcc"]["protection"], protection);
+        assert_eq!(opened["summary"]["signed"], "good");
+        for envelope in sealed["messages"].as_array().unwrap() {
+            let message = it.alice.bytes(&envelope["message"].clone());
+            let text = String::from_utf8(message).unwrap();
+            assert!(!text.to_lowercase().contains("carol"), "{text}");
+        }
+    }
+}

@@ -132,3 +132,9 @@ pub fn rearmored(message: &[u8], bytes: &[u8]) -> Vec<u8> {
     let block = crlf(&armor(bytes, "MESSAGE"));
     format!("{}{block}{}", &text[..start], &text[end..]).into_bytes()
 }
+
+/// The outer header section of a message.
+pub fn head_of(message: &[u8]) -> String {
+    let text = std::str::from_utf8(message).unwrap();
+    text.split("\r\n\r\n").next().unwrap().to_owned()
+}
