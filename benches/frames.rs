@@ -300,7 +300,7 @@ fn main() {
             &mut || drop(seal(&mut sealer, &bytes)),
             theirs.as_mut().map(|f| f as &mut dyn FnMut()),
         );
-        peak("seal", &sealer, message.len());
+        peak("seal", &sealer, size, message.len());
         drop(sealer);
 
         let mut opener = host(home);
@@ -315,19 +315,14 @@ fn main() {
             .map(str::to_owned);
             move || run(&args.iter().map(String::as_str).collect::<Vec<_>>())
         });
-        // A blob of a request lives until it is dropped: a host for each few opens.
-        let mut opens = 0;
         row(
             &format!("open {name}"),
             rounds,
             opener_pid,
-            &mut || {
-                opens += 1;
-                open(&mut opener, &message);
-            },
+            &mut || open(&mut opener, &message),
             theirs.as_mut().map(|f| f as &mut dyn FnMut()),
         );
-        peak("open", &opener, message.len());
+        peak("open", &opener, size, message.len());
         if let Some((plain, _, out)) = &files {
             let start = Instant::now();
             run(&[
@@ -349,12 +344,20 @@ fn main() {
     }
 }
 
-/// Peak memory, and how many times the message that is over a base of 20 MiB.
-fn peak(what: &str, host: &Host, message: usize) {
+/// Peak memory, and how many times the file, and the message around it, that is over a base of
+/// 20 MiB.
+fn peak(what: &str, host: &Host, file: usize, message: usize) {
     let mib = host.peak_kib() as f64 / 1024.0;
-    let size = message as f64 / 1_048_576.0;
+    print!("  {what}: peak {mib:.1} MiB");
+    if file < 1 << 20 {
+        println!();
+        return;
+    }
+    let over = (mib - 20.0).max(0.0) * 1_048_576.0;
     println!(
-        "  {what}: peak {mib:.1} MiB, message {size:.1} MiB, {:.1} x over 20 MiB",
-        (mib - 20.0).max(0.0) / size
+        ", over 20 MiB {:.1} x the file, {:.1} x the message of {:.1} MiB",
+        over / file as f64,
+        over / message as f64,
+        message as f64 / 1_048_576.0
     );
 }
