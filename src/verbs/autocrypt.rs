@@ -74,8 +74,15 @@ pub(super) fn offer(world: &World, from: &Address, cx: &Context) -> Result<Optio
     let Some(cert) = options(world, from, &want, cx)?.chosen else {
         return Ok(None);
     };
-    let value = world.engine(cert.id.protocol())?.offer(&cert.cert, from);
-    Ok(value.filter(|value| value.len() <= OFFER_MAX))
+    let engine = world.engine(cert.id.protocol())?;
+    let asked = (cert.cert, from.clone());
+    if let Some(value) = world.offers.get(&asked) {
+        return Ok(value);
+    }
+    let value = engine.offer(&asked.0, from);
+    let value = value.filter(|value| value.len() <= OFFER_MAX);
+    world.offers.keep(asked, value.clone());
+    Ok(value)
 }
 
 /// `autocrypt/process`: records what such a field says, as opening its message would.

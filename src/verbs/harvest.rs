@@ -8,6 +8,9 @@ use crate::base::{Address, Context, Error, Kind, Result};
 use crate::store::Place;
 use crate::verbs::World;
 
+/// Seconds in a day.
+const DAY: u64 = 24 * 60 * 60;
+
 /// What an Autocrypt header field comes to, recorded unless the request judges at an instant
 /// of its own. `from` is the message's one outer From, `date` its `Date` in Unix seconds.
 ///
@@ -22,6 +25,21 @@ pub(super) fn autocrypt(
 ) -> Result<Option<FoundKey>> {
     let engine = world.engine(Protocol::OpenPgp)?;
     let now = unix(cx.now);
+    // The same field stands in every message of a correspondence. Once a day it is looked at.
+    let asked = (from.clone(), value.to_owned(), now / DAY);
+    if let Some(id) = world.harvested.get(&asked)
+        && date.is_some_and(|date| date <= now)
+        && cx.at.is_none()
+        && world.store.cert(&id)?.is_some()
+    {
+        let (address, source) = (Some(from.clone()), Source::Autocrypt);
+        return Ok(Some(FoundKey {
+            id,
+            address,
+            source,
+            change: FoundChange::Known,
+        }));
+    }
     let (Some((address, cert)), Some(date)) = (engine.offered(value), date) else {
         return Ok(None);
     };
@@ -76,6 +94,7 @@ pub(super) fn autocrypt(
         world.store.conflict(from, &ids, now)?;
     }
     world.store.seen(from, &id, now)?;
+    world.harvested.keep(asked, id);
     Ok(Some(found))
 }
 

@@ -18,6 +18,7 @@ pub mod keys;
 pub mod open;
 mod peel;
 pub mod plan;
+mod recent;
 pub mod seal;
 pub mod text;
 mod verdict;

@@ -4,13 +4,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use bytes::Bytes;
+
+use super::recent::Recent;
 use crate::base::ask::Answers;
 use crate::base::context::unix;
 use crate::base::error::Kind;
 use crate::base::job::Job;
 use crate::base::keys::{Certs, Private, Protocol, SecretState};
 use crate::base::policy::Policy;
-use crate::base::{Context, Error, KeyId, Result, Secret};
+use crate::base::{Address, Context, Error, KeyId, Result, Secret};
 use crate::engine::Engine;
 use crate::engine::openpgp::{OpenPgp, Unlocked};
 use crate::store::{Home, Store};
@@ -23,6 +26,10 @@ pub struct World {
     engines: Vec<Arc<dyn Engine>>,
     private: Private,
     until: Mutex<HashMap<KeyId, u64>>,
+    /// Autocrypt fields that were taken up: from whom, the value, on which day.
+    pub(super) harvested: Recent<(Address, String, u64), KeyId>,
+    /// Autocrypt fields that were made of a certificate.
+    pub(super) offers: Recent<(Bytes, Address), Option<String>>,
 }
 
 impl World {
@@ -54,6 +61,8 @@ impl World {
             engines: vec![openpgp],
             private,
             until: Mutex::default(),
+            harvested: Recent::default(),
+            offers: Recent::default(),
         }
     }
 
