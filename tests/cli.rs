@@ -140,7 +140,7 @@ fn keys_come_go_and_are_judged() {
     );
     let id = bob.run(&["keys", "list", "--json"]);
     let id: Value = serde_json::from_str(&id).unwrap();
-    let id = id[0]["id"].as_str().unwrap();
+    let id = id["keys"][0]["id"].as_str().unwrap();
     bob.run(&[
         "keys",
         "accept",

@@ -8,7 +8,7 @@ use crate::base::{Address, Error, KeyId, Kind, Protocol, Result};
 use crate::engine::{self, Format};
 use crate::verbs::keys::{
     self, Accept, AcceptRequest, DeleteRequest, ExportRequest, GenerateRequest, ImportChange,
-    ImportRequest, ListRequest, LockRequest, NewPassphrase, OneRequest,
+    ImportRequest, ListReply, ListRequest, LockRequest, NewPassphrase, OneRequest,
 };
 
 /// Runs one of the commands about keys.
@@ -27,6 +27,7 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
             if common.json {
                 return print::json(&found);
             }
+            let found = found.keys;
             if found.is_empty() {
                 print::note("no keys");
             }
@@ -207,7 +208,7 @@ fn list(
     query: Option<String>,
     secret: bool,
     conflicts: bool,
-) -> Result<Vec<Key>> {
+) -> Result<ListReply> {
     let mut request = ListRequest {
         query,
         secret: secret.then_some(true),
@@ -216,10 +217,13 @@ fn list(
     };
     let mut found = Vec::new();
     loop {
-        let page = session.run(|world, cx| keys::list(world, &request, cx))?;
-        found.extend(page.keys);
+        let mut page = session.run(|world, cx| keys::list(world, &request, cx))?;
+        found.append(&mut page.keys);
         if page.cursor.is_none() {
-            return Ok(found);
+            return Ok(ListReply {
+                keys: found,
+                ..page
+            });
         }
         request.cursor = page.cursor;
     }
@@ -242,7 +246,7 @@ fn id(session: &Session, text: &str) -> Result<KeyId> {
     if let Some(id) = named {
         return Ok(id);
     }
-    let mut found = list(session, Some(text.to_owned()), false, false)?;
+    let mut found = list(session, Some(text.to_owned()), false, false)?.keys;
     match (found.pop(), found.len()) {
         (Some(only), 0) => Ok(only.id),
         (None, _) => Err(crate::base::keys::no_such_key()),
