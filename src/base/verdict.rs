@@ -115,6 +115,7 @@ pub enum Warning {
     HiddenCharacters,
     PartClosed,
     KeyConflict,
+    DateMismatch,
 }
 
 /// One header field as it should be shown.

@@ -89,6 +89,7 @@ pub fn warning(warning: Warning) -> &'static str {
         Warning::AddressInName => "a sender's name holds an address that is not theirs",
         Warning::HiddenCharacters => "a name or address holds characters that hide",
         Warning::PartClosed => "a part of it stayed closed",
+        Warning::DateMismatch => "it was signed at another time than it says it was written",
         Warning::KeyConflict => "another key came for an address that has one",
     }
 }

@@ -107,12 +107,15 @@ pub fn shape(entity: &Entity) -> Shape {
     }
 }
 
-/// The control part of RFC 3156 4: its type, and "Version: 1" alone.
+/// The control part of RFC 3156 4: its type, and a first line `Version: 1`. Whatever else
+/// stands in it is never shown.
 fn is_control(part: &Entity) -> bool {
     let content = part.peek(64);
+    let start = content.trim_ascii_start();
+    let first = start.split(|byte| matches!(byte, b'\r' | b'\n')).next();
     part.media.kind() == "application/pgp-encrypted"
-        && content
-            .trim_ascii()
+        && first
+            .unwrap_or_default()
             .to_ascii_lowercase()
             .strip_prefix(b"version:")
             .is_some_and(|rest| rest.trim_ascii() == b"1")

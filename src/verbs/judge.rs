@@ -120,7 +120,8 @@ fn intact(
     if let (Some(signed), Some(date)) = (facts.signed_at, claims.date)
         && signed.abs_diff(date) > DATE_TOLERANCE
     {
-        lower(Reason::DateMismatch, reasons);
+        // The key and the address are vouched for all the same: a reason, and a warning.
+        reasons.push(Reason::DateMismatch);
     }
     if place.inside_encryption && !facts.intended.is_empty() && !meant_for_us(facts, protocol, cx)?
     {

@@ -389,19 +389,14 @@ impl<'a> Walk<'a> {
         match opened {
             Ok(opened) => self.opened(sealed, part, opened, inside, at),
             Err(error) if error.kind == Kind::Cancelled => Err(error),
-            Err(error) => match &sealed.form {
-                // Without the signature the content is still there to be read.
-                Form::Detached { content, .. } => {
-                    let fit = match error.kind {
-                        Kind::PolicyRefused { .. } => Fit::Unsupported,
-                        _ => Fit::Malformed,
-                    };
-                    let content = content.clone();
-                    let facts = vec![unread(fit)];
+            Err(error) => match (&sealed.form, unreadable(&error)) {
+                // The content is there to be read, whatever its signature is: a bad signature
+                // is a result.
+                (Form::Detached { content, .. } | Form::Cleartext { data: content }, Some(fit)) => {
                     let opened = Opened {
-                        content,
+                        content: content.clone(),
                         encryption: None,
-                        signatures: facts,
+                        signatures: vec![unread(fit)],
                     };
                     self.opened(sealed, part, opened, inside, at)
                 }
@@ -526,6 +521,16 @@ impl<'a> Walk<'a> {
 }
 
 /// The facts of a signature that nobody here could read.
+/// What a fault that lies in the signature itself says of it; `None` when the fault is ours.
+fn unreadable(error: &Error) -> Option<Fit> {
+    match error.kind {
+        Kind::MessageMalformed | Kind::LimitExceeded { .. } => Some(Fit::Malformed),
+        Kind::PolicyRefused { .. } => Some(Fit::Unsupported),
+        _ => None,
+    }
+}
+
+/// A signature that nobody could read.
 fn unread(fit: Fit) -> SignatureFacts {
     SignatureFacts {
         fit,

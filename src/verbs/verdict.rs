@@ -7,8 +7,8 @@ use super::peel::{Peeled, PeeledLayer};
 use crate::base::context::{rfc3339, unix};
 use crate::base::layer::Fit;
 use crate::base::verdict::{
-    Extent, Integrity, LayerKind, OpenedMessage, Part, Protection, Signature, Signed, Status,
-    Summary, SummarySigner, Warning,
+    Extent, Integrity, LayerKind, OpenedMessage, Part, Protection, Reason, Signature, Signed,
+    Status, Summary, SummarySigner, Warning,
 };
 use crate::base::{Body, Context, Result};
 
@@ -142,6 +142,13 @@ pub(super) fn signatures(
         };
         if other && layer.envelope {
             warnings.push(Warning::OtherSignature);
+        }
+        if layer.envelope
+            && signatures
+                .iter()
+                .any(|s| s.reasons.contains(&Reason::DateMismatch))
+        {
+            warnings.push(Warning::DateMismatch);
         }
         layer.layer.signatures = signatures;
         statuses.push(status);
