@@ -228,6 +228,15 @@ fn revisions_move_with_changes_alone() {
     assert_eq!(again["imported"][0]["change"], "unchanged");
     assert_eq!(again["imported"][0]["id"], json!(id));
     assert_eq!(revision(&mut host), one);
+    // An own key, brought in once more as its public half.
+    let own = generate(&mut host, "A", "a@sealpost.example", "compatible");
+    let two = revision(&mut host);
+    assert!(two > one);
+    let data = host.good("keys/export", json!({"ids": [own]}))["data"].clone();
+    let again = host.good("keys/import", json!({"data": data}));
+    assert_eq!(again["imported"][0]["change"], "unchanged");
+    assert_eq!(again["imported"][0]["id"], json!(own));
+    assert_eq!(revision(&mut host), two);
 }
 
 #[test]
