@@ -116,7 +116,7 @@ pub struct Seal<'a> {
 /// What came out of sealing.
 #[derive(Debug, Clone)]
 pub enum SealedOut {
-    /// An encrypted message: armored for OpenPGP, DER for CMS.
+    /// An encrypted message: armored for OpenPGP, with CRLF for line ends; DER for CMS.
     Encrypted(Vec<u8>),
     /// A signature apart from its content, and the `micalg` that goes with it.
     Detached { signature: Vec<u8>, micalg: String },

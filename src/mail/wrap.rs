@@ -5,15 +5,15 @@ use super::fields::FieldOut;
 use crate::base::error::{Error, Result};
 use crate::base::keys::Protocol;
 
-/// An encrypted message: PGP/MIME around armor.
+/// An encrypted message: PGP/MIME around armor, which has CRLF for its line ends.
 ///
 /// # Errors
 /// `internal` when the system has no randomness.
-pub fn encrypted(outer: &[FieldOut], armored: &[u8]) -> Result<Vec<u8>> {
+pub fn encrypted(outer: &[FieldOut], armored: Vec<u8>) -> Result<Vec<u8>> {
     // Armor has neither `=_` nor any line that starts with two dashes and an equals sign.
     let boundary = encode::boundary(b"")?;
-    let mut out = begin(outer, armored.len() + armored.len() / 64 + 1024);
-    out.extend_from_slice(
+    let mut head = begin(outer, 1024);
+    head.extend_from_slice(
         format!(
             "Content-Type: multipart/encrypted;\r\n protocol=\"application/pgp-encrypted\";\r\n \
              boundary=\"{boundary}\"\r\n\r\n\
@@ -28,12 +28,17 @@ pub fn encrypted(outer: &[FieldOut], armored: &[u8]) -> Result<Vec<u8>> {
         )
         .as_bytes(),
     );
-    crlf(armored, &mut out);
-    out.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    let tail = format!("\r\n--{boundary}--\r\n");
+    // The armor is moved within its own memory: a second one of that size is what costs.
+    let mut out = armored;
+    out.reserve(head.len() + tail.len());
+    out.splice(..0, head);
+    out.extend_from_slice(tail.as_bytes());
     Ok(out)
 }
 
-/// A signed message: the entity byte for byte as it was signed, and its signature.
+/// A signed message: the entity byte for byte as it was signed, and its signature (armored
+/// with CRLF for OpenPGP, DER for CMS).
 ///
 /// # Errors
 /// `internal` when the system has no randomness, or when `micalg` is not a word.
@@ -77,7 +82,7 @@ pub fn signed(
                 Content-Description: OpenPGP digital signature\r\n\
                 Content-Disposition: attachment; filename=\"signature.asc\"\r\n\r\n",
             );
-            crlf(signature, &mut out);
+            out.extend_from_slice(signature);
         }
         Protocol::Smime => {
             out.extend_from_slice(
@@ -107,16 +112,4 @@ fn begin(outer: &[FieldOut], room: usize) -> Vec<u8> {
     }
     out.extend_from_slice(b"MIME-Version: 1.0\r\n");
     out
-}
-
-/// Copies armor with CRLF for its line ends.
-fn crlf(text: &[u8], out: &mut Vec<u8>) {
-    let mut start = 0;
-    for at in memchr::memchr_iter(b'\n', text) {
-        let line = text.get(start..at).unwrap_or_default();
-        out.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
-        out.extend_from_slice(b"\r\n");
-        start = at + 1;
-    }
-    out.extend_from_slice(text.get(start..).unwrap_or_default());
 }

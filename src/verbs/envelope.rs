@@ -31,13 +31,6 @@ pub(super) struct Letter {
     pub inline: Option<Bytes>,
 }
 
-/// Who a copy is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Copy {
-    Recipients,
-    Sender,
-}
-
 /// A letter out of a draft.
 pub(super) fn letter_of_draft(
     world: &World,
@@ -192,16 +185,36 @@ impl Sealer<'_> {
         }
     }
 
-    /// Seals one copy: `recipients` are encrypted to (and ourselves); `None`: not encrypted.
-    pub fn seal(
+    /// Seals the copy for some recipients: encrypted to them (and ourselves); `None`: not
+    /// encrypted.
+    pub fn for_recipients(
         &self,
         letter: &Letter,
         recipients: Option<&[StoredCert]>,
-        copy: Copy,
+    ) -> Result<Vec<u8>> {
+        self.copy(letter, letter.entity.clone(), None, recipients)
+    }
+
+    /// Seals the copy for the sender alone, the only one that names Bcc. It comes last, so that
+    /// a large letter need not be held twice.
+    pub fn for_sender(
+        &self,
+        mut letter: Letter,
+        recipients: Option<&[StoredCert]>,
+    ) -> Result<Vec<u8>> {
+        let entity = std::mem::take(&mut letter.entity);
+        self.copy(&letter, entity, letter.bcc_field.as_ref(), recipients)
+    }
+
+    fn copy(
+        &self,
+        letter: &Letter,
+        entity: Bytes,
+        bcc: Option<&FieldOut>,
+        recipients: Option<&[StoredCert]>,
     ) -> Result<Vec<u8>> {
         self.cx.job.check()?;
         let mut fields = letter.fields.clone();
-        let bcc = letter.bcc_field.as_ref().filter(|_| copy == Copy::Sender);
         let mut certs = recipients.unwrap_or_default().to_vec();
         if let (Some(own), Some(_)) = (&self.own, recipients)
             && !certs.iter().any(|cert| cert.id == own.id)
@@ -215,7 +228,7 @@ impl Sealer<'_> {
         let Some(protocol) = protocol else {
             fields.extend(bcc.cloned());
             fields.extend(letter.outside.iter().cloned());
-            return Ok(wrap::plain(&fields, &letter.entity));
+            return Ok(wrap::plain(&fields, &entity));
         };
         let how = Seal {
             recipients: &certs,
@@ -246,16 +259,18 @@ impl Sealer<'_> {
         };
         fields.extend(bcc.cloned());
         let hidden: Vec<Hidden> = bcc.map(hide).into_iter().collect();
-        let entity = letter.entity.to_vec();
         let Covered { payload, mut outer } =
-            protect::cover(entity, &fields, hp, self.protect.headers, &hidden)?;
+            protect::cover(entity.into(), &fields, hp, self.protect.headers, &hidden)?;
         // Signed only, nothing is hidden (RFC 9788 5.2.1); but Bcc stands outside for nobody.
         outer.retain(|field| !field.is("Bcc"));
         outer.extend(letter.outside.iter().cloned());
         let payload = Bytes::from(payload);
         self.cx.job.stage_of(Stage::Crypto, payload.len() as u64);
         match engine.seal(&payload, &how, self.cx)? {
-            SealedOut::Encrypted(armor) => wrap::encrypted(&outer, &armor),
+            SealedOut::Encrypted(armor) => {
+                drop(payload);
+                wrap::encrypted(&outer, armor)
+            }
             SealedOut::Detached { signature, micalg } => {
                 wrap::signed(&outer, &payload, &signature, &micalg, protocol)
             }

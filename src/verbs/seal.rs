@@ -261,15 +261,13 @@ fn messages(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
             };
             messages.push(Envelope {
                 protocol: sealer.protocol(certs.as_deref()),
-                message: sealer
-                    .seal(&letter, certs.as_deref(), envelope::Copy::Recipients)?
-                    .into(),
+                message: sealer.for_recipients(&letter, certs.as_deref())?.into(),
                 to: circle.into_iter().cloned().collect(),
             });
         }
     }
     let certs: Option<&[StoredCert]> = encrypt.then_some(&[]);
-    let sent = sealer.seal(&letter, certs, envelope::Copy::Sender)?;
+    let sent = sealer.for_sender(letter, certs)?;
     Ok(Reply::Messages {
         messages,
         sent: sent.into(),

@@ -325,15 +325,15 @@ fn bodies_are_slices_where_nothing_is_encoded() {
 #[test]
 fn what_is_wrapped_is_found() {
     let subject = FieldOut::text("Subject", "s", "").unwrap();
-    let armor = b"-----BEGIN PGP MESSAGE-----\n\nx\n-----END PGP MESSAGE-----\n";
-    let sent = wrap::encrypted(std::slice::from_ref(&subject), armor).unwrap();
+    let armor = crlf("-----BEGIN PGP MESSAGE-----\n\nx\n-----END PGP MESSAGE-----\n");
+    let sent = wrap::encrypted(std::slice::from_ref(&subject), armor.to_vec()).unwrap();
     let root = Entity::parse(Bytes::from(sent), "").unwrap();
     assert_eq!(root.faults, []);
     assert_eq!(root.head.first("mime-version").unwrap().text(), "1.0");
     let Form::Encrypted { data } = layers::layer(&root).unwrap().sealed.form else {
         panic!("not encrypted");
     };
-    assert_eq!(data, crlf(std::str::from_utf8(armor).unwrap()));
+    assert_eq!(data, armor);
 
     for protocol in [Protocol::OpenPgp, Protocol::Smime] {
         let content = crlf("Content-Type: text/plain\n\nhi\n");
