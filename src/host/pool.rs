@@ -13,7 +13,7 @@ use super::requests::{Input, Request};
 use crate::base::job::Stage;
 use crate::base::{Body, Error, Result};
 use crate::wire::call::Call;
-use crate::wire::reply;
+use crate::wire::{params as fields, reply};
 
 /// The most workers: beyond it large messages only compete for memory.
 const WORKERS_MAX: usize = 4;
@@ -159,7 +159,7 @@ fn read(
             // 0 stands for a size that was left out.
             if *size != 0 && *size != bytes.len() as u64 {
                 return Err(Error::invalid(
-                    "",
+                    fields::size_path(text, blob),
                     "a blob does not have the size that the request says; put all of it first",
                 ));
             }

@@ -58,6 +58,17 @@ pub struct Protect {
     pub keys: BTreeMap<Address, Vec<KeyId>>,
 }
 
+impl Protect {
+    /// What this protection wants of certificates that are to be used so.
+    pub(super) fn want(&self, usage: Usage) -> Want<'_> {
+        Want {
+            usage,
+            choice: self.protocol,
+            keys: &self.keys,
+        }
+    }
+}
+
 /// Which family to use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -224,11 +235,7 @@ fn messages(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
     };
     let draft = request.purpose == Purpose::Draft;
     if protect.sign && !draft {
-        let want = Want {
-            usage: Usage::Sign,
-            choice: protect.protocol,
-            keys: &protect.keys,
-        };
+        let want = protect.want(Usage::Sign);
         sealer.signer = Some(choose::signer(world, from, &want, cx)?);
     }
     let encrypt = protect.encrypt || draft;
@@ -241,11 +248,7 @@ fn messages(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
             return Err(Error::invalid("/draft/to", "name at least one recipient"));
         }
         // All keys are looked up before anything is sealed, so that every missing one is named.
-        let want = Want {
-            usage: Usage::Encrypt,
-            choice: protect.protocol,
-            keys: &protect.keys,
-        };
+        let want = protect.want(Usage::Encrypt);
         if encrypt {
             choose::recipients(world, &everybody, &want, cx)?;
         }
@@ -276,11 +279,7 @@ fn messages(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
 
 /// Our own certificate for reading what we have sent.
 fn own(world: &World, from: &Address, protect: &Protect, cx: &Context) -> Result<StoredCert> {
-    let want = Want {
-        usage: Usage::Encrypt,
-        choice: protect.protocol,
-        keys: &protect.keys,
-    };
+    let want = protect.want(Usage::Encrypt);
     let options = choose::options(world, from, &want, cx)?;
     options.chosen.filter(|cert| cert.own).ok_or_else(|| {
         Error::new(
@@ -327,11 +326,7 @@ fn letter(world: &World, request: &Request, cx: &Context) -> Result<Letter> {
 
 /// Our own certificate as an attachment.
 fn own_key(world: &World, from: &Mailbox, protect: &Protect, cx: &Context) -> Result<Attachment> {
-    let want = Want {
-        usage: Usage::Sign,
-        choice: protect.protocol,
-        keys: &protect.keys,
-    };
+    let want = protect.want(Usage::Sign);
     let cert = choose::signer(world, &from.address, &want, cx)?;
     let engine = world.engine(cert.id.protocol())?;
     let armored = engine.export(std::slice::from_ref(&cert.cert), Format::Armored)?;
@@ -366,11 +361,7 @@ fn payload(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
         if addresses.is_empty() {
             return Err(Error::invalid("/to", "name at least one recipient"));
         }
-        let want = Want {
-            usage: Usage::Encrypt,
-            choice: protect.protocol,
-            keys: &protect.keys,
-        };
+        let want = protect.want(Usage::Encrypt);
         recipients = choose::recipients(world, &addresses, &want, cx)?;
         if let Some(from) = &from
             && let Ok(own) = own(world, from, protect, cx)
@@ -482,11 +473,7 @@ pub(super) fn signer_or_only(
     protect: &Protect,
     cx: &Context,
 ) -> Result<StoredCert> {
-    let want = Want {
-        usage: Usage::Sign,
-        choice: protect.protocol,
-        keys: &protect.keys,
-    };
+    let want = protect.want(Usage::Sign);
     match from {
         Some(from) => choose::signer(world, from, &want, cx),
         None => choose::only_signer(world, &want, cx),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::choose::{self, Want};
+use super::choose;
 use super::judge::Claims;
 use super::peel::{self, Opens, Peeled};
 use super::seal::{Protect, signer_or_only};
@@ -218,11 +218,7 @@ pub fn encrypt(world: &World, request: &EncryptRequest, cx: &Context) -> Result<
         scheme: Some(Scheme::Inline),
         ..Protect::default()
     };
-    let want = Want {
-        usage: Usage::Encrypt,
-        choice: protect.protocol,
-        keys: &protect.keys,
-    };
+    let want = protect.want(Usage::Encrypt);
     if request.to.is_empty() {
         return Err(Error::invalid("/to", "name at least one recipient"));
     }

@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
 use crate::base::{Error, Result, Secret};
@@ -82,6 +83,36 @@ pub fn blobs(params: &str) -> BTreeSet<String> {
         .deserialize(&mut json);
     }
     found
+}
+
+/// Where a request names a blob, as a JSON pointer to its `size`. For the text of an error: it
+/// reads the request again.
+pub fn size_path(params: &str, blob: &str) -> String {
+    fn find(value: &Value, blob: &str, pointer: &mut String) -> bool {
+        let length = pointer.len();
+        let mut inside = |key: &str, value: &Value| {
+            push(pointer, key);
+            let found = find(value, blob, pointer);
+            if !found {
+                pointer.truncate(length);
+            }
+            found
+        };
+        match value {
+            Value::Object(fields) if fields.get("blob").is_some_and(|id| id == blob) => true,
+            Value::Object(fields) => fields.iter().any(|(key, value)| inside(key, value)),
+            Value::Array(items) => items
+                .iter()
+                .enumerate()
+                .any(|(index, value)| inside(&index.to_string(), value)),
+            _ => false,
+        }
+    }
+    let mut pointer = String::new();
+    if serde_json::from_str(params).is_ok_and(|value| find(&value, blob, &mut pointer)) {
+        push(&mut pointer, "size");
+    }
+    pointer
 }
 
 /// Walks a value and collects the strings under the name `blob`.
@@ -223,7 +254,7 @@ fn unit(chars: &mut std::str::Chars<'_>) -> Option<u32> {
 mod tests {
     use serde::Deserialize;
 
-    use super::{blobs, passphrase, read};
+    use super::{blobs, passphrase, read, size_path};
     use crate::base::{Address, Body, Kind};
 
     #[derive(Debug, Deserialize)]
@@ -322,5 +353,14 @@ mod tests {
         ] {
             assert!(said(none).is_none(), "{none}");
         }
+    }
+
+    #[test]
+    fn the_size_of_a_blob_is_pointed_at() {
+        let params = r#"{"draft": {"text": {"blob": "a", "size": 1},
+            "attachments": [{"body": {"text": "b"}}, {"body": {"blob": "b", "size": 2}}]}}"#;
+        assert_eq!(size_path(params, "a"), "/draft/text/size");
+        assert_eq!(size_path(params, "b"), "/draft/attachments/1/body/size");
+        assert_eq!(size_path(params, "c"), "");
     }
 }

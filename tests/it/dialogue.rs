@@ -1,6 +1,6 @@
 //! The contract's transport, line by line, over the real binary.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -263,12 +263,18 @@ fn eof_inside_a_frame_is_status_1() {
 fn eof_lets_requests_finish() {
     let home = Home::new();
     let mut host = home.start();
+    host.good("keys/list", json!({}));
     let ids: Vec<u64> = (0..20).map(|_| host.send("keys/list", json!({}))).collect();
+    let closed = Instant::now();
     host.close();
     host.drain();
+    // A second is theirs; what a busy machine had not done by then is cancelled.
+    let in_time = closed.elapsed() < Duration::from_millis(900);
     for id in ids {
         assert!(host.has(id), "request {id} was read and never answered");
-        host.wait(id).unwrap();
+        if let Err(fault) = host.wait(id) {
+            assert!(!in_time && fault.kind() == "cancelled", "{fault:?}");
+        }
     }
     assert_eq!(host.exit(Duration::from_secs(20)).code(), Some(0));
 }
@@ -299,7 +305,7 @@ fn an_id_in_flight_is_refused_and_the_first_goes_on() {
         if host.has(id) {
             break host.wait(id).unwrap();
         }
-        assert!(host.pump(std::time::Instant::now() + host.patience));
+        assert!(host.pump(Instant::now() + host.patience));
         if let Some(again) = host.questions.pop_front() {
             host.answer(&again, json!({"passphrase": "one of many"}));
         }
@@ -630,7 +636,7 @@ fn cancel_means_that_nothing_was_changed() {
     assert_eq!(fault.code, -32800);
     assert_eq!(fault.kind(), "cancelled");
     // The question is taken back.
-    let deadline = std::time::Instant::now() + host.patience;
+    let deadline = Instant::now() + host.patience;
     while host.taken_back.is_empty() {
         assert!(host.pump(deadline), "the question was not taken back");
     }
@@ -646,7 +652,7 @@ fn progress_goes_to_whom_it_was_promised() {
     let mut host = home.start();
     host.hello();
     let (id, _question) = hanging(&mut host);
-    let deadline = std::time::Instant::now() + host.patience;
+    let deadline = Instant::now() + host.patience;
     let asking = |host: &Host| {
         host.progress
             .iter()
@@ -725,7 +731,7 @@ fn no_secret_reaches_a_log_or_stderr() {
             if host.has(id) {
                 break host.wait(id).unwrap();
             }
-            assert!(host.pump(std::time::Instant::now() + host.patience));
+            assert!(host.pump(Instant::now() + host.patience));
             if let Some(question) = host.questions.pop_front() {
                 host.answer(&question, json!({"passphrase": passphrase}));
             }
@@ -741,7 +747,7 @@ fn no_secret_reaches_a_log_or_stderr() {
             if host.has(seal) {
                 break host.wait(seal).unwrap();
             }
-            assert!(host.pump(std::time::Instant::now() + host.patience));
+            assert!(host.pump(Instant::now() + host.patience));
             if let Some(question) = host.questions.pop_front() {
                 host.answer(&question, json!({"passphrase": passphrase}));
             }
