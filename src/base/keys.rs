@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -235,6 +236,15 @@ pub struct StoredCert {
     pub own: bool,
 }
 
+/// A certificate of an authority that the person trusts for mail (S/MIME).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anchor {
+    /// DER.
+    pub cert: Bytes,
+    /// The domains whose addresses it may vouch for, as A-labels; empty: all.
+    pub domains: Vec<String>,
+}
+
 /// The certificates that an engine may look up. Implemented by the store.
 pub trait Certs: Send + Sync {
     /// The certificates whose primary key or subkey has this fingerprint or key id (hex,
@@ -255,6 +265,23 @@ pub trait Certs: Send + Sync {
     /// # Errors
     /// `key.missing` when there is none.
     fn sealed_secret(&self, id: &KeyId) -> Result<SealedSecret>;
+
+    /// The person's own trust anchors, beside those that come with the program.
+    fn anchors(&self) -> Result<Vec<Anchor>> {
+        Ok(Vec::new())
+    }
+
+    /// The file with the newest revocation list (DER) of an issuer: the SHA-256 over the DER
+    /// of its name, upper-case hex. `None` when there is none.
+    fn revocation_list(&self, _issuer: &str) -> Result<Option<PathBuf>> {
+        Ok(None)
+    }
+
+    /// What the owner of a certificate said last of the algorithms they read: the DER of
+    /// SMIMECapabilities (RFC 8551 2.5.2). `None` when nothing was recorded.
+    fn capabilities(&self, _id: &KeyId) -> Result<Option<Bytes>> {
+        Ok(None)
+    }
 }
 
 /// A secret half as it lies on disk: a transferable secret key (or PKCS#8), encrypted.
@@ -264,7 +291,56 @@ pub struct SealedSecret {
     pub device: Option<Arc<Secret>>,
 }
 
-/// Names one key pair inside a certificate: the certificate and the (sub)key's fingerprint.
+/// The hashes that private operations of S/MIME name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Digest {
+    Sha1,
+    Sha224,
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+/// How a private key is to sign, and with it the formats of what goes in and out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signing {
+    /// A digest under this hash algorithm (RFC 9580 9.5). Out come the signature's
+    /// algorithm-specific fields (5.2.3).
+    OpenPgp(u8),
+    /// A digest, padded as PKCS#1 v1.5.
+    RsaPkcs1(Digest),
+    /// A digest, padded as PSS: MGF1 with the same hash, a salt of its length.
+    RsaPss(Digest),
+    /// A digest. Out comes the DER of an `ECDSA-Sig-Value`.
+    Ecdsa,
+    /// The message itself: Ed25519 (RFC 8419), ML-DSA (RFC 9882).
+    Message,
+}
+
+/// How a private key is to open something, and with it the formats of what goes in and out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening<'a> {
+    /// The PKESK's algorithm-specific fields (RFC 9580 5.1). Out comes the session key
+    /// material as the public-key algorithm yields it. `length` is its expected length in
+    /// bytes, where known: it makes the answer to a wrong padding look like that to a right one.
+    OpenPgp { length: Option<usize> },
+    /// PKCS#1 v1.5. A wrong padding yields a made-up key, never an error.
+    RsaPkcs1,
+    /// OAEP, with MGF1.
+    RsaOaep {
+        digest: Digest,
+        mgf: Digest,
+        label: &'a [u8],
+    },
+    /// The peer's public key as SubjectPublicKeyInfo. Out comes the shared secret (ECDH,
+    /// X25519).
+    Agreement,
+    /// The ciphertext of a KEM. Out comes the shared secret.
+    Kem,
+}
+
+/// Names one key pair inside a certificate: the certificate and the (sub)key's fingerprint;
+/// for S/MIME the certificate's own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KeyPairId {
     pub cert: KeyId,
@@ -274,27 +350,21 @@ pub struct KeyPairId {
 
 /// Private-key operations, wherever the key lies: in this process, in the agent, in
 /// gpg-agent, on a token. An engine hands over bytes and gets bytes; it never sees the key.
-///
-/// Formats are the protocol's own. OpenPGP: `sign` takes the hash algorithm's number and the
-/// digest and gives the signature's fields (RFC 9580 5.2.3, "algorithm-specific fields");
-/// `decrypt` takes the PKESK's algorithm-specific fields (5.1) and gives the session key
-/// material as the public-key algorithm yields it.
 pub trait PrivateKeys: Send + Sync {
     /// Whether the key can be used now.
     fn state(&self, id: &KeyId) -> SecretState;
 
-    /// Signs a digest.
+    /// Signs `data` as [`Signing`] says.
     ///
     /// # Errors
     /// `key.locked`, with the question that would unlock it; `key.missing`; `key.unusable`.
-    fn sign(&self, key: &KeyPairId, hash: u8, digest: &[u8]) -> Result<Vec<u8>>;
+    fn sign(&self, key: &KeyPairId, how: Signing, data: &[u8]) -> Result<Vec<u8>>;
 
-    /// Recovers a session key. `length` is the expected length in bytes, where known: it makes
-    /// the answer to a wrong padding look like the answer to a right one.
+    /// Recovers a session key, or what one is derived from, as [`Opening`] says.
     ///
     /// # Errors
     /// As [`PrivateKeys::sign`]; `decrypt.failed` for every fault in the ciphertext.
-    fn decrypt(&self, key: &KeyPairId, ciphertext: &[u8], length: Option<usize>) -> Result<Secret>;
+    fn decrypt(&self, key: &KeyPairId, how: Opening<'_>, ciphertext: &[u8]) -> Result<Secret>;
 
     /// Opens the key with its passphrase until the instant `until` (Unix seconds) or
     /// [`PrivateKeys::lock`], whichever is first.

@@ -4,10 +4,11 @@
 //! knows no mail. Both speak in these terms, and `verbs` peels one after the other.
 
 use bytes::Bytes;
+use serde::Deserialize;
 
 use super::address::Address;
 use super::keys::{KeyId, Protocol};
-use super::verdict::{Integrity, Reason, Recipient, Scheme};
+use super::verdict::{Integrity, Reason, Recipient, Revocation, Scheme};
 
 /// A layer as it was found, before any key was touched.
 #[derive(Debug, Clone)]
@@ -89,6 +90,55 @@ pub struct SignatureFacts {
     pub intended: Vec<String>,
     /// It is a text signature: line ends are not covered.
     pub text: bool,
+    /// What vouches for the signer's certificate beside the person.
+    pub trust: Trust,
+    /// What is known of that certificate's revocation, where its family has such a thing.
+    pub revocation: Option<Revocation>,
+    /// What came along with the signature.
+    pub brought: Brought,
+}
+
+impl SignatureFacts {
+    /// A signature of which no more is known than how it fits.
+    pub fn unread(fit: Fit) -> SignatureFacts {
+        SignatureFacts {
+            fit,
+            signer: None,
+            issuer: None,
+            signed_at: None,
+            hash: None,
+            reasons: Vec::new(),
+            intended: Vec::new(),
+            text: false,
+            trust: Trust::None,
+            revocation: None,
+            brought: Brought::default(),
+        }
+    }
+}
+
+/// What vouches for a certificate beside the person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// Nothing can: the family has no authorities.
+    None,
+    /// It chains to an e-mail trust anchor. The signer's addresses are those the anchor may
+    /// vouch for.
+    Anchored,
+    /// Its chain ends at an authority that nobody trusts, or breaks a rule on the way.
+    Untrusted,
+    /// Certificates on the way to an authority are missing.
+    Incomplete,
+}
+
+/// What an S/MIME signature carries beside itself.
+#[derive(Debug, Clone, Default)]
+pub struct Brought {
+    /// Certificates, DER, the signer's own first.
+    pub certs: Vec<Bytes>,
+    /// Which algorithms the signer says they read: the DER of SMIMECapabilities, out of the
+    /// signed attributes (RFC 8551 2.5.2).
+    pub capabilities: Option<Bytes>,
 }
 
 /// The signer's certificate.
@@ -101,23 +151,41 @@ pub struct SignerFacts {
 }
 
 /// What is to be sealed into one layer, or into a signature inside an encryption.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Seal<'a> {
     /// The certificates to encrypt to, ourselves included; empty: no encryption.
     pub recipients: &'a [super::keys::StoredCert],
     /// The certificate to sign with; `None`: no signature.
     pub signer: Option<&'a super::keys::StoredCert>,
+    /// Mime: signature and content apart; opaque (CMS alone): in one; inline: OpenPGP in a text.
     pub scheme: Scheme,
+    pub cipher: Cipher,
     /// The recipients that the signature names as intended (RFC 9580 5.2.3.36). Those alone
     /// that may know of one another.
     pub intended: bool,
 }
 
+/// Which content encryption CMS is to use (RFC 5652 6, RFC 5083); OpenPGP always has integrity
+/// and chooses itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cipher {
+    /// What all recipients are known to read.
+    #[default]
+    Auto,
+    /// EnvelopedData: AES in CBC mode, without integrity of its own.
+    Cbc,
+    /// AuthEnvelopedData: AES in GCM mode.
+    Gcm,
+}
+
 /// What came out of sealing.
 #[derive(Debug, Clone)]
 pub enum SealedOut {
-    /// An encrypted message: armored for OpenPGP, with CRLF for line ends; DER for CMS.
+    /// An encrypted OpenPGP message, armored, with CRLF for line ends.
     Encrypted(Vec<u8>),
+    /// CMS EnvelopedData or AuthEnvelopedData, DER.
+    Enveloped { der: Vec<u8>, authenticated: bool },
     /// A signature apart from its content, and the `micalg` that goes with it.
     Detached { signature: Vec<u8>, micalg: String },
     /// Content and signature in one: a cleartext frame, or opaque CMS.

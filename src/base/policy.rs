@@ -16,6 +16,14 @@ pub struct Policy {
     pub undecided_recipients: bool,
     /// How long an unlocked key stays unlocked, in seconds.
     pub unlock_seconds: u64,
+    /// Authorities that come with the program (Mozilla's, for mail) may vouch for S/MIME
+    /// certificates. Without them only the person's own anchors do.
+    pub bundled_anchors: bool,
+    /// Ask authorities over the network whether a certificate was revoked, when a signature
+    /// is checked. That tells them, and perhaps the sender, that the message was read.
+    pub fetch_revocation: bool,
+    /// A signature whose certificate's revocation is unknown is at most `unverified`.
+    pub require_revocation: bool,
     /// Which actions need no confirmation outside the browser.
     pub unconfirmed: Vec<Action>,
 }
@@ -27,6 +35,9 @@ impl Default for Policy {
             ask_client: true,
             undecided_recipients: true,
             unlock_seconds: 15 * 60,
+            bundled_anchors: true,
+            fetch_revocation: false,
+            require_revocation: false,
             unconfirmed: Vec::new(),
         }
     }
@@ -40,6 +51,9 @@ impl Policy {
             ask_client: self.ask_client && other.ask_client,
             undecided_recipients: self.undecided_recipients && other.undecided_recipients,
             unlock_seconds: self.unlock_seconds.min(other.unlock_seconds),
+            bundled_anchors: self.bundled_anchors && other.bundled_anchors,
+            fetch_revocation: self.fetch_revocation && other.fetch_revocation,
+            require_revocation: self.require_revocation || other.require_revocation,
             unconfirmed: self
                 .unconfirmed
                 .into_iter()

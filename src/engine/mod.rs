@@ -2,8 +2,7 @@
 //! merges certificates; it knows nothing of mail, files or JSON.
 //!
 //! `openpgp` and `smime` are siblings with the same file names. Whoever mends one opens the
-//! other. S/MIME's place is `engine/smime`; until it is there, its layers are reported as
-//! closed and never guessed at.
+//! other. `private` is the one door to the unlocked keys of both.
 
 use bytes::Bytes;
 
@@ -14,6 +13,10 @@ use crate::base::verdict::Recipient;
 use crate::base::{Address, Context, Secret};
 
 pub mod openpgp;
+mod private;
+pub mod smime;
+
+pub use private::Unlocked;
 
 /// One family of end-to-end encryption.
 pub trait Engine: Send + Sync {

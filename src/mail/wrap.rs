@@ -96,6 +96,35 @@ pub fn signed(
     Ok(out)
 }
 
+/// The CMS objects that mail carries in one part, by what their part says of them (RFC 8551
+/// 3.2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cms {
+    SignedData,
+    EnvelopedData,
+    AuthEnvelopedData,
+}
+
+/// A message, or an entity inside a further layer, that is one CMS object.
+pub fn cms(outer: &[FieldOut], der: &[u8], kind: Cms) -> Vec<u8> {
+    let name = match kind {
+        Cms::SignedData => "signed-data",
+        Cms::EnvelopedData => "enveloped-data",
+        Cms::AuthEnvelopedData => "authEnveloped-data",
+    };
+    let mut out = begin(outer, encode::file_room(der.len()) + 512);
+    out.extend_from_slice(
+        format!(
+            "Content-Type: application/pkcs7-mime; smime-type={name};\r\n name=\"smime.p7m\"\r\n\
+             Content-Disposition: attachment; filename=\"smime.p7m\"\r\n"
+        )
+        .as_bytes(),
+    );
+    encode::file(der, &mut out);
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
 /// A message without any protection.
 pub fn plain(outer: &[FieldOut], entity: &[u8]) -> Vec<u8> {
     let mut out = begin(outer, entity.len() + 2);
@@ -110,6 +139,9 @@ fn begin(outer: &[FieldOut], room: usize) -> Vec<u8> {
     for field in outer {
         out.extend_from_slice(&field.line);
     }
-    out.extend_from_slice(b"MIME-Version: 1.0\r\n");
+    // An entity inside a layer has no such field.
+    if !outer.is_empty() {
+        out.extend_from_slice(b"MIME-Version: 1.0\r\n");
+    }
     out
 }

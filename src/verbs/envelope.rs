@@ -11,6 +11,7 @@ use crate::base::layer::{Seal, SealedOut};
 use crate::base::verdict::Scheme;
 use crate::base::{Address, Context, Error, Mailbox, Protocol, Result};
 use crate::mail::protect::{Covered, Hidden, Hp};
+use crate::mail::wrap::Cms;
 use crate::mail::{FieldOut, addresses, compose, fields, protect, whole, wrap};
 
 /// What all copies of one message share.
@@ -234,14 +235,15 @@ impl Sealer<'_> {
             recipients: &certs,
             signer: self.signer.as_ref(),
             scheme: self.protect.scheme.unwrap_or(Scheme::Mime),
+            cipher: self.protect.cipher,
             intended: true,
         };
-        let engine = self.world.engine(protocol)?;
         if let Some(text) = &letter.inline {
             self.cx.job.stage(Stage::Crypto);
+            let engine = self.world.engine(protocol)?;
             let sealed = match engine.seal(text, &how, self.cx)? {
                 SealedOut::Encrypted(armor) | SealedOut::Inside(armor) => armor,
-                SealedOut::Detached { .. } => {
+                SealedOut::Detached { .. } | SealedOut::Enveloped { .. } => {
                     return Err(Error::internal("an inline signature came out detached"));
                 }
             };
@@ -264,15 +266,48 @@ impl Sealer<'_> {
         // Signed only, nothing is hidden (RFC 9788 5.2.1); but Bcc stands outside for nobody.
         outer.retain(|field| !field.is("Bcc"));
         outer.extend(letter.outside.iter().cloned());
-        let payload = Bytes::from(payload);
+        let mut payload = Bytes::from(payload);
+        let mut how = how;
+        // CMS has a container for each: the signature goes inside (RFC 8551 3.7).
+        if protocol == Protocol::Smime && how.signer.is_some() && !certs.is_empty() {
+            let sign = Seal {
+                recipients: &[],
+                ..how
+            };
+            payload = self.layer(payload, &sign, protocol, &[])?.into();
+            how.signer = None;
+        }
+        self.layer(payload, &how, protocol, &outer)
+    }
+
+    /// Puts one layer around an entity.
+    fn layer(
+        &self,
+        payload: Bytes,
+        how: &Seal<'_>,
+        protocol: Protocol,
+        outer: &[FieldOut],
+    ) -> Result<Vec<u8>> {
         self.cx.job.stage_of(Stage::Crypto, payload.len() as u64);
-        match engine.seal(&payload, &how, self.cx)? {
+        let engine = self.world.engine(protocol)?;
+        match engine.seal(&payload, how, self.cx)? {
             SealedOut::Encrypted(armor) => {
                 drop(payload);
-                wrap::encrypted(&outer, armor)
+                wrap::encrypted(outer, armor)
             }
             SealedOut::Detached { signature, micalg } => {
-                wrap::signed(&outer, &payload, &signature, &micalg, protocol)
+                wrap::signed(outer, &payload, &signature, &micalg, protocol)
+            }
+            SealedOut::Enveloped { der, authenticated } => {
+                drop(payload);
+                let kind = match authenticated {
+                    true => Cms::AuthEnvelopedData,
+                    false => Cms::EnvelopedData,
+                };
+                Ok(wrap::cms(outer, &der, kind))
+            }
+            SealedOut::Inside(der) if protocol == Protocol::Smime => {
+                Ok(wrap::cms(outer, &der, Cms::SignedData))
             }
             SealedOut::Inside(_) => Err(Error::internal("a MIME signature came out inline")),
         }

@@ -3,7 +3,7 @@
 
 use crate::base::context::rfc3339;
 use crate::base::keys::{Acceptance, Protocol};
-use crate::base::layer::{Fit, SignatureFacts};
+use crate::base::layer::{Fit, SignatureFacts, Trust};
 use crate::base::verdict::{Reason, Signature, Signed, Signer, Status};
 use crate::base::{Address, Context, Result};
 
@@ -71,7 +71,7 @@ pub fn signature(
         signed_at: facts.signed_at.map(rfc3339),
         hash: facts.hash.clone(),
         covers: Vec::new(),
-        revocation: None,
+        revocation: facts.revocation.clone(),
     })
 }
 
@@ -108,10 +108,15 @@ fn intact(
         Some(from) => match cx.certs.acceptance(&signer.id, from)? {
             Acceptance::Accepted | Acceptance::Verified => {}
             Acceptance::Rejected => lower(Reason::Rejected, reasons),
-            Acceptance::Undecided if signer.addresses.contains(from) => {
-                lower(Reason::NotAccepted, reasons);
+            Acceptance::Undecided if !signer.addresses.contains(from) => {
+                lower(Reason::AddressMismatch, reasons);
             }
-            Acceptance::Undecided => lower(Reason::AddressMismatch, reasons),
+            Acceptance::Undecided => match facts.trust {
+                Trust::Anchored => {}
+                Trust::None => lower(Reason::NotAccepted, reasons),
+                Trust::Untrusted => lower(Reason::ChainUntrusted, reasons),
+                Trust::Incomplete => lower(Reason::ChainIncomplete, reasons),
+            },
         },
     }
     if reasons.contains(&Reason::Future) {

@@ -396,7 +396,7 @@ impl<'a> Walk<'a> {
                     let opened = Opened {
                         content: content.clone(),
                         encryption: None,
-                        signatures: vec![unread(fit)],
+                        signatures: vec![SignatureFacts::unread(fit)],
                     };
                     self.opened(sealed, part, opened, inside, at)
                 }
@@ -527,20 +527,6 @@ fn unreadable(error: &Error) -> Option<Fit> {
         Kind::MessageMalformed | Kind::LimitExceeded { .. } => Some(Fit::Malformed),
         Kind::PolicyRefused { .. } => Some(Fit::Unsupported),
         _ => None,
-    }
-}
-
-/// A signature that nobody could read.
-fn unread(fit: Fit) -> SignatureFacts {
-    SignatureFacts {
-        fit,
-        signer: None,
-        issuer: None,
-        signed_at: None,
-        hash: None,
-        reasons: Vec::new(),
-        intended: Vec::new(),
-        text: false,
     }
 }
 

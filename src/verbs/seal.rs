@@ -14,7 +14,7 @@ use crate::base::context::unix;
 use crate::base::draft::{Attachment, Draft};
 use crate::base::job::Stage;
 use crate::base::keys::{StoredCert, Usage};
-use crate::base::layer::{Seal, SealedOut};
+use crate::base::layer::{Cipher, Seal, SealedOut};
 use crate::base::verdict::Scheme;
 use crate::base::{Address, Context, Error, KeyId, Kind, Mailbox, Protocol, Result};
 use crate::engine::Format;
@@ -53,7 +53,7 @@ pub struct Protect {
     pub scheme: Option<Scheme>,
     /// Which header fields an encrypted message hides (RFC 9788 3).
     pub headers: Confidentiality,
-    pub cipher: Option<Cipher>,
+    pub cipher: Cipher,
     /// Which certificates to use for an address, instead of ours to choose.
     pub keys: BTreeMap<Address, Vec<KeyId>>,
 }
@@ -89,15 +89,6 @@ impl Choice {
             Choice::Smime => protocol == Protocol::Smime,
         }
     }
-}
-
-/// Which kind of CMS content encryption; OpenPGP always has integrity and chooses itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Cipher {
-    Auto,
-    Cbc,
-    Gcm,
 }
 
 /// What comes out: messages to submit, or one envelope without header fields.
@@ -385,6 +376,7 @@ fn payload(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
         recipients: &recipients,
         signer: signer.as_ref(),
         scheme: protect.scheme.unwrap_or(Scheme::Mime),
+        cipher: protect.cipher,
         intended: true,
     };
     cx.job.stage(Stage::Crypto);
@@ -392,6 +384,7 @@ fn payload(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
     Ok(Reply::Payload {
         payload: match sealed {
             SealedOut::Encrypted(bytes)
+            | SealedOut::Enveloped { der: bytes, .. }
             | SealedOut::Inside(bytes)
             | SealedOut::Detached {
                 signature: bytes, ..

@@ -10,7 +10,7 @@ use super::{Ask, Asks, Origin, World, verdict};
 use crate::base::body::{Bodies, Body};
 use crate::base::job::Stage;
 use crate::base::keys::{StoredCert, Usage};
-use crate::base::layer::{Seal, SealedOut};
+use crate::base::layer::{Cipher, Seal, SealedOut};
 use crate::base::verdict::{LayerKind, Scheme, Segment, Signed};
 use crate::base::{Address, Context, Error, Protocol, Result};
 
@@ -262,6 +262,7 @@ fn sealed(
     check_size(text.len())?;
     cx.job.stage(Stage::Crypto);
     let how = Seal {
+        cipher: Cipher::Auto,
         recipients,
         signer,
         scheme: Scheme::Inline,
@@ -271,7 +272,9 @@ fn sealed(
         SealedOut::Encrypted(armor) | SealedOut::Inside(armor) => {
             Ok(SealReply { text: armor.into() })
         }
-        SealedOut::Detached { .. } => Err(Error::internal("an inline signature came out detached")),
+        SealedOut::Detached { .. } | SealedOut::Enveloped { .. } => {
+            Err(Error::internal("an inline signature came out detached"))
+        }
     }
 }
 

@@ -14,8 +14,9 @@ use crate::base::job::Job;
 use crate::base::keys::{Certs, Private, Protocol, SecretState};
 use crate::base::policy::Policy;
 use crate::base::{Address, Context, Error, KeyId, Result, Secret};
-use crate::engine::Engine;
-use crate::engine::openpgp::{OpenPgp, Unlocked};
+use crate::engine::openpgp::OpenPgp;
+use crate::engine::smime::Smime;
+use crate::engine::{Engine, Unlocked};
 use crate::store::{Home, Store};
 
 /// One person's keys and rules. Made once per process; opening it reads nothing but policy.
@@ -41,24 +42,24 @@ impl World {
         };
         let policy = Arc::new(policy);
         let openpgp = Arc::new(OpenPgp::new());
+        let smime = Arc::new(Smime::new());
         let facts = {
-            let openpgp = Arc::clone(&openpgp);
+            let (openpgp, smime) = (Arc::clone(&openpgp), Arc::clone(&smime));
             Arc::new(
                 move |protocol: Protocol, cert: &[u8], at: u64| match protocol {
                     Protocol::OpenPgp => openpgp.facts(cert, at),
-                    Protocol::Smime => {
-                        Err(Error::malformed("S/MIME certificates are not read yet"))
-                    }
+                    Protocol::Smime => smime.facts(cert, at),
                 },
             )
         };
         let store = Arc::new(Store::new(home, facts));
-        let private: Private = Arc::new(Unlocked::new(Arc::clone(&store) as Arc<dyn Certs>));
+        let certs = Arc::clone(&store) as Arc<dyn Certs>;
+        let private: Private = Arc::new(Unlocked::new(&certs));
         World {
             store,
             policy,
             refused,
-            engines: vec![openpgp],
+            engines: vec![openpgp, smime],
             private,
             until: Mutex::default(),
             harvested: Recent::default(),

@@ -12,7 +12,7 @@ use sequoia_openpgp::types::HashAlgorithm;
 
 use crate::base::Context;
 use crate::base::error::Error;
-use crate::base::keys::{KeyId, KeyPairId, Private};
+use crate::base::keys::{KeyId, KeyPairId, Opening, Private, Signing};
 
 /// One key pair, its private half elsewhere.
 pub(super) struct Door {
@@ -77,7 +77,13 @@ impl Decryptor for Door {
         let fields = ciphertext.to_vec()?;
         let plain = self
             .private
-            .decrypt(&self.id, &fields, plaintext_len)
+            .decrypt(
+                &self.id,
+                Opening::OpenPgp {
+                    length: plaintext_len,
+                },
+                &fields,
+            )
             .map_err(|error| self.refused.keep(error))?;
         // Sequoia 2.4.2 looks at the first and the last two bytes of what comes back without
         // asking whether they are there, and a made-up answer to a wrong padding may be empty.
@@ -100,7 +106,7 @@ impl Signer for Door {
     ) -> sequoia_openpgp::Result<mpi::Signature> {
         let fields = self
             .private
-            .sign(&self.id, hash.into(), digest)
+            .sign(&self.id, Signing::OpenPgp(hash.into()), digest)
             .map_err(|error| self.refused.keep(error))?;
         mpi::Signature::parse(self.key.pk_algo(), fields.as_slice())
     }

@@ -18,7 +18,9 @@ use sequoia_openpgp::types::HashAlgorithm;
 use super::certs;
 use super::rsa::{self, RsaPair};
 use crate::base::error::{Error, KeyUse, Kind, Result};
-use crate::base::keys::{Certs, KeyId, KeyPairId, PrivateKeys, Protocol, SecretState};
+use crate::base::keys::{
+    Certs, KeyId, KeyPairId, Opening, PrivateKeys, Protocol, SecretState, Signing,
+};
 use crate::base::{Secret, ask};
 
 /// The most memory that unlocking may take, as Argon2's exponent of KiB: 1 GiB.
@@ -100,7 +102,10 @@ impl PrivateKeys for Unlocked {
         }
     }
 
-    fn sign(&self, key: &KeyPairId, hash: u8, digest: &[u8]) -> Result<Vec<u8>> {
+    fn sign(&self, key: &KeyPairId, how: Signing, digest: &[u8]) -> Result<Vec<u8>> {
+        let Signing::OpenPgp(hash) = how else {
+            return Err(Error::internal("an OpenPGP key signs in OpenPGP's way"));
+        };
         let open = self.opened(&key.cert)?;
         let pair = open.pairs.get(&key.subkey);
         let pair = pair.ok_or_else(|| absent(KeyUse::Sign, &key.subkey))?;
@@ -110,7 +115,10 @@ impl PrivateKeys for Unlocked {
             .map_err(|e| Error::internal("the signature can't be written").because(e))
     }
 
-    fn decrypt(&self, key: &KeyPairId, ciphertext: &[u8], length: Option<usize>) -> Result<Secret> {
+    fn decrypt(&self, key: &KeyPairId, how: Opening<'_>, ciphertext: &[u8]) -> Result<Secret> {
+        let Opening::OpenPgp { length } = how else {
+            return Err(Error::internal("an OpenPGP key opens in OpenPGP's way"));
+        };
         let open = self.opened(&key.cert)?;
         let pair = open.pairs.get(&key.subkey);
         let pair = pair.ok_or_else(|| absent(KeyUse::Decrypt, &key.subkey))?;

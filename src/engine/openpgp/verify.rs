@@ -471,17 +471,15 @@ fn plain_facts(signature: &Signature) -> SignatureFacts {
         .iter()
         .find(|handle| matches!(handle, KeyHandle::Fingerprint(_)));
     SignatureFacts {
-        fit: Fit::NoCert,
-        signer: None,
         issuer: fingerprint.or(issuers.first()).map(certs::handle),
         signed_at: signature.signature_creation_time().map(unix),
         hash: Some(hash_name(signature.hash_algo())),
-        reasons: Vec::new(),
         intended: signature
             .intended_recipients()
             .map(|fingerprint| fingerprint.to_hex())
             .collect(),
         text: signature.typ() == SignatureType::Text,
+        ..SignatureFacts::unread(Fit::NoCert)
     }
 }
 
@@ -504,14 +502,8 @@ fn unread(unknown: &Unknown) -> SignatureFacts {
         (Fit::Malformed, Reason::Malformed)
     };
     SignatureFacts {
-        fit,
-        signer: None,
-        issuer: None,
-        signed_at: None,
-        hash: None,
         reasons: vec![reason],
-        intended: Vec::new(),
-        text: false,
+        ..SignatureFacts::unread(fit)
     }
 }
 

@@ -12,8 +12,8 @@ use crate::base::ask::{Action, Answers, Need, locked};
 use crate::base::body::{Bodies, Body};
 use crate::base::job::Job;
 use crate::base::keys::{
-    Acceptance, Certs, KeyPairId, PrivateKeys, Protocol, SealedSecret, SecretState, StoredCert,
-    no_such_key,
+    Acceptance, Certs, KeyPairId, Opening, PrivateKeys, Protocol, SealedSecret, SecretState,
+    Signing, StoredCert, no_such_key,
 };
 use crate::base::policy::Policy;
 use crate::base::{Address, Context, Error, KeyId, Kind, Result, Secret};
@@ -272,11 +272,11 @@ impl PrivateKeys for NoKeys {
         SecretState::None
     }
 
-    fn sign(&self, _: &KeyPairId, _: u8, _: &[u8]) -> Result<Vec<u8>> {
+    fn sign(&self, _: &KeyPairId, _: Signing, _: &[u8]) -> Result<Vec<u8>> {
         Err(no_such_key())
     }
 
-    fn decrypt(&self, _: &KeyPairId, _: &[u8], _: Option<usize>) -> Result<Secret> {
+    fn decrypt(&self, _: &KeyPairId, _: Opening<'_>, _: &[u8]) -> Result<Secret> {
         Err(no_such_key())
     }
 

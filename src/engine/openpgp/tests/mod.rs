@@ -14,7 +14,7 @@ use crate::base::job::Job;
 use crate::base::keys::{
     Acceptance, Certs, KeyId, PrivateKeys, Protocol, SealedSecret, Source, StoredCert,
 };
-use crate::base::layer::{Form, Opened, Seal, Sealed, SealedOut};
+use crate::base::layer::{Cipher, Form, Opened, Seal, Sealed, SealedOut};
 use crate::base::policy::Policy;
 use crate::base::verdict::Scheme;
 use crate::base::{Address, Context, Secret};
@@ -175,6 +175,7 @@ pub(super) fn how<'a>(
     scheme: Scheme,
 ) -> Seal<'a> {
     Seal {
+        cipher: Cipher::Auto,
         recipients,
         signer,
         scheme,
@@ -189,6 +190,7 @@ pub(super) fn seal(content: &[u8], how: &Seal<'_>, cx: &Context) -> Vec<u8> {
     {
         SealedOut::Encrypted(bytes) | SealedOut::Inside(bytes) => bytes,
         SealedOut::Detached { signature, .. } => signature,
+        SealedOut::Enveloped { .. } => unreachable!("OpenPGP makes no CMS"),
     }
 }
 

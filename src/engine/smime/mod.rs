@@ -1,0 +1,113 @@
+//! S/MIME: CMS (RFC 5652) and X.509 (RFC 5280) by way of OpenSSL's primitives. The sibling of
+//! [`super::openpgp`], with the same file names.
+//!
+//! CMS is read and written here, with the `cms` crate's types for the small pieces; OpenSSL
+//! does the arithmetic, the path validation and PKCS#12. Its own CMS functions are never
+//! called. `ber` takes an object apart without copying its content; `open`, `decrypt` and
+//! `verify` read, `seal` writes; `certs` says what a certificate is, `chain` who vouches for
+//! it; `private` has the unlocked keys.
+
+mod ber;
+mod certs;
+mod chain;
+mod cms;
+mod decrypt;
+mod export;
+mod generate;
+mod import;
+mod open;
+mod policy;
+mod private;
+mod seal;
+mod verify;
+
+use bytes::Bytes;
+
+use super::{Engine, Format, Incoming, KeySpec, NewKey, Passphrase};
+use crate::base::error::Result;
+use crate::base::keys::{CertFacts, Protocol, Usage};
+use crate::base::layer::{Opened, Seal, Sealed, SealedOut};
+use crate::base::verdict::Recipient;
+use crate::base::{Address, Context, Secret};
+
+pub use private::Unlocked;
+
+/// The engine. It has no state of its own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Smime;
+
+impl Smime {
+    /// The one engine of this family.
+    pub fn new() -> Smime {
+        Smime
+    }
+}
+
+impl Engine for Smime {
+    fn protocol(&self) -> Protocol {
+        Protocol::Smime
+    }
+
+    fn open(&self, layer: &Sealed, cx: &Context) -> Result<Opened> {
+        open::open(layer, cx)
+    }
+
+    fn recipients(&self, data: &[u8], cx: &Context) -> Vec<Recipient> {
+        decrypt::recipients(data, cx)
+    }
+
+    fn seal(&self, content: &Bytes, how: &Seal<'_>, cx: &Context) -> Result<SealedOut> {
+        seal::seal(content, how, cx)
+    }
+
+    fn facts(&self, cert: &[u8], at: u64) -> Result<CertFacts> {
+        certs::facts(cert, at)
+    }
+
+    fn unfit(
+        &self,
+        cert: &[u8],
+        usage: Usage,
+        address: Option<&Address>,
+        at: u64,
+    ) -> Vec<&'static str> {
+        certs::unfit(cert, usage, address, at)
+    }
+
+    fn read_keys(&self, data: &[u8], cx: &Context) -> Result<Incoming> {
+        import::read_keys(data, cx)
+    }
+
+    fn merge(&self, old: &[u8], new: &[u8]) -> Result<Vec<u8>> {
+        import::merge(old, new)
+    }
+
+    fn generate(&self, spec: &KeySpec, passphrase: &Passphrase, cx: &Context) -> Result<NewKey> {
+        generate::generate(spec, passphrase, cx)
+    }
+
+    fn export(&self, certs: &[Bytes], format: Format) -> Result<Vec<u8>> {
+        export::export(certs, format)
+    }
+
+    fn rewrap(
+        &self,
+        sealed: &Secret,
+        old: &Passphrase,
+        new: &Passphrase,
+        format: Format,
+    ) -> Result<Vec<u8>> {
+        export::rewrap(sealed, old, new, format)
+    }
+
+    fn offer(&self, _cert: &[u8], _address: &Address) -> Option<String> {
+        None
+    }
+
+    fn offered(&self, _value: &str) -> Option<(Address, Vec<u8>)> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! Which algorithms count, and what they are called.
