@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::base::error::Result;
 use crate::base::keys::{CertFacts, Protocol, Usage};
-use crate::base::layer::{Opened, Seal, Sealed, SealedOut};
+use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
 use crate::base::verdict::Recipient;
 use crate::base::{Address, Context, Secret};
 
@@ -60,6 +60,17 @@ pub trait Engine: Send + Sync {
         address: Option<&Address>,
         at: u64,
     ) -> Vec<&'static str>;
+
+    /// Who vouches beside the person for a certificate and the address: `Anchored` only where
+    /// an anchor may speak for that address. `None` in a family without authorities.
+    fn trust(&self, cert: &[u8], address: &Address, cx: &Context) -> Trust;
+
+    /// The handle that all certificates of one key pair share; `None` where a certificate is
+    /// its key.
+    fn key_handle(&self, cert: &[u8]) -> Option<String>;
+
+    /// The authorities that come with the program, as far as policy lets them speak.
+    fn authorities(&self, cx: &Context) -> Vec<CertFacts>;
 
     /// Reads certificates, with or without secret halves, out of anything a person may have:
     /// armored or binary, one or many. Only what verifies is kept.

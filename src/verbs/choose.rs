@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::World;
 use super::plan::{Candidate, State};
-use super::seal::Choice;
+use super::seal::{Choice, Protect};
 use crate::base::context::unix;
 use crate::base::error::KeyUse;
-use crate::base::keys::{Acceptance, Certs, KeyStatus, StoredCert, Usage};
+use crate::base::keys::{Acceptance, Certs, KeyStatus, Protocol, StoredCert, Usage};
+use crate::base::layer::Trust;
 use crate::base::{Address, Context, Error, KeyId, Kind, Result};
 
 /// What there is for one address.
@@ -29,9 +30,21 @@ pub(super) struct Want<'a> {
     pub keys: &'a BTreeMap<Address, Vec<KeyId>>,
 }
 
+impl<'a> Want<'a> {
+    /// The same of one family alone.
+    fn of(&self, protocol: Protocol) -> Want<'a> {
+        Want {
+            choice: protocol.into(),
+            ..*self
+        }
+    }
+}
+
 struct Found {
     cert: StoredCert,
     acceptance: Acceptance,
+    /// The person, or an authority, stands for this certificate and the address.
+    vouched: bool,
     status: KeyStatus,
     created: Option<String>,
     reasons: Vec<&'static str>,
@@ -40,8 +53,8 @@ struct Found {
 /// Looks at every certificate for `address`. A signer's must be our own.
 ///
 /// A usable certificate is valid, fit for the usage, names the address and is not rejected.
-/// Verified comes before accepted before undecided; among those that the person has accepted
-/// the newest is used. Among undecided ones nothing is guessed.
+/// Verified comes before accepted before undecided; among those that the person has accepted,
+/// or that an authority vouches for, the newest is used. Among others nothing is guessed.
 pub(super) fn options(
     world: &World,
     address: &Address,
@@ -54,8 +67,9 @@ pub(super) fn options(
         None => known_certs(world, address, want, cx)?,
     };
     found.sort_by(|a, b| {
-        (a.reasons.is_empty(), a.acceptance, &a.created)
-            .cmp(&(b.reasons.is_empty(), b.acceptance, &b.created))
+        let rank = |f: &Found| (f.reasons.is_empty(), f.acceptance.max(level(f)));
+        (rank(a), &a.created)
+            .cmp(&(rank(b), &b.created))
             .reverse()
             .then_with(|| a.cert.id.cmp(&b.cert.id))
     });
@@ -63,13 +77,18 @@ pub(super) fn options(
         .iter()
         .take_while(|found| found.reasons.is_empty())
         .count();
-    let undecided = found
-        .first()
-        .is_some_and(|best| best.acceptance < Acceptance::Accepted);
+    let best = found.first();
+    let undecided = best.is_some_and(|best| !best.vouched);
+    // Certificates of two families don't contradict one another.
+    let rivals = found
+        .iter()
+        .take(usable)
+        .filter(|f| best.is_some_and(|best| f.cert.id.protocol() == best.cert.id.protocol()))
+        .count();
     let conflict = named.is_none()
         && want.usage == Usage::Encrypt
         && !world.store.conflicts(address)?.is_empty();
-    let ambiguous = named.is_none() && usable > 1 && undecided;
+    let ambiguous = named.is_none() && rivals > 1 && undecided;
     let state = match usable {
         _ if conflict && usable > 0 => State::Conflict,
         0 if found.iter().any(|f| f.reasons.contains(&"refused")) => State::Refused,
@@ -84,7 +103,7 @@ pub(super) fn options(
     let candidates = found
         .into_iter()
         .map(|mut found| {
-            if found.acceptance == Acceptance::Undecided {
+            if found.acceptance == Acceptance::Undecided && !found.vouched {
                 found.reasons.push("undecided");
             }
             Candidate {
@@ -100,6 +119,43 @@ pub(super) fn options(
         candidates,
         ambiguous,
     })
+}
+
+/// What an authority's word is worth beside the person's.
+fn level(found: &Found) -> Acceptance {
+    match found.vouched {
+        true => Acceptance::Accepted,
+        false => Acceptance::Rejected,
+    }
+}
+
+/// What there is for each address. Where any family may be used, one that serves them all is
+/// preferred: one message instead of two.
+pub(super) fn options_for_all(
+    world: &World,
+    addresses: &[&Address],
+    want: &Want<'_>,
+    cx: &Context,
+) -> Result<Vec<Options>> {
+    let look = |want: &Want<'_>| -> Result<Vec<Options>> {
+        addresses
+            .iter()
+            .map(|address| options(world, address, want, cx))
+            .collect()
+    };
+    let each = look(want)?;
+    let family = |o: &Options| o.chosen.as_ref().map(|cert| cert.id.protocol());
+    let mut families: Vec<_> = each.iter().filter_map(family).collect();
+    families.dedup();
+    if families.len() > 1 {
+        for protocol in world.protocols() {
+            let all = look(&want.of(protocol))?;
+            if all.iter().all(|options| options.state == State::Ready) {
+                return Ok(all);
+            }
+        }
+    }
+    Ok(each)
 }
 
 fn known_certs(
@@ -156,7 +212,12 @@ fn look(
     if acceptance == Acceptance::Rejected {
         reasons.push("rejected");
     }
+    let vouched = acceptance >= Acceptance::Accepted
+        || acceptance == Acceptance::Undecided
+            && reasons.is_empty()
+            && engine.trust(&cert.cert, address, cx) == Trust::Anchored;
     if acceptance == Acceptance::Undecided
+        && !vouched
         && want.usage == Usage::Encrypt
         && !cert.own
         && !cx.policy.undecided_recipients
@@ -172,6 +233,7 @@ fn look(
     Ok(Found {
         cert,
         acceptance,
+        vouched,
         status,
         created,
         reasons,
@@ -188,7 +250,7 @@ fn status_of(reason: &str) -> Option<KeyStatus> {
     })
 }
 
-/// The certificates for recipients, all of one family.
+/// The certificate for each recipient, in their order.
 ///
 /// # Errors
 /// `key.conflict` and `key.ambiguous` for the first such address; `policy.refused`;
@@ -201,8 +263,8 @@ pub(super) fn recipients(
 ) -> Result<Vec<StoredCert>> {
     let mut certs: Vec<StoredCert> = Vec::new();
     let mut missing = Vec::new();
-    for address in addresses {
-        let options = options(world, address, want, cx)?;
+    let all = options_for_all(world, addresses, want, cx)?;
+    for (address, options) in addresses.iter().zip(all) {
         let ids = || {
             options
                 .candidates
@@ -211,11 +273,7 @@ pub(super) fn recipients(
                 .collect()
         };
         match (options.state, options.chosen) {
-            (State::Ready, Some(cert)) => {
-                if !certs.iter().any(|other| other.id == cert.id) {
-                    certs.push(cert);
-                }
-            }
+            (State::Ready, Some(cert)) => certs.push(cert),
             (State::Conflict, _) if options.ambiguous => {
                 return Err(Error::new(
                     Kind::KeyAmbiguous {
@@ -256,6 +314,42 @@ pub(super) fn recipients(
         },
         "there is no usable key for a recipient; ask for one and import it",
     ))
+}
+
+/// The family that encryption is left with: where any may be used, the one in which the sender
+/// has a key of their own, if there is just one such.
+pub(super) fn family(
+    world: &World,
+    from: Option<&Address>,
+    protect: &Protect,
+    cx: &Context,
+) -> Result<Choice> {
+    let (Choice::Auto, Some(from)) = (protect.protocol, from) else {
+        return Ok(protect.protocol);
+    };
+    let want = protect.want(Usage::Encrypt);
+    let mut able = Vec::new();
+    for protocol in world.protocols() {
+        let own = options(world, from, &want.of(protocol), cx)?.chosen;
+        if own.is_some_and(|cert| cert.own) {
+            able.push(protocol);
+        }
+    }
+    Ok(match able.as_slice() {
+        [only] => (*only).into(),
+        _ => Choice::Auto,
+    })
+}
+
+/// Each certificate once.
+pub(super) fn distinct(certs: Vec<StoredCert>) -> Vec<StoredCert> {
+    let mut once: Vec<StoredCert> = Vec::with_capacity(certs.len());
+    for cert in certs {
+        if !once.iter().any(|other| other.id == cert.id) {
+            once.push(cert);
+        }
+    }
+    once
 }
 
 /// The certificate to sign with.

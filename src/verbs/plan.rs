@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
-use super::choose::{Options, Want, options};
+use super::choose::{self, Options};
 use super::seal::Protect;
 use super::{Ask, Asks, World};
 use crate::base::body::Bodies;
@@ -119,18 +119,22 @@ impl Asks for Request {
 pub fn plan(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
     let protect = &request.protect;
     let sender = match &request.from {
-        Some(from) => party(world, from, Usage::Sign, protect, cx)?,
-        None => Party {
-            address: String::new(),
-            state: State::Incomplete,
-            choice: PartyChoice::None,
-            keys: Vec::new(),
-        },
+        Some(from) => parties(world, &[from], Usage::Sign, protect, cx)?.pop(),
+        None => None,
     };
-    let mut recipients = Vec::new();
-    for typed in request.to.iter().chain(&request.cc).chain(&request.bcc) {
-        recipients.push(party(world, typed, Usage::Encrypt, protect, cx)?);
-    }
+    let sender = sender.unwrap_or_else(|| incomplete(""));
+    let typed: Vec<&Typed> = request
+        .to
+        .iter()
+        .chain(&request.cc)
+        .chain(&request.bcc)
+        .collect();
+    let from = request.from.as_ref().and_then(Typed::address);
+    let family = Protect {
+        protocol: choose::family(world, from.as_ref(), protect, cx)?,
+        ..protect.clone()
+    };
+    let recipients = parties(world, &typed, Usage::Encrypt, &family, cx)?;
     let sender_ready = !(protect.sign || protect.encrypt) || sender.state == State::Ready;
     let all_ready = recipients.iter().all(|party| match protect.encrypt {
         true => party.state == State::Ready,
@@ -164,43 +168,51 @@ pub(super) fn token_for(
     Ok(plan(world, &request, cx)?.plan)
 }
 
-fn party(
+/// What there is for each, in their order.
+fn parties(
     world: &World,
-    typed: &Typed,
+    typed: &[&Typed],
     usage: Usage,
     protect: &Protect,
     cx: &Context,
-) -> Result<Party> {
-    let Some(address) = typed.address() else {
-        return Ok(Party {
-            address: typed.text().to_owned(),
-            state: State::Incomplete,
-            choice: PartyChoice::None,
-            keys: Vec::new(),
-        });
-    };
-    let want = Want {
-        usage,
-        choice: protect.protocol,
-        keys: &protect.keys,
-    };
-    let Options {
-        state,
-        chosen,
-        candidates,
-        ..
-    } = options(world, &address, &want, cx)?;
-    let choice = match chosen.map(|cert| cert.id.protocol()) {
-        Some(Protocol::OpenPgp) => PartyChoice::OpenPgp,
-        Some(Protocol::Smime) => PartyChoice::Smime,
-        None => PartyChoice::None,
-    };
-    Ok(Party {
+) -> Result<Vec<Party>> {
+    let read: Vec<Option<Address>> = typed.iter().map(|typed| typed.address()).collect();
+    let addresses: Vec<&Address> = read.iter().flatten().collect();
+    let mut found =
+        choose::options_for_all(world, &addresses, &protect.want(usage), cx)?.into_iter();
+    Ok(typed
+        .iter()
+        .zip(&read)
+        .map(|(typed, address)| {
+            match address {
+                Some(address) => found.next().map(|options| party(address, options)),
+                None => None,
+            }
+            .unwrap_or_else(|| incomplete(typed.text()))
+        })
+        .collect())
+}
+
+fn party(address: &Address, options: Options) -> Party {
+    Party {
         address: address.to_string(),
-        state,
-        choice,
-        keys: candidates,
-    })
+        state: options.state,
+        choice: match options.chosen.map(|cert| cert.id.protocol()) {
+            Some(Protocol::OpenPgp) => PartyChoice::OpenPgp,
+            Some(Protocol::Smime) => PartyChoice::Smime,
+            None => PartyChoice::None,
+        },
+        keys: options.candidates,
+    }
+}
+
+fn incomplete(text: &str) -> Party {
+    Party {
+        address: text.to_owned(),
+        state: State::Incomplete,
+        choice: PartyChoice::None,
+        keys: Vec::new(),
+    }
 }
 
 /// A digest of who gets what. Not a secret and not a promise: it only has to change when the

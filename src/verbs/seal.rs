@@ -80,6 +80,15 @@ pub enum Choice {
     Smime,
 }
 
+impl From<Protocol> for Choice {
+    fn from(protocol: Protocol) -> Choice {
+        match protocol {
+            Protocol::OpenPgp => Choice::OpenPgp,
+            Protocol::Smime => Choice::Smime,
+        }
+    }
+}
+
 impl Choice {
     /// Whether a family may be used.
     pub fn allows(self, protocol: Protocol) -> bool {
@@ -217,49 +226,75 @@ fn messages(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
             "keys have changed since this was planned; plan again and look at the recipients",
         ));
     }
-    let mut sealer = Sealer {
-        world,
-        protect,
-        cx,
-        signer: None,
-        own: None,
-    };
     let draft = request.purpose == Purpose::Draft;
-    if protect.sign && !draft {
-        let want = protect.want(Usage::Sign);
-        sealer.signer = Some(choose::signer(world, from, &want, cx)?);
-    }
     let encrypt = protect.encrypt || draft;
-    if encrypt {
-        sealer.own = Some(own(world, from, protect, cx)?);
+    let sign = protect.sign && !draft;
+    if everybody.is_empty() && !draft {
+        return Err(Error::invalid("/draft/to", "name at least one recipient"));
     }
-    let mut messages = Vec::new();
+    // All keys are looked up before anything is sealed, so that every missing one is named.
+    let family = match encrypt {
+        true => choose::family(world, Some(from), protect, cx)?,
+        false => protect.protocol,
+    };
+    let want = Want {
+        choice: family,
+        ..protect.want(Usage::Encrypt)
+    };
+    let certs = match encrypt && !draft {
+        true => choose::recipients(world, &everybody, &want, cx)?,
+        false => Vec::new(),
+    };
+    let mut circles: Vec<Circle> = Vec::new();
     if !draft {
-        if everybody.is_empty() {
-            return Err(Error::invalid("/draft/to", "name at least one recipient"));
-        }
-        // All keys are looked up before anything is sealed, so that every missing one is named.
-        let want = protect.want(Usage::Encrypt);
-        if encrypt {
-            choose::recipients(world, &everybody, &want, cx)?;
-        }
-        let mut circles: Vec<Vec<&Address>> = Vec::new();
-        if !letter.visible.is_empty() {
-            circles.push(letter.visible.iter().collect());
-        }
-        circles.extend(letter.bcc.iter().map(|bcc| vec![bcc]));
-        for circle in circles {
-            let certs = match encrypt {
-                true => Some(choose::recipients(world, &circle, &want, cx)?),
-                false => None,
-            };
-            messages.push(Envelope {
-                protocol: sealer.protocol(certs.as_deref()),
-                message: sealer.for_recipients(&letter, certs.as_deref())?.into(),
-                to: circle.into_iter().cloned().collect(),
-            });
+        let certs: BTreeMap<&Address, &StoredCert> =
+            everybody.iter().copied().zip(&certs).collect();
+        circles.extend(by_family(&letter.visible, &certs));
+        for bcc in &letter.bcc {
+            circles.extend(by_family(std::slice::from_ref(bcc), &certs));
         }
     }
+    // One of each family that is needed, and one for the sender's own copy.
+    let mut sealers: Vec<(Option<Protocol>, Sealer<'_>)> = Vec::new();
+    for protocol in circles.iter().map(|circle| circle.protocol).chain([None]) {
+        if sealers.iter().any(|(known, _)| *known == protocol)
+            || protocol.is_none() && !sealers.is_empty()
+        {
+            continue;
+        }
+        let choice = protocol.map_or(family, Choice::from);
+        let want = |usage| Want {
+            choice,
+            ..protect.want(usage)
+        };
+        let sealer = Sealer {
+            world,
+            protect,
+            cx,
+            signer: match sign {
+                true => Some(choose::signer(world, from, &want(Usage::Sign), cx)?),
+                false => None,
+            },
+            own: match encrypt {
+                true => Some(own(world, from, &want(Usage::Encrypt), cx)?),
+                false => None,
+            },
+        };
+        sealers.push((protocol, sealer));
+    }
+    let no_sealer = || Error::internal("an envelope has nobody to seal it");
+    let mut messages = Vec::new();
+    for circle in circles {
+        let sealer = sealers.iter().find(|(known, _)| *known == circle.protocol);
+        let (_, sealer) = sealer.ok_or_else(no_sealer)?;
+        let certs = encrypt.then_some(circle.certs.as_slice());
+        messages.push(Envelope {
+            protocol: sealer.protocol(certs),
+            message: sealer.for_recipients(&letter, certs)?.into(),
+            to: circle.to,
+        });
+    }
+    let (_, sealer) = sealers.first().ok_or_else(no_sealer)?;
     let certs: Option<&[StoredCert]> = encrypt.then_some(&[]);
     let sent = sealer.for_sender(letter, certs)?;
     Ok(Reply::Messages {
@@ -268,10 +303,47 @@ fn messages(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
     })
 }
 
+/// Those who get one envelope.
+struct Circle {
+    /// `None`: it is not encrypted.
+    protocol: Option<Protocol>,
+    to: Vec<Address>,
+    certs: Vec<StoredCert>,
+}
+
+/// Recipients who may know of one another, those of each family together.
+fn by_family(to: &[Address], certs: &BTreeMap<&Address, &StoredCert>) -> Vec<Circle> {
+    let mut circles: Vec<Circle> = Vec::new();
+    for address in to {
+        let cert = certs.get(address).copied().cloned();
+        let protocol = cert.as_ref().map(|cert| cert.id.protocol());
+        let circle = match circles.iter_mut().find(|known| known.protocol == protocol) {
+            Some(circle) => circle,
+            None => {
+                circles.push(Circle {
+                    protocol,
+                    to: Vec::new(),
+                    certs: Vec::new(),
+                });
+                let Some(circle) = circles.last_mut() else {
+                    continue;
+                };
+                circle
+            }
+        };
+        circle.to.push(address.clone());
+        if let Some(cert) = cert
+            && !circle.certs.iter().any(|known| known.id == cert.id)
+        {
+            circle.certs.push(cert);
+        }
+    }
+    circles
+}
+
 /// Our own certificate for reading what we have sent.
-fn own(world: &World, from: &Address, protect: &Protect, cx: &Context) -> Result<StoredCert> {
-    let want = protect.want(Usage::Encrypt);
-    let options = choose::options(world, from, &want, cx)?;
+fn own(world: &World, from: &Address, want: &Want<'_>, cx: &Context) -> Result<StoredCert> {
+    let options = choose::options(world, from, want, cx)?;
     options.chosen.filter(|cert| cert.own).ok_or_else(|| {
         Error::new(
             Kind::KeyMissing {
@@ -352,10 +424,28 @@ fn payload(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
         if addresses.is_empty() {
             return Err(Error::invalid("/to", "name at least one recipient"));
         }
-        let want = protect.want(Usage::Encrypt);
-        recipients = choose::recipients(world, &addresses, &want, cx)?;
+        let family = choose::family(world, from.as_ref(), protect, cx)?;
+        let want = Want {
+            choice: family,
+            ..protect.want(Usage::Encrypt)
+        };
+        recipients = choose::distinct(choose::recipients(world, &addresses, &want, cx)?);
+        let first = recipients.first().map(|cert| cert.id.protocol());
+        if recipients
+            .iter()
+            .any(|cert| Some(cert.id.protocol()) != first)
+        {
+            return Err(Error::invalid(
+                "/to",
+                "these recipients need different protocols; use form: messages",
+            ));
+        }
+        let want = Want {
+            choice: first.map_or(family, Choice::from),
+            ..want
+        };
         if let Some(from) = &from
-            && let Ok(own) = own(world, from, protect, cx)
+            && let Ok(own) = own(world, from, &want, cx)
             && !recipients.iter().any(|cert| cert.id == own.id)
         {
             recipients.push(own);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::choose;
 use super::judge::Claims;
 use super::peel::{self, Opens, Peeled};
-use super::seal::{Protect, signer_or_only};
+use super::seal::{Choice, Protect, signer_or_only};
 use super::{Ask, Asks, Origin, World, verdict};
 use crate::base::body::{Bodies, Body};
 use crate::base::job::Stage;
@@ -216,6 +216,7 @@ pub fn encrypt(world: &World, request: &EncryptRequest, cx: &Context) -> Result<
     };
     let protect = Protect {
         scheme: Some(Scheme::Inline),
+        protocol: Choice::OpenPgp,
         ..Protect::default()
     };
     let want = protect.want(Usage::Encrypt);
@@ -223,7 +224,7 @@ pub fn encrypt(world: &World, request: &EncryptRequest, cx: &Context) -> Result<
         return Err(Error::invalid("/to", "name at least one recipient"));
     }
     let to: Vec<&Address> = request.to.iter().collect();
-    let mut recipients = choose::recipients(world, &to, &want, cx)?;
+    let mut recipients = choose::distinct(choose::recipients(world, &to, &want, cx)?);
     if let Some(from) = &from
         && let Some(own) = choose::options(world, from, &want, cx)?.chosen
         && own.own

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{Engine, Format, Incoming, KeySpec, NewKey, Passphrase};
 use crate::base::error::Result;
 use crate::base::keys::{CertFacts, Protocol, Usage};
-use crate::base::layer::{Opened, Seal, Sealed, SealedOut};
+use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
 use crate::base::verdict::Recipient;
 use crate::base::{Address, Context, Secret};
 
@@ -71,6 +71,18 @@ impl Engine for OpenPgp {
         at: u64,
     ) -> Vec<&'static str> {
         certs::unfit(cert, usage, address, at)
+    }
+
+    fn trust(&self, _cert: &[u8], _address: &Address, _cx: &Context) -> Trust {
+        Trust::None
+    }
+
+    fn key_handle(&self, _cert: &[u8]) -> Option<String> {
+        None
+    }
+
+    fn authorities(&self, _cx: &Context) -> Vec<CertFacts> {
+        Vec::new()
     }
 
     fn read_keys(&self, data: &[u8], cx: &Context) -> Result<Incoming> {

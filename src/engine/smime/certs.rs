@@ -44,6 +44,12 @@ impl Certificate {
         Vec::new()
     }
 
+    /// What all certificates of this key share: SHA-256 over SubjectPublicKeyInfo, upper-case
+    /// hex.
+    pub(super) fn key_handle(&self) -> String {
+        String::new()
+    }
+
     /// The subject key identifier: the extension's, or the SHA-1 over the key.
     pub(super) fn key_identifier(&self) -> Vec<u8> {
         Vec::new()

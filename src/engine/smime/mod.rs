@@ -26,7 +26,7 @@ use bytes::Bytes;
 use super::{Engine, Format, Incoming, KeySpec, NewKey, Passphrase};
 use crate::base::error::Result;
 use crate::base::keys::{CertFacts, Protocol, Usage};
-use crate::base::layer::{Opened, Seal, Sealed, SealedOut};
+use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
 use crate::base::verdict::Recipient;
 use crate::base::{Address, Context, Secret};
 
@@ -72,6 +72,23 @@ impl Engine for Smime {
         at: u64,
     ) -> Vec<&'static str> {
         certs::unfit(cert, usage, address, at)
+    }
+
+    fn trust(&self, cert: &[u8], address: &Address, cx: &Context) -> Trust {
+        let judged = certs::read(cert).and_then(|cert| chain::judge(&cert, &[], None, cx));
+        match judged {
+            Ok(judged) if judged.trust != Trust::Anchored => judged.trust,
+            Ok(judged) if judged.addresses.contains(address) => Trust::Anchored,
+            Ok(_) | Err(_) => Trust::Untrusted,
+        }
+    }
+
+    fn key_handle(&self, cert: &[u8]) -> Option<String> {
+        certs::read(cert).ok().map(|cert| cert.key_handle())
+    }
+
+    fn authorities(&self, cx: &Context) -> Vec<CertFacts> {
+        chain::authorities(cx)
     }
 
     fn read_keys(&self, data: &[u8], cx: &Context) -> Result<Incoming> {
