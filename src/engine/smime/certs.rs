@@ -1,63 +1,495 @@
 //! What a certificate says: ids, addresses, usage, state. Not who vouches for it.
 
+use bytes::Bytes;
+use const_oid::ObjectIdentifier;
+use der::asn1::{ContextSpecific, OctetString};
+use der::{Decode, Encode as _, SliceReader, TagNumber};
+use openssl::sha::{sha1, sha256};
 use openssl::x509::X509;
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
+use x509_cert::spki::AlgorithmIdentifierOwned;
 
+use super::names;
 use crate::base::Address;
+use crate::base::context::rfc3339;
 use crate::base::error::{Error, Result};
-use crate::base::keys::{CertFacts, KeyId, Usage};
+use crate::base::keys::{Attention, CertFacts, KeyId, KeyStatus, Protocol, Usage};
+
+/// The largest certificate that is read. With a photograph or a hash-based signature they
+/// reach 100 KiB.
+const CERT_MAX: usize = 256 << 10;
+
+/// The shortest RSA modulus that counts, in bits (RFC 8550 4.3 calls shorter ones historic).
+const RSA_MIN: u32 = 2048;
+
+/// How long before its end a certificate asks for attention: 30 days.
+const SOON: u64 = 30 * 24 * 60 * 60;
+
+pub(super) const KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.14");
+pub(super) const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
+const ALTERNATIVE_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
+const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
+const EXTENDED_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
+const ANY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
+const EMAIL_PROTECTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4");
 
 /// One certificate, read.
 pub(super) struct Certificate {
     pub id: KeyId,
-    pub der: bytes::Bytes,
+    pub der: Bytes,
     pub x509: X509,
     pub parsed: x509_cert::Certificate,
 }
 
-/// Reads one DER certificate.
+/// Reads one certificate. Strictly DER: what only a lenient reader accepts could be spelled in
+/// several ways, and would have several ids.
 ///
 /// # Errors
-/// `message.malformed`.
-pub(super) fn read(_der: &[u8]) -> Result<Certificate> {
-    Err(Error::internal("not built yet"))
+/// `message.malformed`; `limit.exceeded`.
+pub(super) fn read(der: &[u8]) -> Result<Certificate> {
+    if der.len() > CERT_MAX {
+        return Err(Error::limit(
+            "certificate",
+            "the certificate is too large for one; ask its authority for another",
+        ));
+    }
+    let fault = || Error::malformed("this is not one X.509 certificate in DER; export it again");
+    let parsed = x509_cert::Certificate::from_der(der).map_err(|e| fault().because(e))?;
+    let x509 = X509::from_der(der).map_err(|e| fault().because(e))?;
+    let tbs = parsed.tbs_certificate();
+    // RFC 5280 4.1.1.2, 4.2: both say it once. Who reads the first of two and who reads the
+    // second would judge different certificates.
+    let mut known: Vec<_> = extensions(&parsed).iter().map(|e| e.extn_id).collect();
+    known.sort_unstable();
+    if known.windows(2).any(|pair| pair.first() == pair.last())
+        || tbs.signature() != parsed.signature_algorithm()
+    {
+        return Err(fault());
+    }
+    let id = KeyId::from_hex(Protocol::Smime, &hex(&sha256(der)))
+        .expect("a SHA-256 in hex is what an id has");
+    Ok(Certificate {
+        id,
+        der: Bytes::copy_from_slice(der),
+        x509,
+        parsed,
+    })
 }
 
 /// See [`crate::engine::Engine::facts`].
-pub(super) fn facts(_cert: &[u8], _at: u64) -> Result<CertFacts> {
-    Err(Error::malformed("not built yet"))
+pub(super) fn facts(cert: &[u8], at: u64) -> Result<CertFacts> {
+    Ok(facts_of(&read(cert)?, at))
+}
+
+/// As [`facts`], of a certificate that was read already.
+pub(super) fn facts_of(cert: &Certificate, at: u64) -> CertFacts {
+    let tbs = cert.parsed.tbs_certificate();
+    let key_identifier = hex(&cert.key_identifier());
+    let issuer = cert.x509.issuer_name().to_der().unwrap_or_default();
+    let serial = tbs.serial_number().to_der().unwrap_or_default();
+    let mut handles = vec![
+        cert.id.fingerprint().to_owned(),
+        hex(&sha1(&cert.der)),
+        key_identifier.clone(),
+        issuer_and_serial(&issuer, &serial),
+        cert.key_handle(),
+    ];
+    if cert.is_authority() {
+        handles.push(cert.subject_handle());
+    }
+    let status = cert.status(at);
+    let addresses = cert.addresses();
+    let usage = match status {
+        KeyStatus::Valid => cert.usage(),
+        _ => Vec::new(),
+    };
+    CertFacts {
+        id: cert.id.clone(),
+        handles,
+        key_ids: vec![key_identifier],
+        name: names::common_name(tbs.subject()),
+        algorithm: cert.key().word,
+        created: Some(rfc3339(cert.not_before())),
+        changed: None,
+        expires: Some(rfc3339(cert.not_after())),
+        status,
+        issuer: names::line(tbs.issuer()),
+        attention: attention(cert, status, &usage, &addresses, at),
+        usage,
+        addresses,
+    }
+}
+
+fn attention(
+    cert: &Certificate,
+    status: KeyStatus,
+    usage: &[Usage],
+    addresses: &[Address],
+    at: u64,
+) -> Vec<Attention> {
+    let mut attention = Vec::new();
+    match status {
+        KeyStatus::Expired => attention.push(Attention::Expired),
+        KeyStatus::Weak => attention.push(Attention::Weak),
+        KeyStatus::Valid => {
+            if cert.not_after() < at.saturating_add(SOON) {
+                attention.push(Attention::ExpiresSoon);
+            }
+            if !cert.is_authority() && !usage.contains(&Usage::Encrypt) {
+                attention.push(Attention::NoEncryptionKey);
+            }
+            if !cert.is_authority() && !usage.contains(&Usage::Sign) {
+                attention.push(Attention::NoSigningKey);
+            }
+        }
+        KeyStatus::Revoked | KeyStatus::NotYetValid => {}
+    }
+    if addresses.is_empty() && !cert.is_authority() {
+        attention.push(Attention::NoAddress);
+    }
+    attention
 }
 
 /// See [`crate::engine::Engine::unfit`].
 pub(super) fn unfit(
-    _cert: &[u8],
-    _usage: Usage,
-    _address: Option<&Address>,
-    _at: u64,
+    cert: &[u8],
+    usage: Usage,
+    address: Option<&Address>,
+    at: u64,
 ) -> Vec<&'static str> {
-    Vec::new()
+    let Ok(cert) = read(cert) else {
+        return vec!["malformed"];
+    };
+    let mut reasons = Vec::new();
+    match cert.status(at) {
+        KeyStatus::Valid => {}
+        KeyStatus::Expired => reasons.push("expired"),
+        KeyStatus::Revoked => reasons.push("revoked"),
+        KeyStatus::NotYetValid => reasons.push("not-yet-valid"),
+        KeyStatus::Weak => reasons.push("weak"),
+    }
+    if reasons.is_empty() && !cert.may(usage) {
+        reasons.push(match usage {
+            Usage::Encrypt => "no-encryption-key",
+            Usage::Sign | Usage::Certify => "no-signing-key",
+        });
+    }
+    if let Some(address) = address
+        && !cert.addresses().contains(address)
+    {
+        reasons.push("no-address");
+    }
+    reasons
 }
 
 impl Certificate {
     /// The addresses it names: rfc822Name and SmtpUTF8Mailbox (RFC 9598); those of the subject
-    /// only where there are no alternative names at all.
+    /// only where there is no e-mail among the alternative names at all (RFC 8550 3).
     pub(super) fn addresses(&self) -> Vec<Address> {
-        Vec::new()
+        self.extension(ALTERNATIVE_NAME)
+            .and_then(names::alternative)
+            .unwrap_or_else(|| names::in_subject(self.parsed.tbs_certificate().subject()))
     }
 
-    /// What all certificates of this key share: SHA-256 over SubjectPublicKeyInfo, upper-case
-    /// hex.
-    pub(super) fn key_handle(&self) -> String {
-        String::new()
-    }
-
-    /// The subject key identifier: the extension's, or the SHA-1 over the key.
+    /// The subject key identifier: the extension's, or the SHA-1 over the key (RFC 5280
+    /// 4.2.1.2).
     pub(super) fn key_identifier(&self) -> Vec<u8> {
-        Vec::new()
+        self.extension(KEY_IDENTIFIER)
+            .and_then(|value| OctetString::from_der(value).ok())
+            .filter(|value| !value.as_bytes().is_empty())
+            .map_or_else(
+                || {
+                    let key = self.parsed.tbs_certificate().subject_public_key_info();
+                    sha1(key.subject_public_key.raw_bytes()).to_vec()
+                },
+                |value| value.as_bytes().to_vec(),
+            )
+    }
+
+    /// What certificates of one key pair have in common: the SHA-256 over the
+    /// SubjectPublicKeyInfo, upper-case hex.
+    pub(super) fn key_handle(&self) -> String {
+        let key = self.parsed.tbs_certificate().subject_public_key_info();
+        hex(&sha256(&key.to_der().unwrap_or_default()))
+    }
+
+    /// What the store finds an authority by when a certificate names its issuer.
+    pub(super) fn subject_handle(&self) -> String {
+        name_handle(&self.x509.subject_name().to_der().unwrap_or_default())
+    }
+
+    /// The [`Certificate::subject_handle`] that its issuer has.
+    pub(super) fn issuer_handle(&self) -> String {
+        name_handle(&self.x509.issuer_name().to_der().unwrap_or_default())
+    }
+
+    /// Unix seconds; inclusive.
+    pub(super) fn not_before(&self) -> u64 {
+        let validity = self.parsed.tbs_certificate().validity();
+        validity.not_before.to_unix_duration().as_secs()
+    }
+
+    /// Unix seconds; inclusive.
+    pub(super) fn not_after(&self) -> u64 {
+        let validity = self.parsed.tbs_certificate().validity();
+        validity.not_after.to_unix_duration().as_secs()
+    }
+
+    /// Its subject is its issuer.
+    pub(super) fn is_self_issued(&self) -> bool {
+        let tbs = self.parsed.tbs_certificate();
+        tbs.subject() == tbs.issuer()
+    }
+
+    /// It may issue certificates (RFC 5280 4.2.1.9).
+    pub(super) fn is_authority(&self) -> bool {
+        self.extension(BASIC_CONSTRAINTS)
+            .and_then(|value| BasicConstraints::from_der(value).ok())
+            .is_some_and(|constraints| constraints.ca)
+    }
+
+    /// Its extended key usage allows mail: it says so, says "any", or says nothing
+    /// (RFC 8550 4.4.4).
+    pub(super) fn is_for_mail(&self) -> bool {
+        self.extension(EXTENDED_USAGE).is_none_or(|value| {
+            ExtendedKeyUsage::from_der(value).is_ok_and(|usage| {
+                usage.0.contains(&EMAIL_PROTECTION) || usage.0.contains(&ANY_USAGE)
+            })
+        })
+    }
+
+    /// It is meant for `usage`, by its key usage, its extended key usage and the kind of its
+    /// key (RFC 8550 4.4.2). Says nothing of dates.
+    pub(super) fn may(&self, usage: Usage) -> bool {
+        let key = self.key();
+        // Without the extension all is allowed, with one that can't be read nothing.
+        let stated = self
+            .extension(KEY_USAGE)
+            .map(|value| KeyUsage::from_der(value).ok());
+        let states = |wanted: fn(&KeyUsage) -> bool| match &stated {
+            None => true,
+            Some(usage) => usage.as_ref().is_some_and(wanted),
+        };
+        match usage {
+            Usage::Sign => {
+                key.signs
+                    && self.is_for_mail()
+                    && states(|u| u.digital_signature() || u.non_repudiation())
+            }
+            Usage::Encrypt => {
+                self.is_for_mail()
+                    && match key.encrypts {
+                        Encrypts::No => false,
+                        Encrypts::Transport => states(KeyUsage::key_encipherment),
+                        Encrypts::Agreement => states(KeyUsage::key_agreement),
+                    }
+            }
+            Usage::Certify => self.is_authority() && states(KeyUsage::key_cert_sign),
+        }
+    }
+
+    fn usage(&self) -> Vec<Usage> {
+        [Usage::Sign, Usage::Encrypt, Usage::Certify]
+            .into_iter()
+            .filter(|usage| self.may(*usage))
+            .collect()
+    }
+
+    /// Its state at an instant, revocation aside.
+    pub(super) fn status(&self, at: u64) -> KeyStatus {
+        if at < self.not_before() {
+            KeyStatus::NotYetValid
+        } else if self.is_weak() {
+            KeyStatus::Weak
+        } else if at > self.not_after() {
+            KeyStatus::Expired
+        } else {
+            KeyStatus::Valid
+        }
+    }
+
+    /// Its key is too short, or its issuer signed it over a broken hash. The signature of a
+    /// certificate over itself says nothing and need not be sound.
+    pub(super) fn is_weak(&self) -> bool {
+        let signature = self.parsed.signature_algorithm();
+        self.key().weak || (!self.is_self_issued() && broken_hash(signature))
+    }
+
+    /// The value of an extension.
+    pub(super) fn extension(&self, oid: ObjectIdentifier) -> Option<&[u8]> {
+        extensions(&self.parsed)
+            .iter()
+            .find(|extension| extension.extn_id == oid)
+            .map(|extension| extension.extn_value.as_bytes())
+    }
+
+    /// What kind of key it has.
+    pub(super) fn key(&self) -> Key {
+        let info = self.parsed.tbs_certificate().subject_public_key_info();
+        let bits = || self.x509.public_key().map_or(0, |key| key.bits());
+        let parameter = || {
+            let curve = info.algorithm.parameters.as_ref();
+            curve.and_then(|any| any.decode_as::<ObjectIdentifier>().ok())
+        };
+        let oid = info.algorithm.oid.to_string();
+        let rsa = |bits: u32, word: &str, encrypts| Key {
+            word: format!("rsa{bits}{word}"),
+            signs: true,
+            encrypts,
+            weak: bits < RSA_MIN,
+        };
+        match oid.as_str() {
+            "1.2.840.113549.1.1.1" => rsa(bits(), "", Encrypts::Transport),
+            "1.2.840.113549.1.1.10" => rsa(bits(), "-pss", Encrypts::No),
+            "1.2.840.10040.4.1" => Key {
+                word: format!("dsa{}", bits()),
+                signs: false,
+                encrypts: Encrypts::No,
+                weak: true,
+            },
+            "1.2.840.10045.2.1" => {
+                let curve = parameter().map(|curve| curve.to_string());
+                let known = CURVES
+                    .iter()
+                    .find(|(oid, _)| Some(*oid) == curve.as_deref());
+                match known {
+                    Some((_, word)) => Key::new(word, true, Encrypts::Agreement),
+                    None => Key::new("unknown-curve", false, Encrypts::No),
+                }
+            }
+            other => KINDS
+                .iter()
+                .find(|(oid, ..)| *oid == other)
+                .map_or(Key::new("unknown", false, Encrypts::No), |kind| {
+                    Key::new(kind.1, kind.2, kind.3)
+                }),
+        }
     }
 }
 
+/// What a public key can do.
+#[derive(Debug)]
+pub(super) struct Key {
+    /// As in `rsa3072`, `p256`, `mldsa65`.
+    pub word: String,
+    pub signs: bool,
+    pub encrypts: Encrypts,
+    pub weak: bool,
+}
+
+impl Key {
+    fn new(word: &str, signs: bool, encrypts: Encrypts) -> Key {
+        Key {
+            word: word.to_owned(),
+            signs,
+            encrypts,
+            weak: false,
+        }
+    }
+}
+
+/// How a message key reaches the owner of a public key: which key usage has to be stated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encrypts {
+    No,
+    /// keyEncipherment: RSA, ML-KEM (RFC 9935).
+    Transport,
+    /// keyAgreement: ECDH, X25519.
+    Agreement,
+}
+
+/// The curves of `id-ecPublicKey` that count.
+const CURVES: &[(&str, &str)] = &[
+    ("1.2.840.10045.3.1.7", "p256"),
+    ("1.3.132.0.34", "p384"),
+    ("1.3.132.0.35", "p521"),
+    ("1.3.36.3.3.2.8.1.1.7", "brainpoolp256r1"),
+    ("1.3.36.3.3.2.8.1.1.11", "brainpoolp384r1"),
+    ("1.3.36.3.3.2.8.1.1.13", "brainpoolp512r1"),
+];
+
+/// Keys whose algorithm says it all: object identifier, word, signs, encrypts.
+const KINDS: &[(&str, &str, bool, Encrypts)] = &[
+    ("1.3.101.112", "ed25519", true, Encrypts::No),
+    ("1.3.101.113", "ed448", true, Encrypts::No),
+    ("1.3.101.110", "x25519", false, Encrypts::Agreement),
+    ("1.3.101.111", "x448", false, Encrypts::Agreement),
+    ("2.16.840.1.101.3.4.3.17", "mldsa44", true, Encrypts::No),
+    ("2.16.840.1.101.3.4.3.18", "mldsa65", true, Encrypts::No),
+    ("2.16.840.1.101.3.4.3.19", "mldsa87", true, Encrypts::No),
+    (
+        "2.16.840.1.101.3.4.4.1",
+        "mlkem512",
+        false,
+        Encrypts::Transport,
+    ),
+    (
+        "2.16.840.1.101.3.4.4.2",
+        "mlkem768",
+        false,
+        Encrypts::Transport,
+    ),
+    (
+        "2.16.840.1.101.3.4.4.3",
+        "mlkem1024",
+        false,
+        Encrypts::Transport,
+    ),
+];
+
+/// Signature algorithms over MD2, MD4, MD5 and SHA-1.
+const BROKEN: &[&str] = &[
+    "1.2.840.113549.1.1.2",
+    "1.2.840.113549.1.1.3",
+    "1.2.840.113549.1.1.4",
+    "1.2.840.113549.1.1.5",
+    "1.3.14.3.2.3",
+    "1.3.14.3.2.13",
+    "1.3.14.3.2.15",
+    "1.3.14.3.2.27",
+    "1.3.14.3.2.29",
+    "1.2.840.10040.4.3",
+    "1.2.840.10045.4.1",
+];
+
+/// The hashes inside RSASSA-PSS parameters that count: SHA-224 to SHA-512, SHA3.
+const SOUND_HASHES: &str = "2.16.840.1.101.3.4.2.";
+
+/// Whether a signature is over a hash for which collisions can be made.
+fn broken_hash(algorithm: &AlgorithmIdentifierOwned) -> bool {
+    let oid = algorithm.oid.to_string();
+    if oid != "1.2.840.113549.1.1.10" {
+        return BROKEN.contains(&oid.as_str());
+    }
+    // RFC 4055 3.1: without a hash it is SHA-1.
+    let hash = algorithm.parameters.as_ref().and_then(|parameters| {
+        let mut reader = SliceReader::new(parameters.value()).ok()?;
+        ContextSpecific::<AlgorithmIdentifierOwned>::decode_explicit(&mut reader, TagNumber(0))
+            .ok()
+            .flatten()
+    });
+    hash.is_none_or(|hash| !hash.value.oid.to_string().starts_with(SOUND_HASHES))
+}
+
+fn extensions(parsed: &x509_cert::Certificate) -> &[x509_cert::ext::Extension] {
+    let extensions = parsed.tbs_certificate().extensions();
+    extensions.map_or(&[], Vec::as_slice)
+}
+
 /// What the store finds a certificate by when a message names its issuer and serial number:
-/// upper-case hex of the SHA-256 over both, as DER.
-pub(super) fn issuer_and_serial(_issuer: &[u8], _serial: &[u8]) -> String {
-    String::new()
+/// upper-case hex of the SHA-256 over both. `issuer` is the DER of the Name and `serial` that
+/// of the INTEGER, tags and lengths included.
+pub(super) fn issuer_and_serial(issuer: &[u8], serial: &[u8]) -> String {
+    hex(&sha256(&[issuer, serial].concat()))
+}
+
+/// What the store finds an authority or its revocation list by: upper-case hex of the SHA-256
+/// over the DER of its name.
+pub(super) fn name_handle(name: &[u8]) -> String {
+    hex(&sha256(name))
+}
+
+/// Upper-case hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02X}")).collect()
 }

@@ -15,6 +15,7 @@ mod decrypt;
 mod export;
 mod generate;
 mod import;
+mod names;
 mod open;
 mod policy;
 mod private;
