@@ -85,18 +85,7 @@ pub(super) fn facts(cert: &[u8], at: u64) -> Result<CertFacts> {
 pub(super) fn facts_of(cert: &Certificate, at: u64) -> CertFacts {
     let tbs = cert.parsed.tbs_certificate();
     let key_identifier = hex(&cert.key_identifier());
-    let issuer = cert.x509.issuer_name().to_der().unwrap_or_default();
-    let serial = tbs.serial_number().to_der().unwrap_or_default();
-    let mut handles = vec![
-        cert.id.fingerprint().to_owned(),
-        hex(&sha1(&cert.der)),
-        key_identifier.clone(),
-        issuer_and_serial(&issuer, &serial),
-        cert.key_handle(),
-    ];
-    if cert.is_authority() {
-        handles.push(cert.subject_handle());
-    }
+    let handles = cert.handles();
     let status = cert.status(at);
     let addresses = cert.addresses();
     let usage = match status {
@@ -107,7 +96,7 @@ pub(super) fn facts_of(cert: &Certificate, at: u64) -> CertFacts {
         id: cert.id.clone(),
         handles,
         key_ids: vec![key_identifier],
-        name: names::common_name(tbs.subject()),
+        name: cert.name(),
         algorithm: cert.key().word,
         created: Some(rfc3339(cert.not_before())),
         changed: None,
@@ -204,6 +193,28 @@ impl Certificate {
                 },
                 |value| value.as_bytes().to_vec(),
             )
+    }
+
+    /// The name of its owner, as it is shown.
+    pub(super) fn name(&self) -> Option<String> {
+        names::common_name(self.parsed.tbs_certificate().subject())
+    }
+
+    /// All that the store finds it by.
+    pub(super) fn handles(&self) -> Vec<String> {
+        let issuer = self.x509.issuer_name().to_der().unwrap_or_default();
+        let serial = self.parsed.tbs_certificate().serial_number();
+        let mut handles = vec![
+            self.id.fingerprint().to_owned(),
+            hex(&sha1(&self.der)),
+            hex(&self.key_identifier()),
+            issuer_and_serial(&issuer, &serial.to_der().unwrap_or_default()),
+            self.key_handle(),
+        ];
+        if self.is_authority() {
+            handles.push(self.subject_handle());
+        }
+        handles
     }
 
     /// What certificates of one key pair have in common: the SHA-256 over the

@@ -7,3 +7,17 @@ use crate::base::verdict::Recipient;
 pub(super) fn recipients(_data: &[u8], _cx: &Context) -> Vec<Recipient> {
     Vec::new()
 }
+
+pub(super) fn enveloped(
+    _data: &super::cms::EnvelopedData,
+    _cx: &Context,
+) -> crate::base::Result<crate::base::layer::Opened> {
+    Err(crate::base::Error::malformed("not built yet"))
+}
+
+pub(super) fn auth_enveloped(
+    _data: &super::cms::AuthEnvelopedData,
+    _cx: &Context,
+) -> crate::base::Result<crate::base::layer::Opened> {
+    Err(crate::base::Error::malformed("not built yet"))
+}

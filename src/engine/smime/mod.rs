@@ -7,10 +7,12 @@
 //! `verify` read, `seal` writes; `certs` says what a certificate is, `chain` who vouches for
 //! it; `private` has the unlocked keys.
 
+mod attributes;
 mod ber;
 mod certs;
 mod chain;
 mod cms;
+mod compress;
 mod decrypt;
 mod export;
 mod generate;
@@ -20,6 +22,7 @@ mod open;
 mod policy;
 mod private;
 mod seal;
+mod signature;
 mod verify;
 
 use bytes::Bytes;

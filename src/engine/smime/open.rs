@@ -1,10 +1,37 @@
-//! Opening one layer.
+//! Opening one layer. The object itself says what it is; the parameters of its MIME part are
+//! what somebody wrote on the outside.
 
+use bytes::Bytes;
+
+use super::cms::{self, Object};
+use super::{compress, decrypt, verify};
 use crate::base::Context;
 use crate::base::error::{Error, Result};
-use crate::base::layer::{Opened, Sealed};
+use crate::base::layer::{Form, Opened, Sealed};
 
 /// See [`crate::engine::Engine::open`].
-pub(super) fn open(_layer: &Sealed, _cx: &Context) -> Result<Opened> {
-    Err(Error::malformed("not built yet"))
+pub(super) fn open(layer: &Sealed, cx: &Context) -> Result<Opened> {
+    match &layer.form {
+        Form::Detached { content, signature } => match cms::read(signature)? {
+            Object::Signed(signed) => verify::signed(signed, Some(content), cx),
+            _ => Err(Error::malformed(
+                "what should be a signature is something else; get the message again",
+            )),
+        },
+        Form::Encrypted { data } | Form::SignedInside { data } => object(data, cx),
+        Form::Cleartext { .. } => Err(Error::internal("CMS has no cleartext signatures")),
+    }
+}
+
+fn object(data: &Bytes, cx: &Context) -> Result<Opened> {
+    match cms::read(data)? {
+        Object::Signed(signed) => verify::signed(signed, None, cx),
+        Object::Enveloped(enveloped) => decrypt::enveloped(&enveloped, cx),
+        Object::AuthEnveloped(enveloped) => decrypt::auth_enveloped(&enveloped, cx),
+        Object::Compressed(bytes) => Ok(Opened {
+            content: compress::unpack(&bytes, cx)?,
+            encryption: None,
+            signatures: Vec::new(),
+        }),
+    }
 }
