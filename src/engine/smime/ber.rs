@@ -5,6 +5,7 @@
 //! with indefinite lengths and strings in pieces (X.690 8).
 
 use bytes::Bytes;
+use const_oid::ObjectIdentifier;
 
 use crate::base::error::{Error, Result};
 
@@ -199,6 +200,49 @@ impl Element {
         Ok(bytes)
     }
 }
+
+/// An element out of the parts of its content.
+pub(super) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let length = parts.iter().map(|part| part.len()).sum();
+    let mut out = Vec::with_capacity(length + 8);
+    header(tag, length, &mut out);
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+    out
+}
+
+/// An object identifier.
+pub(super) fn object(oid: ObjectIdentifier) -> Vec<u8> {
+    element(OID, &[oid.as_bytes()])
+}
+
+/// A number.
+pub(super) fn integer(number: u32) -> Vec<u8> {
+    let bytes = number.to_be_bytes();
+    let skip = bytes.iter().take(3).take_while(|b| **b == 0).count();
+    let digits = bytes.get(skip..).unwrap_or_default();
+    let sign: &[u8] = match digits.first() {
+        Some(first) if *first & 0x80 != 0 => &[0],
+        _ => &[],
+    };
+    element(INTEGER, &[sign, digits])
+}
+
+/// A SET OF, its elements in DER's order (X.690 11.6).
+pub(super) fn set_of(tag: u8, mut elements: Vec<Vec<u8>>) -> Vec<u8> {
+    elements.sort_unstable();
+    let parts: Vec<&[u8]> = elements.iter().map(Vec::as_slice).collect();
+    element(tag, &parts)
+}
+
+/// An AlgorithmIdentifier; `parameters` is DER, or empty.
+pub(super) fn algorithm(oid: ObjectIdentifier, parameters: &[u8]) -> Vec<u8> {
+    element(SEQUENCE, &[&object(oid), parameters])
+}
+
+/// DER's NULL.
+pub(super) const NULL: &[u8] = &[5, 0];
 
 /// Writes a tag and a definite length.
 pub(super) fn header(tag: u8, length: usize, out: &mut Vec<u8>) {

@@ -500,6 +500,16 @@ pub(super) fn name_handle(name: &[u8]) -> String {
     hex(&sha256(name))
 }
 
+/// A certificate as a dialog names it: name and address, or the fingerprint.
+pub(super) fn label(cert: &Certificate) -> String {
+    match (cert.name(), cert.addresses().first()) {
+        (Some(name), Some(address)) => format!("{name} <{address}>"),
+        (Some(name), None) => name,
+        (None, Some(address)) => address.to_string(),
+        (None, None) => cert.id.fingerprint().to_owned(),
+    }
+}
+
 /// Upper-case hex.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02X}")).collect()

@@ -1,23 +1,201 @@
 //! EnvelopedData and AuthEnvelopedData (RFC 5652 6, RFC 5083).
+//!
+//! Once one of our keys is among the recipients, every fault further in is the same fault.
 
-use crate::base::Context;
-use crate::base::verdict::Recipient;
+use bytes::Bytes;
+
+use super::certs::{self, Certificate};
+use super::cms::{self, AuthEnvelopedData, CertId, EnvelopedData, Object};
+use super::content::{self, Chosen};
+use super::recipient::{self, Way};
+use super::verify::{handle, names, short};
+use crate::base::ask::{self, Answers, Need};
+use crate::base::body::wiped;
+use crate::base::context::unix;
+use crate::base::error::{Error, KeyUse, Kind, Result};
+use crate::base::job::Stage;
+use crate::base::keys::{KeyPairId, KeyStatus, Protocol, SecretState};
+use crate::base::layer::{Encryption, Opened};
+use crate::base::verdict::{Integrity, Reason, Recipient};
+use crate::base::{Context, Secret};
+
+/// What a question for a message's password is about.
+const PASSWORD: &str = "the password of a message";
 
 /// See [`crate::engine::Engine::recipients`].
-pub(super) fn recipients(_data: &[u8], _cx: &Context) -> Vec<Recipient> {
-    Vec::new()
+pub(super) fn recipients(data: &[u8], cx: &Context) -> Vec<Recipient> {
+    let read = cms::read(&Bytes::copy_from_slice(data));
+    let infos = match &read {
+        Ok(Object::Enveloped(enveloped)) => &enveloped.recipients,
+        Ok(Object::AuthEnveloped(auth)) => &auth.enveloped.recipients,
+        _ => return Vec::new(),
+    };
+    let named = recipient::ways(infos).and_then(|ways| Ok(named(ways, cx)?.recipients()));
+    named.unwrap_or_default()
 }
 
-pub(super) fn enveloped(
-    _data: &super::cms::EnvelopedData,
-    _cx: &Context,
-) -> crate::base::Result<crate::base::layer::Opened> {
-    Err(crate::base::Error::malformed("not built yet"))
+/// Opens an EnvelopedData. Its content has no integrity of its own.
+///
+/// # Errors
+/// As [`crate::engine::Engine::open`].
+pub(super) fn enveloped(data: &EnvelopedData, cx: &Context) -> Result<Opened> {
+    let chosen = content::cbc(&data.algorithm);
+    let (key, encryption) = content_key(data, &chosen, Integrity::None, cx)?;
+    let plain = chosen?.open(&key, &data.ciphertext, None, cx)?;
+    Ok(opened(plain, encryption))
 }
 
-pub(super) fn auth_enveloped(
-    _data: &super::cms::AuthEnvelopedData,
-    _cx: &Context,
-) -> crate::base::Result<crate::base::layer::Opened> {
-    Err(crate::base::Error::malformed("not built yet"))
+/// Opens an AuthEnvelopedData.
+///
+/// # Errors
+/// As [`crate::engine::Engine::open`].
+pub(super) fn auth_enveloped(data: &AuthEnvelopedData, cx: &Context) -> Result<Opened> {
+    let chosen = content::gcm(&data.enveloped.algorithm);
+    let (key, encryption) = content_key(&data.enveloped, &chosen, Integrity::Aead, cx)?;
+    let aad = data.attributes.as_ref().map(|set| set.encoded.as_slice());
+    let authenticated = Some((aad.unwrap_or_default(), data.tag.as_ref()));
+    let plain = chosen?.open(&key, &data.enveloped.ciphertext, authenticated, cx)?;
+    Ok(opened(plain, encryption))
+}
+
+fn opened(plain: Vec<u8>, encryption: Encryption) -> Opened {
+    Opened {
+        content: wiped(plain),
+        encryption: Some(encryption),
+        signatures: Vec::new(),
+    }
+}
+
+/// The recipients, with our own certificates where one of them is ours.
+struct Named {
+    all: Vec<(Way, Option<Certificate>)>,
+}
+
+impl Named {
+    fn recipients(&self) -> Vec<Recipient> {
+        let mut all = Vec::with_capacity(self.all.len());
+        for (way, cert) in &self.all {
+            all.push(Recipient {
+                key_id: way.id.as_ref().map(short),
+                own: cert.is_some(),
+            });
+        }
+        all
+    }
+}
+
+fn named(ways: Vec<Way>, cx: &Context) -> Result<Named> {
+    let mut all = Vec::with_capacity(ways.len());
+    for way in ways {
+        let own = match &way.id {
+            Some(id) => own(id, cx)?,
+            None => None,
+        };
+        all.push((way, own));
+    }
+    Ok(Named { all })
+}
+
+/// Our own certificate that is named so.
+fn own(id: &CertId, cx: &Context) -> Result<Option<Certificate>> {
+    let found = cx.certs.by_handle(Protocol::Smime, &handle(id))?;
+    let own = found.iter().filter(|stored| stored.own);
+    Ok(own
+        .filter_map(|stored| certs::read(&stored.cert).ok())
+        .find(|cert| names(id, cert)))
+}
+
+/// The content key, and what is to be said of the encryption.
+fn content_key(
+    data: &EnvelopedData,
+    chosen: &Result<Chosen>,
+    integrity: Integrity,
+    cx: &Context,
+) -> Result<(Secret, Encryption)> {
+    cx.job.stage_of(Stage::Crypto, data.ciphertext.len() as u64);
+    let named = named(recipient::ways(&data.recipients)?, cx)?;
+    let mut encryption = Encryption {
+        cipher: String::new(),
+        integrity,
+        recipients: named.recipients(),
+        key: None,
+        reasons: Vec::new(),
+    };
+    if let Ok(chosen) = chosen {
+        encryption.cipher = chosen.kind.name.to_owned();
+        if chosen.kind.legacy {
+            encryption.reasons.push(Reason::WeakAlgorithm);
+        }
+    }
+    let mut locked = Vec::new();
+    let mut failed = None;
+    for (way, cert) in &named.all {
+        let Some(cert) = cert else { continue };
+        cx.job.check()?;
+        match cx.private.state(&cert.id) {
+            SecretState::None => continue,
+            SecretState::Locked => {
+                locked.push(cert);
+                continue;
+            }
+            SecretState::Unlocked | SecretState::Token | SecretState::Agent => {}
+        }
+        let pair = KeyPairId {
+            cert: cert.id.clone(),
+            subkey: cert.id.fingerprint().to_owned(),
+        };
+        match way.open(cert, &|how, data| cx.private.decrypt(&pair, how, data)) {
+            Ok(key) => {
+                encryption.key = Some(cert.id.clone());
+                encryption.reasons.extend(state(cert, cx));
+                return Ok((key, encryption));
+            }
+            Err(error) if error.question.is_some() || error.kind == Kind::Cancelled => {
+                return Err(error);
+            }
+            Err(error) => failed = Some(error),
+        }
+    }
+    if let Some(first) = locked.first() {
+        return Err(ask::locked(&first.id, &certs::label(first)));
+    }
+    if failed.is_some() {
+        return Err(Error::decrypt_failed());
+    }
+    if let Some((way, _)) = named.all.iter().find(|(way, _)| way.is_password()) {
+        let (password, attempt) = cx.answers.passphrase(Need::Unwrap, None, PASSWORD)?;
+        return match way.open_with(&password) {
+            Ok(key) => Ok((key, encryption)),
+            Err(error) if error.kind == Kind::DecryptFailed => {
+                Err(Answers::wrong(Need::Unwrap, None, PASSWORD, attempt))
+            }
+            Err(error) => Err(error),
+        };
+    }
+    Err(missing(&named))
+}
+
+/// What is to be said of the key that opened it: it opens all the same.
+fn state(cert: &Certificate, cx: &Context) -> Option<Reason> {
+    match cert.status(unix(cx.judged_at())) {
+        KeyStatus::Expired => Some(Reason::KeyExpired),
+        KeyStatus::Revoked => Some(Reason::KeyRevoked),
+        KeyStatus::Weak => Some(Reason::WeakAlgorithm),
+        KeyStatus::Valid | KeyStatus::NotYetValid => None,
+    }
+}
+
+fn missing(named: &Named) -> Error {
+    Error::new(
+        Kind::KeyMissing {
+            r#for: KeyUse::Decrypt,
+            addresses: Vec::new(),
+            key_ids: named
+                .all
+                .iter()
+                .filter_map(|(way, _)| way.id.as_ref().map(short))
+                .collect(),
+        },
+        "the message is not encrypted to any key that is here; import the secret key it was made for",
+    )
 }

@@ -9,19 +9,27 @@
 
 mod attributes;
 mod ber;
+mod capabilities;
 mod certs;
 mod chain;
 mod cms;
 mod compress;
+mod content;
 mod decrypt;
+mod envelope;
 mod export;
 mod generate;
 mod import;
+mod kem;
 mod names;
 mod open;
+mod password;
+mod pkcs8;
 mod policy;
 mod private;
+mod recipient;
 mod seal;
+mod sign;
 mod signature;
 mod verify;
 
