@@ -7,6 +7,7 @@
 //! `verify` read, `seal` writes; `certs` says what a certificate is, `chain` who vouches for
 //! it; `private` has the unlocked keys.
 
+mod anchors;
 mod ber;
 mod certs;
 mod chain;
@@ -17,8 +18,10 @@ mod generate;
 mod import;
 mod names;
 mod open;
+mod paths;
 mod policy;
 mod private;
+mod revocation;
 mod seal;
 mod verify;
 
@@ -32,6 +35,7 @@ use crate::base::verdict::Recipient;
 use crate::base::{Address, Context, Secret};
 
 pub use private::Unlocked;
+pub use revocation::{List as RevocationList, read as read_revocation_list};
 
 /// The engine. It has no state of its own.
 #[derive(Debug, Clone, Copy, Default)]
