@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -271,9 +270,9 @@ pub trait Certs: Send + Sync {
         Ok(Vec::new())
     }
 
-    /// The file with the newest revocation list (DER) of an issuer: the SHA-256 over the DER
-    /// of its name, upper-case hex. `None` when there is none.
-    fn revocation_list(&self, _issuer: &str) -> Result<Option<PathBuf>> {
+    /// The newest revocation list (DER) of an issuer: the SHA-256 over the DER of its name,
+    /// upper-case hex. `None` when there is none.
+    fn revocation_list(&self, _issuer: &str) -> Result<Option<Bytes>> {
         Ok(None)
     }
 

@@ -467,7 +467,7 @@ const BROKEN: &[&str] = &[
 const SOUND_HASHES: &str = "2.16.840.1.101.3.4.2.";
 
 /// Whether a signature is over a hash for which collisions can be made.
-fn broken_hash(algorithm: &AlgorithmIdentifierOwned) -> bool {
+pub(super) fn broken_hash(algorithm: &AlgorithmIdentifierOwned) -> bool {
     let oid = algorithm.oid.to_string();
     if oid != "1.2.840.113549.1.1.10" {
         return BROKEN.contains(&oid.as_str());

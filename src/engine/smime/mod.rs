@@ -7,6 +7,7 @@
 //! `verify` read, `seal` writes; `certs` says what a certificate is, `chain` who vouches for
 //! it; `private` has the unlocked keys.
 
+mod anchors;
 mod attributes;
 mod ber;
 mod capabilities;
@@ -24,10 +25,12 @@ mod kem;
 mod names;
 mod open;
 mod password;
+mod paths;
 mod pkcs8;
 mod policy;
 mod private;
 mod recipient;
+mod revocation;
 mod seal;
 mod sign;
 mod signature;
@@ -43,6 +46,7 @@ use crate::base::verdict::Recipient;
 use crate::base::{Address, Context, Secret};
 
 pub use private::Unlocked;
+pub use revocation::{List as RevocationList, read as read_revocation_list};
 
 /// The engine. It has no state of its own.
 #[derive(Debug, Clone, Copy, Default)]

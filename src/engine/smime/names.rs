@@ -6,6 +6,9 @@
 use const_oid::ObjectIdentifier;
 use der::asn1::{Any, ContextSpecific, Ia5StringRef, Utf8StringRef};
 use der::{Decode, Reader as _, SliceReader, Tag, TagNumber, Tagged as _};
+use x509_cert::ext::pkix::NameConstraints;
+use x509_cert::ext::pkix::constraints::name::GeneralSubtree;
+use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::name::Name;
 
 use crate::base::Address;
@@ -194,4 +197,69 @@ fn clean(text: &str) -> Option<String> {
         .collect();
     let clean = clean.trim();
     (!clean.is_empty()).then(|| clean.to_owned())
+}
+
+/// A name such that equal names are equal strings, as far as that decides where to look: case
+/// and white space aside, whichever encoding it has (RFC 5280 7.1). OpenSSL compares again.
+pub(super) fn canonical(name: &Name) -> String {
+    let mut out = String::new();
+    for rdn in name.iter_rdn() {
+        let mut parts: Vec<String> = rdn
+            .iter()
+            .map(|attribute| {
+                let text = raw_text(&attribute.value)
+                    .unwrap_or_else(|| super::certs::hex(attribute.value.value()));
+                let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+                format!("{}={}", attribute.oid, words.join(" "))
+            })
+            .collect();
+        parts.sort_unstable();
+        out.push('\n');
+        out.push_str(&parts.join("\0"));
+    }
+    out
+}
+
+/// Whether an authority with these name constraints (RFC 5280 4.2.1.10) may vouch for an
+/// address, compared as a mail client compares. OpenSSL checks the same on the names as they
+/// are spelled, where `BOB@` and `bob@`, A-labels and U-labels are different.
+pub(super) fn permits(constraints: &[u8], address: &Address) -> bool {
+    let Ok(constraints) = NameConstraints::from_der(constraints) else {
+        return false;
+    };
+    let bases = |trees: Option<Vec<GeneralSubtree>>| -> Vec<String> {
+        let trees = trees.unwrap_or_default().into_iter();
+        trees
+            .filter_map(|tree| match tree.base {
+                GeneralName::Rfc822Name(base) => Some(base.as_str().to_owned()),
+                _ => None,
+            })
+            .collect()
+    };
+    let excluded = bases(constraints.excluded_subtrees);
+    let permitted = bases(constraints.permitted_subtrees);
+    let out = excluded
+        .iter()
+        .any(|base| covers(base, address).unwrap_or(true));
+    let within = |base: &String| covers(base, address).unwrap_or(false);
+    !out && (permitted.is_empty() || permitted.iter().any(within))
+}
+
+/// Whether an address is within the base of a subtree: a mailbox, a host, or (with a dot in
+/// front) all hosts of a domain. `None` when the base can't be read.
+fn covers(base: &str, address: &Address) -> Option<bool> {
+    if base.contains('@') {
+        return Some(Address::parse(base)? == *address);
+    }
+    if base.is_empty() {
+        return Some(true);
+    }
+    let host = base.strip_prefix('.').unwrap_or(base);
+    let host = Address::parse(&format!("x@{host}"))?;
+    let rest = address.domain().strip_suffix(host.domain());
+    Some(match rest {
+        Some("") => !base.starts_with('.'),
+        Some(rest) => base.starts_with('.') && rest.ends_with('.'),
+        None => false,
+    })
 }
