@@ -97,13 +97,22 @@ pub trait Engine: Send + Sync {
     /// `request.invalid` for a format that is not this family's.
     fn export(&self, certs: &[Bytes], format: Format) -> Result<Vec<u8>>;
 
-    /// A secret half under another passphrase, in the form that `format` names.
+    /// A certificate and those between it and its authority, as far as they are here: what goes
+    /// along with it.
+    ///
+    /// # Errors
+    /// `message.malformed`; those of the store.
+    fn with_issuers(&self, cert: &Bytes, cx: &Context) -> Result<Vec<Bytes>>;
+
+    /// A secret half under another passphrase, in the form that `format` names, with the
+    /// certificates of `chain` (its own first) where that form holds any.
     ///
     /// # Errors
     /// `passphrase.wrong`; `request.invalid` for a format that is not this family's.
     fn rewrap(
         &self,
         sealed: &Secret,
+        chain: &[Bytes],
         old: &Passphrase,
         new: &Passphrase,
         format: Format,
@@ -178,6 +187,8 @@ pub struct NewKey {
     pub cert: Vec<u8>,
     pub facts: CertFacts,
     pub sealed: Secret,
+    /// A PKCS#10 request for the same key, DER, where the family has authorities.
+    pub request: Option<Vec<u8>>,
 }
 
 /// The forms in which keys leave.

@@ -75,6 +75,7 @@ pub(super) fn generate(spec: &KeySpec, passphrase: &Passphrase, cx: &Context) ->
         facts: certs::facts_of(&public, unix(cx.now)),
         cert: import::public(&public)?,
         sealed,
+        request: None,
     })
 }
 

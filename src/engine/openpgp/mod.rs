@@ -101,9 +101,14 @@ impl Engine for OpenPgp {
         export::export(certs, format)
     }
 
+    fn with_issuers(&self, cert: &Bytes, _cx: &Context) -> Result<Vec<Bytes>> {
+        Ok(vec![cert.clone()])
+    }
+
     fn rewrap(
         &self,
         sealed: &Secret,
+        _chain: &[Bytes],
         old: &Passphrase,
         new: &Passphrase,
         format: Format,

@@ -306,7 +306,7 @@ fn read_header(data: &[u8]) -> Result<Header> {
     let (size, length) = match first {
         0x80 if tag & CONSTRUCTED != 0 => (2, None),
         0..0x80 => (2, Some(usize::from(first))),
-        0x81..0xFF => {
+        0x81..=0xFE => {
             let count = usize::from(first & 0x7F);
             let digits = data.get(2..2 + count).ok_or_else(broken)?;
             let mut length = 0_usize;

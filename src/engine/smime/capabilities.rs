@@ -34,11 +34,11 @@ pub(super) fn ours() -> Vec<u8> {
 /// Whether the owner of a certificate has said that they read AES-256 in GCM mode.
 pub(super) fn reads_gcm(id: &KeyId, cx: &Context) -> bool {
     let stated = cx.certs.capabilities(id).ok().flatten();
-    stated.is_some_and(|der| lists(der, AES_256_GCM).unwrap_or(false))
+    stated.is_some_and(|der| lists(&der, AES_256_GCM).unwrap_or(false))
 }
 
-fn lists(der: bytes::Bytes, wanted: ObjectIdentifier) -> crate::base::Result<bool> {
-    let mut fields = Fields::of(&ber::one(&der)?, SEQUENCE)?;
+fn lists(der: &bytes::Bytes, wanted: ObjectIdentifier) -> crate::base::Result<bool> {
+    let mut fields = Fields::of(&ber::one(der)?, SEQUENCE)?;
     for _ in 0..MOST {
         match fields.next() {
             None => break,

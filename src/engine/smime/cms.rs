@@ -91,7 +91,6 @@ pub(super) struct Attributes {
 /// EnvelopedData (RFC 5652 6.1).
 pub(super) struct EnvelopedData {
     pub recipients: Vec<Element>,
-    pub content_type: ObjectIdentifier,
     pub algorithm: Algorithm,
     pub ciphertext: Bytes,
 }
@@ -222,13 +221,13 @@ fn enveloped(fields: &mut Fields) -> Result<EnvelopedData> {
         ));
     }
     let mut content = Fields::of(&fields.take(SEQUENCE)?, SEQUENCE)?;
-    let content_type = oid(&content.take(OID)?)?;
+    // What is inside is looked at when it is opened, not believed from outside.
+    content.take(OID)?;
     let algorithm = algorithm(&content.take(SEQUENCE)?)?;
     let ciphertext = content.take(0x80)?.octets()?;
     content.end()?;
     Ok(EnvelopedData {
         recipients,
-        content_type,
         algorithm,
         ciphertext,
     })

@@ -26,6 +26,7 @@ mod names;
 mod open;
 mod password;
 mod paths;
+mod pkcs12;
 mod pkcs8;
 mod policy;
 mod private;
@@ -123,14 +124,22 @@ impl Engine for Smime {
         export::export(certs, format)
     }
 
+    fn with_issuers(&self, cert: &Bytes, cx: &Context) -> Result<Vec<Bytes>> {
+        let own = certs::read(cert)?;
+        let mut chain = vec![cert.clone()];
+        chain.extend(chain::intermediates(&own, cx)?);
+        Ok(chain)
+    }
+
     fn rewrap(
         &self,
         sealed: &Secret,
+        chain: &[Bytes],
         old: &Passphrase,
         new: &Passphrase,
         format: Format,
     ) -> Result<Vec<u8>> {
-        export::rewrap(sealed, old, new, format)
+        export::rewrap(sealed, chain, old, new, format)
     }
 
     fn offer(&self, _cert: &[u8], _address: &Address) -> Option<String> {

@@ -25,8 +25,10 @@ const HMACS: &[(&str, Digest)] = &[
     ("1.2.840.113549.2.11", Digest::Sha512),
 ];
 
+type Make = fn() -> Cipher;
+
 /// The ciphers that wrap.
-const CIPHERS: &[(&str, fn() -> Cipher)] = &[
+const CIPHERS: &[(&str, Make)] = &[
     ("2.16.840.1.101.3.4.1.2", Cipher::aes_128_cbc),
     ("2.16.840.1.101.3.4.1.22", Cipher::aes_192_cbc),
     ("2.16.840.1.101.3.4.1.42", Cipher::aes_256_cbc),
@@ -107,7 +109,7 @@ fn stretch(stretching: &Algorithm, password: &Secret, length: usize) -> Result<Z
 /// Takes both passes of CBC off again.
 fn unwrap(cipher: Cipher, kek: &[u8], iv: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let block = cipher.block_size();
-    if wrapped.len() < 2 * block || wrapped.len() % block != 0 || iv.len() != block {
+    if wrapped.len() < 2 * block || !wrapped.len().is_multiple_of(block) || iv.len() != block {
         return None;
     }
     let (head, last) = wrapped.split_at_checked(wrapped.len() - block)?;

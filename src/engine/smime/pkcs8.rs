@@ -16,7 +16,7 @@ use crate::base::keys::KeyId;
 use crate::engine::Passphrase;
 
 /// The most rounds that stretching a passphrase may take: some seconds.
-const ROUNDS_MAX: u64 = 20_000_000;
+pub(super) const ROUNDS_MAX: u64 = 20_000_000;
 
 /// The most memory that scrypt may take, in bytes.
 const MEMORY_MAX: u64 = 1 << 30;
@@ -107,6 +107,25 @@ pub(super) fn seal(key: &PKeyRef<Private>, passphrase: &Passphrase) -> Result<Se
         SEQUENCE,
         &[&scheme, &ber::element(OCTET_STRING, &[&ciphertext])],
     )))
+}
+
+/// A key in the clear, on its way to being sealed.
+///
+/// # Errors
+/// `internal`.
+pub(super) fn plain(key: &PKeyRef<Private>) -> Result<Secret> {
+    key.private_key_to_pkcs8()
+        .map(Secret::new)
+        .map_err(|e| Error::internal("the secret key can't be written").because(e))
+}
+
+/// Reads what [`plain`] wrote.
+///
+/// # Errors
+/// `message.malformed`.
+pub(super) fn read_plain(plain: &Secret) -> Result<PKey<Private>> {
+    PKey::private_key_from_pkcs8(plain.expose())
+        .map_err(|e| Error::malformed("this is not a secret key; export it again").because(e))
 }
 
 /// The error for two halves that are not of one key.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::show::reply;
 use super::{
-    Accept, AcceptRequest, DataReply, DeleteRequest, ExportRequest, GenerateRequest, ImportChange,
-    ImportReply, ImportRequest, Imported, KeyReply, NewPassphrase, RevisionReply, Skipped,
+    Accept, AcceptRequest, DataReply, DeleteRequest, ExportRequest, GenerateReply, GenerateRequest,
+    ImportChange, ImportReply, ImportRequest, Imported, KeyReply, NewPassphrase, RevisionReply,
+    Skipped,
 };
 use crate::base::ask::{Action, Answers, Need};
 use crate::base::context::{parse_rfc3339, unix};
@@ -29,7 +30,7 @@ const NAME_MAX: usize = 256;
 /// # Errors
 /// `passphrase.unavailable` when a passphrase is wanted and nobody can be asked;
 /// `request.invalid`; `store.unavailable`.
-pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Result<KeyReply> {
+pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Result<GenerateReply> {
     let engine = world.engine(request.protocol)?;
     let name = request
         .name
@@ -78,7 +79,8 @@ pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Resul
         profile: request.profile,
         expires,
     };
-    let new = engine.generate(&spec, &passphrase, cx)?;
+    let mut new = engine.generate(&spec, &passphrase, cx)?;
+    let to_authority = new.request.take().map(Body::from);
     let id = new.facts.id.clone();
     cx.job.commit()?;
     // The certificate last: what is cut off before it was never a key, and what has one is whole.
@@ -93,7 +95,12 @@ pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Resul
         unix(cx.now),
         &mut |_| Ok((new.cert.clone(), new.facts.clone())),
     )?;
-    reply(world, &id, cx)
+    let KeyReply { key, revision } = reply(world, &id, cx)?;
+    Ok(GenerateReply {
+        key,
+        request: to_authority,
+        revision,
+    })
 }
 
 /// A name that can stand in a user id: no control characters, nothing that ends it early.
@@ -247,6 +254,7 @@ fn wrap(
     let device = Passphrase::Random(world.store.device_passphrase()?);
     let sealed = world.engine(id.protocol())?.rewrap(
         &secret.sealed,
+        &[],
         &Passphrase::None,
         &device,
         native(id.protocol()),
@@ -310,9 +318,10 @@ pub fn export(world: &World, request: &ExportRequest, cx: &Context) -> Result<Da
         ));
     }
     let engine = world.engine(protocol)?;
-    let format = request.format.unwrap_or(match protocol {
-        Protocol::OpenPgp => Format::Armored,
-        Protocol::Smime => Format::Pem,
+    let format = request.format.unwrap_or(match (protocol, request.secret) {
+        (Protocol::OpenPgp, _) => Format::Armored,
+        (Protocol::Smime, false) => Format::Pem,
+        (Protocol::Smime, true) => Format::Pkcs12,
     });
     if !request.secret {
         let mut certs = Vec::new();
@@ -337,8 +346,10 @@ pub fn export(world: &World, request: &ExportRequest, cx: &Context) -> Result<Da
         }
     };
     let new = Passphrase::Human(new_passphrase(Some(first), &label, cx)?);
+    let own = world.store.cert(first)?.ok_or_else(no_such_key)?;
+    let chain = engine.with_issuers(&own.cert, cx)?;
     let data = engine
-        .rewrap(&sealed.sealed, &old, &new, format)
+        .rewrap(&sealed.sealed, &chain, &old, &new, format)
         .map_err(|error| match error.kind {
             Kind::PassphraseWrong => Answers::wrong(Need::Unwrap, Some(first), &label, attempt),
             _ => error,

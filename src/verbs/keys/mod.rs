@@ -74,6 +74,16 @@ pub struct GenerateRequest {
     pub ask: Ask,
 }
 
+/// A new key.
+#[derive(Debug, Clone, Serialize)]
+pub struct GenerateReply {
+    pub key: Key,
+    /// A PKCS#10 request to an authority for the same key, DER (S/MIME).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<Body>,
+    pub revision: u64,
+}
+
 /// How a new secret key is protected on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -218,6 +228,12 @@ impl Bodies for LockReply {}
 impl Bodies for ImportRequest {
     fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
         self.data.bodies(visit)
+    }
+}
+
+impl Bodies for GenerateReply {
+    fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
+        self.request.bodies(visit)
     }
 }
 

@@ -85,7 +85,13 @@ fn keys_go_out_and_come_back() {
             assert!(back.keys[0].secret.is_none());
             let old = Passphrase::Random(Arc::clone(&device));
             let out = engine()
-                .rewrap(&key.sealed, &old, &Passphrase::Human(secret("new")), format)
+                .rewrap(
+                    &key.sealed,
+                    &[],
+                    &old,
+                    &Passphrase::Human(secret("new")),
+                    format,
+                )
                 .unwrap();
             let back = engine().read_keys(&out, &desk.cx).unwrap();
             let found = back.keys[0].secret.as_ref().unwrap();
@@ -97,6 +103,7 @@ fn keys_go_out_and_come_back() {
                 .unwrap();
             let wrong = engine().rewrap(
                 &key.sealed,
+                &[],
                 &Passphrase::Human(secret("wrong")),
                 &Passphrase::None,
                 format,
@@ -285,6 +292,7 @@ fn secrets_in_the_clear_are_checked() {
             let sealed = engine()
                 .rewrap(
                     &Secret::new(in_the_clear(&bad)),
+                    &[],
                     &Passphrase::None,
                     &Passphrase::Random(secret("p")),
                     Format::Binary,

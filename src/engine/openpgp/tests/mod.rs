@@ -237,6 +237,7 @@ pub(super) fn put_cert(desk: &Desk, cert: &sequoia_openpgp::Cert) -> StoredCert 
     let sealed = OpenPgp::new()
         .rewrap(
             &open,
+            &[],
             &Passphrase::None,
             &Passphrase::Random(Arc::clone(&device)),
             crate::engine::Format::Binary,
