@@ -88,6 +88,18 @@ impl Home {
         self.state.join("harvested.smime")
     }
 
+    pub(super) fn anchors(&self) -> PathBuf {
+        self.state.join("anchors")
+    }
+
+    pub(super) fn revocation_lists(&self) -> PathBuf {
+        self.state.join("revocation-lists")
+    }
+
+    pub(super) fn capabilities(&self) -> PathBuf {
+        self.state.join("capabilities")
+    }
+
     pub(super) fn secrets(&self) -> PathBuf {
         self.state.join("secrets")
     }

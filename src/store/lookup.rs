@@ -4,10 +4,12 @@
 //! A file that changed behind the index is judged again before it is handed out; one that is
 //! no certificate any more is left out.
 
+use bytes::Bytes;
+
 use super::certs::{Folder, Place};
 use super::db::{Brief, Db};
 use super::{Sight, Store, index, secrets};
-use crate::base::keys::{Acceptance, Certs, SealedSecret, StoredCert};
+use crate::base::keys::{Acceptance, Anchor, Certs, SealedSecret, StoredCert};
 use crate::base::{Address, KeyId, Protocol, Result};
 
 impl Certs for Store {
@@ -45,6 +47,18 @@ impl Certs for Store {
 
     fn sealed_secret(&self, id: &KeyId) -> Result<SealedSecret> {
         secrets::get(&self.home, id)
+    }
+
+    fn anchors(&self) -> Result<Vec<Anchor>> {
+        self.own_anchors()
+    }
+
+    fn revocation_list(&self, issuer: &str) -> Result<Option<Bytes>> {
+        self.list_of(issuer)
+    }
+
+    fn capabilities(&self, id: &KeyId) -> Result<Option<Bytes>> {
+        Ok(self.stated_capabilities(id)?.map(|(_, stated)| stated))
     }
 }
 

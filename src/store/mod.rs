@@ -9,6 +9,7 @@
 //!
 //! This floor knows no cryptography, no mail and no clock: `now` is given.
 
+mod authorities;
 mod certs;
 mod db;
 mod files;

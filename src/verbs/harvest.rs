@@ -2,9 +2,10 @@
 //! The only thing that opening a message ever writes.
 
 use crate::base::context::unix;
-use crate::base::keys::{Acceptance, Certs, Protocol, Source};
+use crate::base::keys::{Acceptance, CertFacts, Certs, Protocol, Source, StoredCert, Usage};
+use crate::base::layer::{SignatureFacts, Trust};
 use crate::base::verdict::{FoundChange, FoundKey};
-use crate::base::{Address, Context, Error, Kind, Result};
+use crate::base::{Address, Context, Error, KeyId, Kind, Result};
 use crate::store::Place;
 use crate::verbs::World;
 
@@ -84,21 +85,100 @@ pub(super) fn autocrypt(
         )?;
     }
     if change == FoundChange::Conflict {
-        let mut ids: Vec<_> = rivals(world, Protocol::OpenPgp, from, cx)?
-            .into_iter()
-            .map(|cert| cert.id)
-            .collect();
-        if !ids.contains(&id) {
-            ids.push(id.clone());
-        }
-        world.store.conflict(from, &ids, now)?;
+        in_conflict(world, Protocol::OpenPgp, from, &id, cx)?;
     }
     world.store.seen(from, &id, now)?;
     world.harvested.keep(asked, id);
     Ok(Some(found))
 }
 
+/// What a good S/MIME signature of `from` brought: its certificate, those above it, and what
+/// its owner says of the algorithms they read. Recorded unless the request judges at an
+/// instant of its own.
+///
+/// # Errors
+/// Those of the store.
+pub(super) fn signature(
+    world: &World,
+    from: &Address,
+    facts: &SignatureFacts,
+    cx: &Context,
+) -> Result<Option<FoundKey>> {
+    let Some((own, above)) = facts.brought.certs.split_first() else {
+        return Ok(None);
+    };
+    let engine = world.engine(Protocol::Smime)?;
+    let now = unix(cx.now);
+    let own_facts = engine.facts(own, now)?;
+    let id = own_facts.id.clone();
+    let change = change(world, own, Protocol::Smime, from, cx)?;
+    let found = FoundKey {
+        id: id.clone(),
+        address: Some(from.clone()),
+        source: Source::Signature,
+        change,
+    };
+    if cx.at.is_some() {
+        return Ok(Some(found));
+    }
+    if change != FoundChange::Known {
+        if !world.store.harvest_allowed(from, now)? {
+            return Ok(Some(found));
+        }
+        cx.job.commit()?;
+        record(world, &id, own, &own_facts, now)?;
+        for cert in above {
+            let Ok(facts) = engine.facts(cert, now) else {
+                continue;
+            };
+            // Other people's certificates are not theirs to bring.
+            if facts.usage == [Usage::Certify] && world.store.cert(&facts.id)?.is_none() {
+                record(world, &facts.id, cert, &facts, now)?;
+            }
+        }
+        if change == FoundChange::Conflict {
+            in_conflict(world, Protocol::Smime, from, &id, cx)?;
+        }
+    }
+    if let (Some(stated), Some(signed_at)) = (&facts.brought.capabilities, facts.signed_at) {
+        world.store.put_capabilities(&id, signed_at, stated)?;
+    }
+    world.store.seen(from, &id, now)?;
+    Ok(Some(found))
+}
+
+/// Puts one certificate among the harvested ones.
+fn record(world: &World, id: &KeyId, cert: &[u8], facts: &CertFacts, now: u64) -> Result<()> {
+    let place = Place::Harvested;
+    let put = world
+        .store
+        .put(id, Source::Signature, place, now, &mut |_| {
+            Ok((cert.to_vec(), facts.clone()))
+        });
+    put.map(drop)
+}
+
+/// Keeps that a certificate stands beside others for an address.
+fn in_conflict(
+    world: &World,
+    protocol: Protocol,
+    address: &Address,
+    id: &KeyId,
+    cx: &Context,
+) -> Result<()> {
+    let rivals = rivals(world, protocol, address, cx)?;
+    let mut ids: Vec<_> = rivals.into_iter().map(|cert| cert.id).collect();
+    if !ids.contains(id) {
+        ids.push(id.clone());
+    }
+    world.store.conflict(address, &ids, unix(cx.now))
+}
+
 /// What a certificate would change for an address, without changing anything.
+///
+/// An S/MIME certificate that an authority vouches for, that has the key of one that is here,
+/// or that is meant for another use contradicts nobody: renewals and pairs of certificates are
+/// everyday life.
 pub(super) fn change(
     world: &World,
     cert: &[u8],
@@ -107,7 +187,8 @@ pub(super) fn change(
     cx: &Context,
 ) -> Result<FoundChange> {
     let engine = world.engine(protocol)?;
-    let facts = engine.facts(cert, unix(cx.judged_at()))?;
+    let now = unix(cx.judged_at());
+    let facts = engine.facts(cert, now)?;
     if let Some(known) = world.store.cert(&facts.id)? {
         return Ok(match engine.merge(&known.cert, cert) {
             Ok(merged) if merged == known.cert => FoundChange::Known,
@@ -116,8 +197,22 @@ pub(super) fn change(
             Err(error) => return Err(error),
         });
     }
-    Ok(match rivals(world, protocol, address, cx)?.is_empty() {
-        true => FoundChange::New,
+    let rivals = rivals(world, protocol, address, cx)?;
+    if rivals.is_empty() {
+        return Ok(FoundChange::New);
+    }
+    let handle = engine.key_handle(cert);
+    let same_key =
+        |rival: &StoredCert| handle.is_some() && engine.key_handle(&rival.cert) == handle;
+    let for_other_use = !engine
+        .unfit(cert, Usage::Encrypt, Some(address), now)
+        .is_empty();
+    let update = protocol == Protocol::Smime
+        && (for_other_use
+            || rivals.iter().any(same_key)
+            || engine.trust(cert, address, cx) == Trust::Anchored);
+    Ok(match update {
+        true => FoundChange::Update,
         false => FoundChange::Conflict,
     })
 }
@@ -128,17 +223,12 @@ fn rivals(
     protocol: Protocol,
     address: &Address,
     cx: &Context,
-) -> Result<Vec<crate::base::keys::StoredCert>> {
+) -> Result<Vec<StoredCert>> {
     let engine = world.engine(protocol)?;
     let now = unix(cx.judged_at());
     let mut rivals = Vec::new();
     for cert in world.store.by_address(protocol, address)? {
-        let unfit = engine.unfit(
-            &cert.cert,
-            crate::base::keys::Usage::Encrypt,
-            Some(address),
-            now,
-        );
+        let unfit = engine.unfit(&cert.cert, Usage::Encrypt, Some(address), now);
         if unfit.is_empty() && world.store.acceptance(&cert.id, address)? != Acceptance::Rejected {
             rivals.push(cert);
         }
@@ -150,16 +240,18 @@ fn rivals(
 pub(super) fn attached(world: &World, data: &[u8], cx: &Context) -> Vec<FoundKey> {
     /// A key attachment holds a key or two; a keyring is for `keys/import`.
     const SHOWN: usize = 20;
-    let Ok(incoming) = world
-        .engine(Protocol::OpenPgp)
-        .and_then(|e| e.read_keys(data, cx))
-    else {
+    let read = |protocol: Protocol| {
+        let engine = world.engine(protocol).ok()?;
+        engine.read_keys(data, cx).ok()
+    };
+    let Some(incoming) = world.protocols().into_iter().find_map(read) else {
         return Vec::new();
     };
     let look = |key: crate::engine::IncomingKey| -> Result<FoundKey, Error> {
         let address = key.facts.addresses.first().cloned();
+        let protocol = key.facts.id.protocol();
         let change = match &address {
-            Some(address) => change(world, &key.cert, Protocol::OpenPgp, address, cx)?,
+            Some(address) => change(world, &key.cert, protocol, address, cx)?,
             None => FoundChange::New,
         };
         Ok(FoundKey {

@@ -125,8 +125,12 @@ fn intact(
     if let (Some(signed), Some(date)) = (facts.signed_at, claims.date)
         && signed.abs_diff(date) > DATE_TOLERANCE
     {
-        // The key and the address are vouched for all the same: a reason, and a warning.
-        reasons.push(Reason::DateMismatch);
+        // The key and the address are vouched for all the same: a reason, and a warning. But
+        // a chain that has expired counts at the signing time only where the message agrees.
+        match reasons.contains(&Reason::ExpiredSince) && protocol == Protocol::Smime {
+            true => lower(Reason::DateMismatch, reasons),
+            false => reasons.push(Reason::DateMismatch),
+        }
     }
     if place.inside_encryption && !facts.intended.is_empty() && !meant_for_us(facts, protocol, cx)?
     {

@@ -8,6 +8,7 @@
 
 use serde::Deserialize;
 
+pub mod anchors;
 pub mod autocrypt;
 mod choose;
 mod envelope;

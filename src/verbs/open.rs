@@ -125,7 +125,7 @@ fn whole(world: &World, message: &Bytes, ask: Ask, cx: &Context) -> Result<Opene
 
 /// Takes a message apart and judges it.
 fn looked_at(world: &World, root: &Entity, ask: Ask, cx: &Context) -> Result<OpenedMessage> {
-    let peeled =
+    let mut peeled =
         peel::message(world, root, ask, cx).map_err(|error| closed(world, root, error, cx))?;
     let seen = headers::seen(&root.head, peeled.payload.as_ref());
     let claims = Claims {
@@ -133,7 +133,15 @@ fn looked_at(world: &World, root: &Entity, ask: Ask, cx: &Context) -> Result<Ope
         date: seen.unprotected_date(),
         claimed: false,
     };
-    verdict(peeled, &seen, &claims, cx)
+    let mut opened = verdict(&mut peeled, &seen, &claims, cx)?;
+    if let Some(from) = &claims.from {
+        for facts in &peeled.brought {
+            opened
+                .keys
+                .extend(harvest::signature(world, from, facts, cx)?);
+        }
+    }
+    Ok(opened)
 }
 
 /// Armor, an attachment, or a body with its signature, out of a page.
@@ -141,7 +149,7 @@ fn lone(world: &World, payload: &Payload, ask: Ask, cx: &Context) -> Result<Open
     let data = payload.data.bytes()?;
     check_size(data)?;
     let claimed = payload.claimed.clone().unwrap_or_default();
-    let peeled = match &payload.signature {
+    let mut peeled = match &payload.signature {
         Some(signature) => {
             let signature = signature.bytes()?.clone();
             let form = Form::Detached {
@@ -168,7 +176,7 @@ fn lone(world: &World, payload: &Payload, ask: Ask, cx: &Context) -> Result<Open
         date: date.filter(|_| !protected),
         claimed: !protected,
     };
-    let mut opened = verdict(peeled, &seen, &claims, cx)?;
+    let mut opened = verdict(&mut peeled, &seen, &claims, cx)?;
     opened.revision = world.store.revision()?;
     Ok(opened)
 }

@@ -67,6 +67,8 @@ pub(super) struct Peeled {
     /// The cryptographic payload's own fields, when there is an envelope around it.
     pub payload: Option<Payload>,
     pub keys: Vec<FoundKey>,
+    /// Good signatures that came with certificates; filled when they are judged.
+    pub brought: Vec<SignatureFacts>,
     /// Two readers may see different content: no signature is to be trusted.
     pub ambiguous: bool,
 }
@@ -168,6 +170,7 @@ impl<'a> Walk<'a> {
             scopes: vec![Scope { head }],
             payload: None,
             keys: Vec::new(),
+            brought: Vec::new(),
             ambiguous: false,
         };
         Walk {

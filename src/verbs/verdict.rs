@@ -4,6 +4,8 @@
 use super::headers::{self, Seen};
 use super::judge::{self, Claims, Place};
 use super::peel::{Peeled, PeeledLayer};
+use bytes::Bytes;
+
 use crate::base::context::{rfc3339, unix};
 use crate::base::layer::Fit;
 use crate::base::verdict::{
@@ -14,15 +16,15 @@ use crate::base::{Body, Context, Result};
 
 /// Everything that was seen, put into the contract's words.
 pub(super) fn verdict(
-    mut peeled: Peeled,
+    peeled: &mut Peeled,
     seen: &Seen,
     claims: &Claims,
     cx: &Context,
 ) -> Result<OpenedMessage> {
     let mut warnings = seen.warnings();
-    let statuses = signatures(&mut peeled, claims, &mut warnings, cx)?;
+    let statuses = signatures(peeled, claims, &mut warnings, cx)?;
     let envelope = |layer: &&PeeledLayer| layer.envelope && layer.scope == 0;
-    let encrypted = extent(&peeled);
+    let encrypted = extent(peeled);
     let mut signed = Signed::None;
     for (layer, status) in peeled.layers.iter().zip(&statuses) {
         if envelope(&layer) {
@@ -45,11 +47,7 @@ pub(super) fn verdict(
     if seen.mismatch() && !bound {
         warnings.push(Warning::FromMismatch);
     }
-    if peeled
-        .layers
-        .iter()
-        .any(|layer| layer.layer.integrity == Some(Integrity::None))
-    {
+    if (0..peeled.layers.len()).any(|index| unauthenticated(peeled, &statuses, index)) {
         warnings.push(Warning::Unauthenticated);
     }
     if peeled
@@ -60,7 +58,7 @@ pub(super) fn verdict(
         warnings.push(Warning::PartClosed);
     }
     let headers = seen.headers(bound, encrypted == Extent::Whole);
-    let quote = quote(&peeled, encrypted, bound || seen.same_protected_from());
+    let quote = quote(peeled, encrypted, bound || seen.same_protected_from());
     if quote.is_none() && encrypted != Extent::None {
         warnings.push(Warning::QuoteWithheld);
     }
@@ -72,7 +70,7 @@ pub(super) fn verdict(
         .filter(|part| part.show)
         .map(|part| part.id.clone())
         .collect();
-    let parts = parts(&mut peeled, &statuses);
+    let parts = parts(peeled, &statuses);
     Ok(OpenedMessage {
         summary: Summary {
             encrypted,
@@ -81,11 +79,14 @@ pub(super) fn verdict(
             warnings,
         },
         headers,
-        layers: peeled.layers.into_iter().map(|layer| layer.layer).collect(),
+        layers: std::mem::take(&mut peeled.layers)
+            .into_iter()
+            .map(|layer| layer.layer)
+            .collect(),
         parts,
         show,
         quote,
-        keys: peeled.keys,
+        keys: std::mem::take(&mut peeled.keys),
         draft: None,
         answer: None,
         judged_at: cx.at.map(|at| rfc3339(unix(at))),
@@ -114,6 +115,7 @@ pub(super) fn signatures(
         })
         .collect();
     let mut statuses = Vec::with_capacity(peeled.layers.len());
+    let mut brought = Vec::new();
     for index in 0..peeled.layers.len() {
         let place = place(&peeled.layers, index);
         let covers = covers(peeled, index);
@@ -133,6 +135,9 @@ pub(super) fn signatures(
             }
             let mut signature = judge::signature(facts, layer.layer.protocol, claims, place, cx)?;
             signature.covers.clone_from(&covers);
+            if signature.status == Status::Good && layer.scope == 0 {
+                brought.push(facts.clone());
+            }
             signatures.push(signature);
         }
         let (status, other) = match signatures.is_empty() {
@@ -153,6 +158,8 @@ pub(super) fn signatures(
         layer.layer.signatures = signatures;
         statuses.push(status);
     }
+    brought.retain(|facts| !facts.brought.certs.is_empty());
+    peeled.brought = brought;
     Ok(statuses)
 }
 
@@ -205,10 +212,32 @@ fn extent(peeled: &Peeled) -> Extent {
     extent
 }
 
+/// Whether what a layer encrypts could have been changed unseen: it has no integrity, and no
+/// good signature stands directly inside.
+fn unauthenticated(peeled: &Peeled, statuses: &[Signed], index: usize) -> bool {
+    let open = |layer: &PeeledLayer| layer.layer.integrity == Some(Integrity::None);
+    let inside = || peeled.layers.iter().zip(statuses);
+    peeled.layers.get(index).is_some_and(open)
+        && !inside().any(|(layer, status)| layer.parent == Some(index) && *status == Signed::Good)
+}
+
+/// Raw HTML that nothing authenticates is not given out: it could carry the plaintext away as
+/// soon as somebody shows it.
+fn is_active(media_type: &str) -> bool {
+    matches!(
+        media_type,
+        "text/html" | "application/xhtml+xml" | "image/svg+xml" | "text/xml" | "application/xml"
+    )
+}
+
 /// The parts as a client sees them.
 fn parts(peeled: &mut Peeled, statuses: &[Signed]) -> Vec<Part> {
     let mut parts = Vec::with_capacity(peeled.parts.len());
-    for part in std::mem::take(&mut peeled.parts) {
+    for mut part in std::mem::take(&mut peeled.parts) {
+        let bare = |index: &usize| unauthenticated(peeled, statuses, *index);
+        if is_active(&part.media_type) && part.layers.iter().any(bare) {
+            part.body = Bytes::new();
+        }
         let around = |index: &usize| peeled.layers.get(*index);
         let encrypted = part
             .layers

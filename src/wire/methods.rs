@@ -8,10 +8,10 @@ use crate::base::ask::Answers;
 use crate::base::job::Job;
 use crate::base::policy::Policy;
 use crate::base::{Context, Error, KeyId, Protocol, Result, Secret};
-use crate::verbs::{World, autocrypt, keys, open, plan, seal, text};
+use crate::verbs::{World, anchors, autocrypt, keys, open, plan, seal, text};
 
 /// Every method that is a verb, in the order in which `hello` lists them.
-pub const METHODS: [&str; 18] = [
+pub const METHODS: [&str; 21] = [
     "message/open",
     "message/seal",
     "message/plan",
@@ -30,6 +30,9 @@ pub const METHODS: [&str; 18] = [
     "text/sign",
     "autocrypt/header",
     "autocrypt/process",
+    "anchors/list",
+    "anchors/add",
+    "anchors/remove",
 ];
 
 /// The verbs as a service.
@@ -75,6 +78,9 @@ impl Service for Verbs {
             "text/sign" => read(world, text::sign, params),
             "autocrypt/header" => read(world, autocrypt::header, params),
             "autocrypt/process" => read(world, autocrypt::process, params),
+            "anchors/list" => read(world, anchors::list, params),
+            "anchors/add" => read(world, anchors::add, params),
+            "anchors/remove" => read(world, anchors::remove, params),
             _ => Err(Error::internal("a method is listed that is no verb")),
         }
     }
