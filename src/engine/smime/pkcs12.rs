@@ -15,7 +15,7 @@ use super::ber::{self, Element, INTEGER};
 use super::pkcs8::{self, ROUNDS_MAX};
 use super::{certs, cms};
 use crate::base::Secret;
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 
 /// Rounds of the key derivation in what is written: what current systems write, and read.
 const ROUNDS: u32 = 100_000;
@@ -46,7 +46,7 @@ fn look(element: &Element, depth: usize) -> Result<()> {
         && let Ok(algorithm) = cms::algorithm(element)
         && algorithm.parameters.is_some()
         && let Err(error) = pkcs8::scheme_costs(&algorithm)
-        && error.kind != crate::base::Kind::MessageMalformed
+        && error.kind != Kind::MessageMalformed
     {
         return Err(error);
     }
@@ -62,8 +62,11 @@ fn look(element: &Element, depth: usize) -> Result<()> {
     } else if element.is(ber::OCTET_STRING)
         && let Ok(inner) = element.octets().and_then(|octets| ber::one(&octets))
     {
-        // The safes lie in octet strings.
-        look(&inner, depth + 1)?;
+        // The safes lie in octet strings. What looks like one may be ciphertext.
+        match look(&inner, depth + 1) {
+            Err(error) if error.kind != Kind::MessageMalformed => return Err(error),
+            _ => {}
+        }
     }
     Ok(())
 }
