@@ -17,6 +17,7 @@ mod headers;
 mod judge;
 pub mod keys;
 pub mod open;
+mod payload;
 mod peel;
 pub mod plan;
 mod recent;

@@ -3,24 +3,21 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::choose::{self, Want};
 use super::envelope::{self, Letter, Sealer};
-use super::{Ask, Asks, Origin, World, plan};
+use super::{Ask, Asks, Origin, World, payload, plan};
 use crate::base::body::{Bodies, Body};
 use crate::base::context::unix;
 use crate::base::draft::{Attachment, Draft};
 use crate::base::job::Stage;
 use crate::base::keys::{StoredCert, Usage};
-use crate::base::layer::{Cipher, Seal, SealedOut};
+use crate::base::layer::Cipher;
 use crate::base::verdict::Scheme;
 use crate::base::{Address, Context, Error, KeyId, Kind, Mailbox, Protocol, Result};
 use crate::engine::Format;
-use crate::mail::compose;
 use crate::mail::protect::Confidentiality;
-use crate::mail::whole;
 
 /// What to seal, and how.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -207,7 +204,7 @@ pub fn seal(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
         ));
     }
     match request.form {
-        Form::Payload => payload(world, request, cx),
+        Form::Payload => payload::payload(world, request, cx),
         Form::Messages => messages(world, request, cx),
     }
 }
@@ -342,7 +339,12 @@ fn by_family(to: &[Address], certs: &BTreeMap<&Address, &StoredCert>) -> Vec<Cir
 }
 
 /// Our own certificate for reading what we have sent.
-fn own(world: &World, from: &Address, want: &Want<'_>, cx: &Context) -> Result<StoredCert> {
+pub(super) fn own(
+    world: &World,
+    from: &Address,
+    want: &Want<'_>,
+    cx: &Context,
+) -> Result<StoredCert> {
     let options = choose::options(world, from, want, cx)?;
     options.chosen.filter(|cert| cert.own).ok_or_else(|| {
         Error::new(
@@ -399,154 +401,6 @@ fn own_key(world: &World, from: &Mailbox, protect: &Protect, cx: &Context) -> Re
         body: armored.into(),
         content_id: None,
     })
-}
-
-/// `form: payload`: one envelope for `to`, without header fields.
-fn payload(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
-    let protect = &request.protect;
-    let (content, from, to) = payload_parts(world, request, cx)?;
-    let from = from.or_else(|| account(request));
-    let addresses: Vec<&Address> = to.iter().collect();
-    if let Some(plan) = &request.plan
-        && *plan != plan::token_for(world, from.as_ref(), &addresses, protect, cx)?
-    {
-        return Err(Error::new(
-            Kind::PlanStale,
-            "keys have changed since this was planned; plan again",
-        ));
-    }
-    let signer = match protect.sign {
-        true => Some(signer_or_only(world, from.as_ref(), protect, cx)?),
-        false => None,
-    };
-    let mut recipients = Vec::new();
-    if protect.encrypt {
-        if addresses.is_empty() {
-            return Err(Error::invalid("/to", "name at least one recipient"));
-        }
-        let family = choose::family(world, from.as_ref(), protect, cx)?;
-        let want = Want {
-            choice: family,
-            ..protect.want(Usage::Encrypt)
-        };
-        recipients = choose::distinct(choose::recipients(world, &addresses, &want, cx)?);
-        let first = recipients.first().map(|cert| cert.id.protocol());
-        if recipients
-            .iter()
-            .any(|cert| Some(cert.id.protocol()) != first)
-        {
-            return Err(Error::invalid(
-                "/to",
-                "these recipients need different protocols; use form: messages",
-            ));
-        }
-        let want = Want {
-            choice: first.map_or(family, Choice::from),
-            ..want
-        };
-        if let Some(from) = &from
-            && let Ok(own) = own(world, from, &want, cx)
-            && !recipients.iter().any(|cert| cert.id == own.id)
-        {
-            recipients.push(own);
-        }
-    }
-    let Some(protocol) = signer
-        .iter()
-        .chain(&recipients)
-        .map(|cert| cert.id.protocol())
-        .next()
-    else {
-        return Err(Error::invalid(
-            "/protect",
-            "a payload is signed, encrypted or both",
-        ));
-    };
-    let how = Seal {
-        recipients: &recipients,
-        signer: signer.as_ref(),
-        scheme: protect.scheme.unwrap_or(Scheme::Mime),
-        cipher: protect.cipher,
-        intended: true,
-    };
-    cx.job.stage(Stage::Crypto);
-    let sealed = world.engine(protocol)?.seal(&content, &how, cx)?;
-    Ok(Reply::Payload {
-        payload: match sealed {
-            SealedOut::Encrypted(bytes)
-            | SealedOut::Enveloped { der: bytes, .. }
-            | SealedOut::Inside(bytes)
-            | SealedOut::Detached {
-                signature: bytes, ..
-            } => bytes.into(),
-        },
-    })
-}
-
-/// The content of a lone envelope, who it is from and to whom it goes.
-fn payload_parts(
-    world: &World,
-    request: &Request,
-    cx: &Context,
-) -> Result<(Bytes, Option<Address>, Vec<Address>)> {
-    let inline = request.protect.scheme == Some(Scheme::Inline);
-    if let Some(payload) = &request.payload {
-        let bytes = payload.bytes()?;
-        let content = if inline {
-            bytes.clone()
-        } else {
-            whole::entity_of(bytes)?.into()
-        };
-        return Ok((content, None, request.to.clone()));
-    }
-    if let Some(draft) = &request.draft {
-        if !draft.bcc.is_empty() {
-            return Err(Error::invalid(
-                "/draft/bcc",
-                "one envelope can't hide a recipient; use form: messages",
-            ));
-        }
-        let content = match (inline, &draft.text) {
-            (true, Some(text)) => text.bytes()?.clone(),
-            _ => compose::body(draft)?.into(),
-        };
-        let named = draft
-            .to
-            .iter()
-            .chain(&draft.cc)
-            .map(|mailbox| mailbox.address.clone());
-        let to = if request.to.is_empty() {
-            named.collect()
-        } else {
-            request.to.clone()
-        };
-        return Ok((
-            content,
-            draft.from.as_ref().map(|from| from.address.clone()),
-            to,
-        ));
-    }
-    let Some(message) = &request.message else {
-        return Err(Error::invalid("", "give one of draft, message and payload"));
-    };
-    let letter = envelope::letter_of_message(world, message.bytes()?, unix(cx.now), cx)?;
-    if !letter.bcc.is_empty() {
-        return Err(Error::invalid(
-            "/message",
-            "one envelope can't hide a recipient; use form: messages",
-        ));
-    }
-    let to = if request.to.is_empty() {
-        letter.visible
-    } else {
-        request.to.clone()
-    };
-    Ok((letter.entity, Some(letter.from.address), to))
-}
-
-/// The account that the client says it works for, where that is an address.
-fn account(request: &Request) -> Option<Address> {
-    Address::parse(request.context.as_ref()?.account.as_deref()?)
 }
 
 /// Who signs something that has no From: the named one, or the only one there is.

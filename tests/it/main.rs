@@ -24,5 +24,6 @@ mod corpora;
 mod dialogue;
 mod peers;
 mod roundtrip;
+mod smime;
 mod store;
 mod vectors;

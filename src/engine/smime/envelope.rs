@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use const_oid::ObjectIdentifier;
-use der::Encode as _;
 use openssl::encrypt::Encrypter;
 use openssl::pkey::{Id, PKey, Private, Public};
 use openssl::pkey_ctx::PkeyCtx;
@@ -11,13 +10,13 @@ use zeroize::Zeroizing;
 
 use super::ber::{self, OCTET_STRING, SEQUENCE, SET};
 use super::capabilities;
-use super::certs::{Certificate, Encrypts};
+use super::certs::Certificate;
 use super::cms::{CONTEXT_0, CONTEXT_1, CONTEXT_4, ID_AUTH_ENVELOPED, ID_DATA, ID_ENVELOPED};
 use super::content::{self, Mode, NONCE};
+use super::derive;
 use super::kem::{self, Kem};
-use super::recipient::{
-    self, AES_256_WRAP, ECDH_SHA256, HKDF_SHA256, HKDF_SHA256_SCHEME, KEMRI, RSA,
-};
+use super::kind::Encrypts;
+use super::recipient::{AES_256_WRAP, ECDH_SHA256, HKDF_SHA256, HKDF_SHA256_SCHEME, KEMRI, RSA};
 use crate::base::error::{Error, Result};
 use crate::base::keys::Digest;
 use crate::base::layer::{Cipher, SealedOut};
@@ -122,23 +121,17 @@ fn info(cert: &Certificate, key: &Secret) -> Result<Vec<u8>> {
     }
     let public = cert.x509.public_key().map_err(|e| refused().because(e))?;
     match kind.encrypts {
-        Encrypts::Transport => transported(cert, &public, key).map_err(|e| refused().because(e)),
+        Encrypts::Transport => {
+            transported(&cert.named()?, &public, key).map_err(|e| refused().because(e))
+        }
         Encrypts::Agreement => agreed(cert, &public, key),
         Encrypts::No => Err(refused()),
     }
 }
 
-/// IssuerAndSerialNumber.
-fn named(cert: &Certificate) -> Vec<u8> {
-    let issuer = cert.x509.issuer_name().to_der().unwrap_or_default();
-    let serial = cert.parsed.tbs_certificate().serial_number();
-    let serial = serial.to_der().unwrap_or_default();
-    ber::element(SEQUENCE, &[&issuer, &serial])
-}
-
 /// RSA PKCS#1 v1.5, which every reader knows.
 fn transported(
-    cert: &Certificate,
+    named: &[u8],
     public: &PKey<Public>,
     key: &Secret,
 ) -> std::result::Result<Vec<u8>, openssl::error::ErrorStack> {
@@ -151,7 +144,7 @@ fn transported(
         SEQUENCE,
         &[
             &ber::integer(0),
-            &named(cert),
+            named,
             &ber::algorithm(RSA, ber::NULL),
             &ber::element(OCTET_STRING, &[&out]),
         ],
@@ -174,15 +167,15 @@ fn agreed(cert: &Certificate, public: &PKey<Public>, key: &Secret) -> Result<Vec
     };
     let shared = derive().map_err(refused)?;
     let wrap = ber::algorithm(AES_256_WRAP, &[]);
-    let shared_info = recipient::shared_info(&wrap, None, KEY);
+    let shared_info = derive::shared_info(&wrap, None, KEY);
     let (scheme, kek) = match public.id() {
         Id::EC => (
             ECDH_SHA256,
-            recipient::x963(Digest::Sha256, &shared, &shared_info, KEY)?,
+            derive::x963(Digest::Sha256, &shared, &shared_info, KEY)?,
         ),
         _ => (
             HKDF_SHA256_SCHEME,
-            recipient::hkdf(Digest::Sha256, &shared, &shared_info, KEY)?,
+            derive::hkdf(Digest::Sha256, &shared, &shared_info, KEY)?,
         ),
     };
     // SubjectPublicKeyInfo and OriginatorPublicKey have the same fields.
@@ -190,10 +183,10 @@ fn agreed(cert: &Certificate, public: &PKey<Public>, key: &Secret) -> Result<Vec
     if let Some(first) = originator.first_mut() {
         *first = CONTEXT_1;
     }
-    let encrypted = ber::element(OCTET_STRING, &[&recipient::wrap(&kek, key)?]);
+    let encrypted = ber::element(OCTET_STRING, &[&derive::wrap(&kek, key)?]);
     let keys = ber::element(
         SEQUENCE,
-        &[&ber::element(SEQUENCE, &[&named(cert), &encrypted])],
+        &[&ber::element(SEQUENCE, &[&cert.named()?, &encrypted])],
     );
     Ok(ber::element(
         CONTEXT_1,
@@ -225,19 +218,19 @@ fn encapsulated(cert: &Certificate, kem: Kem, key: &Secret) -> Result<Vec<u8>> {
     let info = cert.parsed.tbs_certificate().subject_public_key_info();
     let (shared, ciphertext) = kem::seal(kem, info.subject_public_key.raw_bytes())?;
     let wrap = ber::algorithm(AES_256_WRAP, &[]);
-    let other = recipient::kem_info(&wrap, KEY, None);
-    let kek = recipient::hkdf(Digest::Sha256, &shared, &other, KEY)?;
+    let other = derive::kem_info(&wrap, KEY, None);
+    let kek = derive::hkdf(Digest::Sha256, &shared, &other, KEY)?;
     let value = ber::element(
         SEQUENCE,
         &[
             &ber::integer(0),
-            &named(cert),
+            &cert.named()?,
             &ber::algorithm(info.algorithm.oid, &[]),
             &ber::element(OCTET_STRING, &[&ciphertext]),
             &ber::algorithm(HKDF_SHA256, &[]),
             &ber::integer(32),
             &wrap,
-            &ber::element(OCTET_STRING, &[&recipient::wrap(&kek, key)?]),
+            &ber::element(OCTET_STRING, &[&derive::wrap(&kek, key)?]),
         ],
     );
     Ok(ber::element(CONTEXT_4, &[&ber::object(KEMRI), &value]))

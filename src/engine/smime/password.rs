@@ -119,7 +119,13 @@ fn unwrap(cipher: Cipher, kek: &[u8], iv: &[u8], wrapped: &[u8]) -> Option<Zeroi
     cbc(cipher, kek, iv, &first_pass)
 }
 
-fn cbc(cipher: Cipher, key: &[u8], iv: &[u8], data: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+/// Deciphers without padding.
+pub(super) fn cbc(
+    cipher: Cipher,
+    key: &[u8],
+    iv: &[u8],
+    data: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
     let mut crypter = Crypter::new(cipher, Mode::Decrypt, key, Some(iv)).ok()?;
     crypter.pad(false);
     let mut out = Zeroizing::new(vec![0; data.len() + cipher.block_size()]);

@@ -3,17 +3,14 @@
 
 use bytes::Bytes;
 use const_oid::ObjectIdentifier;
-use openssl::aes::{AesKey, unwrap_key, wrap_key};
-use openssl::hash::Hasher;
-use openssl::md::Md;
-use openssl::pkey::Id;
-use openssl::pkey_ctx::{HkdfMode, PkeyCtx};
-use zeroize::Zeroizing;
 
 use super::ber::{self, BIT_STRING, Element, INTEGER, OCTET_STRING, OID, SEQUENCE, broken};
 use super::certs::Certificate;
 use super::cms::{
     self, Algorithm, CONTEXT_0, CONTEXT_1, CONTEXT_2, CONTEXT_3, CONTEXT_4, CertId, Fields,
+};
+use super::derive::{
+    Kdf, agreed, hkdf, hkdf_alone, kem_info, shared_info, unwrap, wrap_der, wrap_length, x963,
 };
 use super::policy;
 use crate::base::Secret;
@@ -34,42 +31,6 @@ pub(super) const KEMRI: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.13.3");
 pub(super) const AES_256_WRAP: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.45");
-
-/// ECDH with the KDF of X9.63: the standard and the cofactor form are the same on the curves
-/// that count.
-const X963: &[(&str, Digest)] = &[
-    ("1.3.133.16.840.63.0.2", Digest::Sha1),
-    ("1.3.133.16.840.63.0.3", Digest::Sha1),
-    ("1.3.132.1.11.0", Digest::Sha224),
-    ("1.3.132.1.11.1", Digest::Sha256),
-    ("1.3.132.1.11.2", Digest::Sha384),
-    ("1.3.132.1.11.3", Digest::Sha512),
-    ("1.3.132.1.14.0", Digest::Sha224),
-    ("1.3.132.1.14.1", Digest::Sha256),
-    ("1.3.132.1.14.2", Digest::Sha384),
-    ("1.3.132.1.14.3", Digest::Sha512),
-];
-
-/// X25519 and X448 with HKDF (RFC 8418 2.1).
-const HKDF: &[(&str, Digest)] = &[
-    ("1.2.840.113549.1.9.16.3.19", Digest::Sha256),
-    ("1.2.840.113549.1.9.16.3.20", Digest::Sha384),
-    ("1.2.840.113549.1.9.16.3.21", Digest::Sha512),
-];
-
-/// Key derivations that stand alone (RFC 8619).
-const HKDF_ALONE: &[(&str, Digest)] = &[
-    ("1.2.840.113549.1.9.16.3.28", Digest::Sha256),
-    ("1.2.840.113549.1.9.16.3.29", Digest::Sha384),
-    ("1.2.840.113549.1.9.16.3.30", Digest::Sha512),
-];
-
-/// AES key wrap (RFC 3394), by key length in bytes.
-const WRAPS: &[(&str, usize)] = &[
-    ("2.16.840.1.101.3.4.1.5", 16),
-    ("2.16.840.1.101.3.4.1.25", 24),
-    ("2.16.840.1.101.3.4.1.45", 32),
-];
 
 /// One way to the content key.
 pub(super) struct Way {
@@ -305,14 +266,14 @@ impl Way {
             } => {
                 let shared = private(Opening::Agreement, &peer_key(cert, algorithm, bits)?)?;
                 let (kind, wrap, length) = agreed(scheme).ok_or_else(Error::decrypt_failed)?;
-                let info = shared_info(&wrap, ukm.as_deref(), length);
+                let info = shared_info(&wrap_der(&wrap), ukm.as_deref(), length);
                 let kek = match kind {
                     Kdf::X963(digest) => x963(digest, &shared, &info, length)?,
                     // What a ukm is to HKDF, no peer here could show.
                     Kdf::Hkdf(digest) if ukm.is_none() => hkdf(digest, &shared, &info, length)?,
                     Kdf::Hkdf(_) => return Err(Error::decrypt_failed()),
                 };
-                unwrap(&kek, encrypted)
+                unwrap(wrap.oid, &kek, encrypted)
             }
             How::Kem {
                 ciphertext,
@@ -323,15 +284,13 @@ impl Way {
                 encrypted,
             } => {
                 let shared = private(Opening::Kem, ciphertext)?;
-                let text = kdf.oid.to_string();
-                let digest = HKDF_ALONE.iter().find(|(known, _)| *known == text);
                 let fitting = wrap_length(wrap.oid) == Some(*length);
-                let (Some((_, digest)), true) = (digest, fitting) else {
+                let (Some(digest), true) = (hkdf_alone(kdf.oid), fitting) else {
                     return Err(Error::decrypt_failed());
                 };
                 let info = kem_info(&wrap_der(wrap), *length, ukm.as_deref());
-                let kek = hkdf(*digest, &shared, &info, *length)?;
-                unwrap(&kek, encrypted)
+                let kek = hkdf(digest, &shared, &info, *length)?;
+                unwrap(wrap.oid, &kek, encrypted)
             }
             How::Password { .. } | How::Unknown => Err(Error::decrypt_failed()),
         }
@@ -376,133 +335,6 @@ fn peer_key(cert: &Certificate, algorithm: &Option<Algorithm>, bits: &[u8]) -> R
 fn public_key(algorithm: &[u8], bits: &[u8]) -> Vec<u8> {
     let bits = ber::element(BIT_STRING, &[&[0], bits]);
     ber::element(SEQUENCE, &[algorithm, &bits])
-}
-
-enum Kdf {
-    X963(Digest),
-    Hkdf(Digest),
-}
-
-/// What a key agreement scheme derives by, its key wrap as DER, and the length of the key.
-fn agreed(scheme: &Algorithm) -> Option<(Kdf, Vec<u8>, usize)> {
-    let text = scheme.oid.to_string();
-    let known = |table: &[(&str, Digest)]| {
-        let found = table.iter().find(|(known, _)| *known == text);
-        found.map(|(_, digest)| *digest)
-    };
-    let kdf = known(X963)
-        .map(Kdf::X963)
-        .or_else(|| known(HKDF).map(Kdf::Hkdf))?;
-    let der = scheme.parameters.clone()?;
-    let wrap = cms::algorithm(&ber::one(&der.clone().into()).ok()?).ok()?;
-    Some((kdf, der, wrap_length(wrap.oid)?))
-}
-
-fn wrap_length(oid: ObjectIdentifier) -> Option<usize> {
-    let text = oid.to_string();
-    let known = WRAPS.iter().find(|(known, _)| *known == text);
-    known.map(|(_, length)| *length)
-}
-
-fn wrap_der(wrap: &Algorithm) -> Vec<u8> {
-    ber::algorithm(wrap.oid, wrap.parameters.as_deref().unwrap_or_default())
-}
-
-/// ECC-CMS-SharedInfo (RFC 5753 7.2).
-pub(super) fn shared_info(wrap: &[u8], ukm: Option<&[u8]>, length: usize) -> Vec<u8> {
-    let bits = u32::try_from(length * 8).unwrap_or(u32::MAX).to_be_bytes();
-    let ukm = ukm.map(|ukm| {
-        let octets = ber::element(OCTET_STRING, &[ukm]);
-        ber::element(CONTEXT_0, &[&octets])
-    });
-    let length = ber::element(CONTEXT_2, &[&ber::element(OCTET_STRING, &[&bits])]);
-    ber::element(
-        SEQUENCE,
-        &[wrap, ukm.as_deref().unwrap_or_default(), &length],
-    )
-}
-
-/// CMSORIforKEMOtherInfo (RFC 9629 5).
-pub(super) fn kem_info(wrap: &[u8], length: usize, ukm: Option<&[u8]>) -> Vec<u8> {
-    let length = ber::integer(u32::try_from(length).unwrap_or(u32::MAX));
-    let ukm = ukm.map(|ukm| {
-        let octets = ber::element(OCTET_STRING, &[ukm]);
-        ber::element(CONTEXT_0, &[&octets])
-    });
-    ber::element(
-        SEQUENCE,
-        &[wrap, &length, ukm.as_deref().unwrap_or_default()],
-    )
-}
-
-/// The KDF of ANSI X9.63.
-pub(super) fn x963(
-    digest: Digest,
-    shared: &Secret,
-    info: &[u8],
-    length: usize,
-) -> Result<Zeroizing<Vec<u8>>> {
-    let failed = |e| Error::decrypt_failed().because(e);
-    let mut key = Zeroizing::new(Vec::with_capacity(length + 64));
-    let mut counter = 0_u32;
-    while key.len() < length {
-        counter += 1;
-        let mut hasher = Hasher::new(policy::message_digest(digest)).map_err(failed)?;
-        for part in [shared.expose(), &counter.to_be_bytes(), info] {
-            hasher.update(part).map_err(failed)?;
-        }
-        key.extend_from_slice(&hasher.finish().map_err(failed)?);
-    }
-    key.truncate(length);
-    Ok(key)
-}
-
-/// HKDF without a salt (RFC 5869).
-pub(super) fn hkdf(
-    digest: Digest,
-    shared: &Secret,
-    info: &[u8],
-    length: usize,
-) -> Result<Zeroizing<Vec<u8>>> {
-    let derive = || -> std::result::Result<_, openssl::error::ErrorStack> {
-        let mut ctx = PkeyCtx::new_id(Id::HKDF)?;
-        ctx.derive_init()?;
-        ctx.set_hkdf_mode(HkdfMode::EXTRACT_THEN_EXPAND)?;
-        ctx.set_hkdf_md(match digest {
-            Digest::Sha384 => Md::sha384(),
-            Digest::Sha512 => Md::sha512(),
-            _ => Md::sha256(),
-        })?;
-        ctx.set_hkdf_key(shared.expose())?;
-        ctx.add_hkdf_info(info)?;
-        let mut key = Zeroizing::new(vec![0; length]);
-        ctx.derive(Some(&mut key))?;
-        Ok(key)
-    };
-    derive().map_err(|e| Error::decrypt_failed().because(e))
-}
-
-fn unwrap(kek: &[u8], wrapped: &[u8]) -> Result<Secret> {
-    let key = AesKey::new_decrypt(kek).map_err(|_| Error::decrypt_failed())?;
-    let length = wrapped
-        .len()
-        .checked_sub(8)
-        .ok_or_else(Error::decrypt_failed)?;
-    let mut out = Zeroizing::new(vec![0; length]);
-    unwrap_key(&key, None, &mut out, wrapped).map_err(|_| Error::decrypt_failed())?;
-    Ok(Secret::new(std::mem::take(&mut *out)))
-}
-
-/// A content key under a key of the recipient's (RFC 3394).
-///
-/// # Errors
-/// `internal` for keys of odd lengths.
-pub(super) fn wrap(kek: &[u8], content_key: &Secret) -> Result<Vec<u8>> {
-    let refused = || Error::internal("a message key can't be wrapped");
-    let key = AesKey::new_encrypt(kek).map_err(|_| refused())?;
-    let mut out = vec![0; content_key.expose().len() + 8];
-    wrap_key(&key, None, &mut out, content_key.expose()).map_err(|_| refused())?;
-    Ok(out)
 }
 
 /// The parameters of RSAES-OAEP (RFC 4055 4.1): hash, mask hash, label.

@@ -67,19 +67,11 @@ pub(super) fn signed(
         subkey: cert.id.fingerprint().to_owned(),
     };
     let signature = cx.private.sign(&pair, way.how, &message)?;
-    let tbs = cert.parsed.tbs_certificate();
-    let written = |e: der::Error| Error::internal("the certificate can't be named").because(e);
-    let issuer = cert
-        .x509
-        .issuer_name()
-        .to_der()
-        .map_err(|e| Error::internal("the certificate can't be named").because(e))?;
-    let serial = tbs.serial_number().to_der().map_err(written)?;
     let info = ber::element(
         SEQUENCE,
         &[
             &ber::integer(1),
-            &ber::element(SEQUENCE, &[&issuer, &serial]),
+            &cert.named()?,
             &digest_algorithm,
             &ber::set_of(CONTEXT_0, stated),
             &way.algorithm,

@@ -11,6 +11,7 @@ use openssl::sign::{RsaPssSaltlen, Verifier};
 use super::ber::{self, INTEGER, SEQUENCE};
 use super::certs::Certificate;
 use super::cms::{self, Algorithm, CONTEXT_0, CONTEXT_1, CONTEXT_2, CONTEXT_3, Fields, SignerInfo};
+use super::pkcs8::number;
 use super::policy;
 use crate::base::error::Result;
 use crate::base::keys::Digest;
@@ -23,6 +24,9 @@ pub(super) enum Checked {
     Weak,
     Unknown,
 }
+
+/// The longest salt: as long as the largest modulus, in bytes.
+const SALT_MAX: i32 = 2048;
 
 /// How the signature value was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,11 +189,11 @@ fn pss(parameters: &[u8]) -> Result<Scheme> {
     }
     let salt = match fields.optional(CONTEXT_2) {
         Some(tagged) => {
-            let number = Fields::of(&tagged, CONTEXT_2)?.take(INTEGER)?;
-            match number.content().as_ref() {
-                [small] if *small < 0x80 => i32::from(*small),
-                _ => return Err(broken()),
-            }
+            let salt = number(&Fields::of(&tagged, CONTEXT_2)?.take(INTEGER)?);
+            i32::try_from(salt)
+                .ok()
+                .filter(|salt| *salt <= SALT_MAX)
+                .ok_or_else(broken)?
         }
         None => 20,
     };

@@ -1,0 +1,162 @@
+//! `message/seal` for a page: one envelope without header fields.
+
+use bytes::Bytes;
+
+use super::choose::{self, Want};
+use super::seal::{Choice, Reply, Request, own, signer_or_only};
+use super::{World, envelope, plan};
+use crate::base::context::unix;
+use crate::base::job::Stage;
+use crate::base::keys::Usage;
+use crate::base::layer::{Seal, SealedOut};
+use crate::base::verdict::Scheme;
+use crate::base::{Address, Context, Error, Kind, Result};
+use crate::mail::{compose, whole};
+
+/// `form: payload`: one envelope for `to`, without header fields.
+pub(super) fn payload(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
+    let protect = &request.protect;
+    let (content, from, to) = payload_parts(world, request, cx)?;
+    let from = from.or_else(|| account(request));
+    let addresses: Vec<&Address> = to.iter().collect();
+    if let Some(plan) = &request.plan
+        && *plan != plan::token_for(world, from.as_ref(), &addresses, protect, cx)?
+    {
+        return Err(Error::new(
+            Kind::PlanStale,
+            "keys have changed since this was planned; plan again",
+        ));
+    }
+    let signer = match protect.sign {
+        true => Some(signer_or_only(world, from.as_ref(), protect, cx)?),
+        false => None,
+    };
+    let mut recipients = Vec::new();
+    if protect.encrypt {
+        if addresses.is_empty() {
+            return Err(Error::invalid("/to", "name at least one recipient"));
+        }
+        let family = choose::family(world, from.as_ref(), protect, cx)?;
+        let want = Want {
+            choice: family,
+            ..protect.want(Usage::Encrypt)
+        };
+        recipients = choose::distinct(choose::recipients(world, &addresses, &want, cx)?);
+        let first = recipients.first().map(|cert| cert.id.protocol());
+        if recipients
+            .iter()
+            .any(|cert| Some(cert.id.protocol()) != first)
+        {
+            return Err(Error::invalid(
+                "/to",
+                "these recipients need different protocols; use form: messages",
+            ));
+        }
+        let want = Want {
+            choice: first.map_or(family, Choice::from),
+            ..want
+        };
+        if let Some(from) = &from
+            && let Ok(own) = own(world, from, &want, cx)
+            && !recipients.iter().any(|cert| cert.id == own.id)
+        {
+            recipients.push(own);
+        }
+    }
+    let Some(protocol) = signer
+        .iter()
+        .chain(&recipients)
+        .map(|cert| cert.id.protocol())
+        .next()
+    else {
+        return Err(Error::invalid(
+            "/protect",
+            "a payload is signed, encrypted or both",
+        ));
+    };
+    let how = Seal {
+        recipients: &recipients,
+        signer: signer.as_ref(),
+        scheme: protect.scheme.unwrap_or(Scheme::Mime),
+        cipher: protect.cipher,
+        intended: true,
+    };
+    cx.job.stage(Stage::Crypto);
+    let sealed = world.engine(protocol)?.seal(&content, &how, cx)?;
+    Ok(Reply::Payload {
+        payload: match sealed {
+            SealedOut::Encrypted(bytes)
+            | SealedOut::Enveloped { der: bytes, .. }
+            | SealedOut::Inside(bytes)
+            | SealedOut::Detached {
+                signature: bytes, ..
+            } => bytes.into(),
+        },
+    })
+}
+
+/// The content of a lone envelope, who it is from and to whom it goes.
+fn payload_parts(
+    world: &World,
+    request: &Request,
+    cx: &Context,
+) -> Result<(Bytes, Option<Address>, Vec<Address>)> {
+    let inline = request.protect.scheme == Some(Scheme::Inline);
+    if let Some(payload) = &request.payload {
+        let bytes = payload.bytes()?;
+        let content = if inline {
+            bytes.clone()
+        } else {
+            whole::entity_of(bytes)?.into()
+        };
+        return Ok((content, None, request.to.clone()));
+    }
+    if let Some(draft) = &request.draft {
+        if !draft.bcc.is_empty() {
+            return Err(Error::invalid(
+                "/draft/bcc",
+                "one envelope can't hide a recipient; use form: messages",
+            ));
+        }
+        let content = match (inline, &draft.text) {
+            (true, Some(text)) => text.bytes()?.clone(),
+            _ => compose::body(draft)?.into(),
+        };
+        let named = draft
+            .to
+            .iter()
+            .chain(&draft.cc)
+            .map(|mailbox| mailbox.address.clone());
+        let to = if request.to.is_empty() {
+            named.collect()
+        } else {
+            request.to.clone()
+        };
+        return Ok((
+            content,
+            draft.from.as_ref().map(|from| from.address.clone()),
+            to,
+        ));
+    }
+    let Some(message) = &request.message else {
+        return Err(Error::invalid("", "give one of draft, message and payload"));
+    };
+    let letter = envelope::letter_of_message(world, message.bytes()?, unix(cx.now), cx)?;
+    if !letter.bcc.is_empty() {
+        return Err(Error::invalid(
+            "/message",
+            "one envelope can't hide a recipient; use form: messages",
+        ));
+    }
+    let to = if request.to.is_empty() {
+        letter.visible
+    } else {
+        request.to.clone()
+    };
+    Ok((letter.entity, Some(letter.from.address), to))
+}
+
+/// The account that the client says it works for, where that is an address.
+fn account(request: &Request) -> Option<Address> {
+    Address::parse(request.context.as_ref()?.account.as_deref()?)
+}

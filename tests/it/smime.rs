@@ -1,0 +1,868 @@
+//! S/MIME through the front door, beside `openssl cms` and `gpgsm`, with an authority that is
+//! made on the spot.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{Home, Host, corpora, generate, import, seal, seal_one, shorten};
+use crate::peer::{Ran, find, run};
+use crate::peers::{Tally, verdict};
+
+const ALICE: &str = "alice@smime.example";
+const BOB: &str = "bob@smime.example";
+const TEXT: &str = "Grüße aus dem Café\r\n";
+
+/// An authority with an intermediate, in a folder of its own.
+struct Ca {
+    openssl: PathBuf,
+    folder: TempDir,
+}
+
+impl Ca {
+    fn new() -> Option<Ca> {
+        let openssl = find("openssl")?;
+        let ca = Ca {
+            openssl,
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let authority = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n\
+            subjectKeyIdentifier=hash\n";
+        ca.key("root", "rsa:2048");
+        ca.write("ca.ext", authority);
+        ca.go(&[
+            "req",
+            "-x509",
+            "-new",
+            "-key",
+            "root.key",
+            "-sha256",
+            "-days",
+            "30",
+            "-subj",
+            "/CN=Root",
+            "-addext",
+            "basicConstraints=critical,CA:TRUE",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
+            "-out",
+            "root.pem",
+        ]);
+        ca.key("middle", "rsa:2048");
+        ca.sign("middle", "/CN=Middle", "ca.ext", "root", "30");
+        Some(ca)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), content).unwrap();
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap()
+    }
+
+    fn try_run(&self, args: &[&str]) -> Ran {
+        let mut command = Command::new(&self.openssl);
+        command.args(args).current_dir(self.folder.path());
+        run(&mut command, b"")
+    }
+
+    #[track_caller]
+    fn go(&self, args: &[&str]) -> Vec<u8> {
+        let ran = self.try_run(args);
+        assert!(ran.ok, "openssl {args:?}: {}", ran.stderr);
+        ran.stdout
+    }
+
+    /// `rsa:2048`, `ec:P-256` or `ed25519`.
+    fn key(&self, name: &str, kind: &str) {
+        let out = format!("{name}.key");
+        let option;
+        let mut args = vec!["genpkey", "-out", &out];
+        match kind.split_once(':') {
+            Some(("rsa", bits)) => {
+                option = format!("rsa_keygen_bits:{bits}");
+                args.extend(["-algorithm", "RSA", "-pkeyopt", &option]);
+            }
+            Some((_, curve)) => {
+                option = format!("ec_paramgen_curve:{curve}");
+                args.extend(["-algorithm", "EC", "-pkeyopt", &option]);
+            }
+            None => args.extend(["-algorithm", kind]),
+        }
+        self.go(&args);
+    }
+
+    fn sign(&self, name: &str, subject: &str, extensions: &str, issuer: &str, days: &str) {
+        let (key, request, out) = (
+            format!("{name}.key"),
+            format!("{name}.csr"),
+            format!("{name}.pem"),
+        );
+        self.go(&[
+            "req", "-new", "-key", &key, "-subj", subject, "-out", &request,
+        ]);
+        let (ca, ca_key) = (format!("{issuer}.pem"), format!("{issuer}.key"));
+        self.go(&[
+            "x509",
+            "-req",
+            "-in",
+            &request,
+            "-CA",
+            &ca,
+            "-CAkey",
+            &ca_key,
+            "-CAcreateserial",
+            "-days",
+            days,
+            "-sha256",
+            "-extfile",
+            extensions,
+            "-out",
+            &out,
+        ]);
+    }
+
+    /// A person's certificate under the intermediate.
+    fn person(&self, name: &str, kind: &str, address: &str) {
+        self.key(name, kind);
+        let extensions = format!("{name}.ext");
+        self.write(
+            &extensions,
+            format!(
+                "basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature,keyEncipherment,\
+                 keyAgreement\nextendedKeyUsage=emailProtection\n\
+                 subjectKeyIdentifier=hash\nsubjectAltName=email:{address}\n"
+            ),
+        );
+        self.sign(name, &format!("/CN={name}"), &extensions, "middle", "20");
+    }
+
+    /// Certificate, secret half and intermediate as one file.
+    fn file(&self, name: &str) -> Vec<u8> {
+        [
+            self.read(&format!("{name}.key")),
+            self.read(&format!("{name}.pem")),
+            self.read("middle.pem"),
+        ]
+        .concat()
+    }
+
+    fn trust(&self, host: &mut Host) {
+        let root = host.body(&self.read("root.pem"));
+        host.good("anchors/add", json!({"data": root}));
+    }
+}
+
+fn entity() -> Vec<u8> {
+    format!(
+        "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{TEXT}"
+    )
+    .into_bytes()
+}
+
+fn message(from: &str, mime: &[u8]) -> Vec<u8> {
+    let head =
+        format!("From: {from}\r\nTo: {BOB}\r\nSubject: s\r\nMessage-ID: <1@smime.example>\r\n");
+    let mime = String::from_utf8_lossy(mime)
+        .replace("\r\n", "\n")
+        .replace('\n', "\r\n");
+    [head.into_bytes(), mime.into_bytes()].concat()
+}
+
+#[test]
+fn what_openssl_signs() {
+    let Some(ca) = Ca::new() else { return };
+    let home = Home::new();
+    let mut host = home.start();
+    host.hello();
+    ca.trust(&mut host);
+    ca.write("entity", entity());
+    let mut tally = Tally::new("signed by openssl cms");
+    for (name, kind) in [
+        ("rsa", "rsa:2048"),
+        ("p256", "ec:P-256"),
+        ("p384", "ec:P-384"),
+        ("p521", "ec:P-521"),
+    ] {
+        ca.person(name, kind, ALICE);
+        let (cert, key) = (format!("{name}.pem"), format!("{name}.key"));
+        for digest in ["sha256", "sha384", "sha512", "sha1"] {
+            for more in [
+                &[][..],
+                &["-nodetach"],
+                &["-keyid"],
+                &["-nodetach", "-stream"],
+                &["-keyopt", "rsa_padding_mode:pss"],
+                &["-noattr"],
+            ] {
+                if more.contains(&"-keyopt") && name != "rsa" {
+                    continue;
+                }
+                let mut args = vec![
+                    "cms",
+                    "-sign",
+                    "-in",
+                    "entity",
+                    "-binary",
+                    "-signer",
+                    &cert,
+                    "-inkey",
+                    &key,
+                    "-certfile",
+                    "middle.pem",
+                    "-md",
+                    digest,
+                ];
+                args.extend(more);
+                let signed = message(ALICE, &ca.go(&args));
+                let (wanted, reason) = match digest {
+                    "sha1" => ("bad", "weak-algorithm"),
+                    _ => ("good", ""),
+                };
+                let outcome = verdict(&mut host, &signed, "none", wanted, reason, TEXT.trim_end());
+                tally.note(&format!("{name} {digest} {more:?}"), outcome);
+            }
+        }
+    }
+    ca.write(
+        "changed",
+        message(
+            ALICE,
+            &ca.go(&[
+                "cms", "-sign", "-in", "entity", "-binary", "-signer", "rsa.pem", "-inkey",
+                "rsa.key",
+            ]),
+        ),
+    );
+    let changed = String::from_utf8(ca.read("changed"))
+        .unwrap()
+        .replace("Caf", "caf");
+    let outcome = verdict(
+        &mut host,
+        changed.as_bytes(),
+        "none",
+        "bad",
+        "altered",
+        "caf",
+    );
+    tally.note("a changed letter", outcome);
+    let forged = String::from_utf8(ca.read("changed"))
+        .unwrap()
+        .replace(ALICE, "eve@smime.example");
+    let outcome = verdict(
+        &mut host,
+        forged.as_bytes(),
+        "none",
+        "unverified",
+        "address-mismatch",
+        "Caf",
+    );
+    tally.note("another From", outcome);
+    tally.end();
+}
+
+#[test]
+fn what_openssl_encrypts() {
+    let Some(ca) = Ca::new() else { return };
+    let mut tally = Tally::new("encrypted by openssl cms");
+    ca.write("entity", entity());
+    for (name, kind) in [
+        ("rsa", "rsa:2048"),
+        ("p256", "ec:P-256"),
+        ("p384", "ec:P-384"),
+        ("p521", "ec:P-521"),
+    ] {
+        ca.person(name, kind, BOB);
+        let home = Home::new();
+        let mut host = home.start();
+        host.hello();
+        import(&mut host, &ca.file(name), Value::Null);
+        let cert = format!("{name}.pem");
+        let ways: &[&[&str]] = match name {
+            "rsa" => &[
+                &[],
+                &["-keyopt", "rsa_padding_mode:oaep"],
+                &[
+                    "-keyopt",
+                    "rsa_padding_mode:oaep",
+                    "-keyopt",
+                    "rsa_oaep_md:sha256",
+                ],
+            ],
+            _ => &[
+                &[],
+                &["-keyopt", "ecdh_kdf_md:sha1"],
+                &["-keyopt", "ecdh_kdf_md:sha512"],
+            ],
+        };
+        for cipher in [
+            "-aes-128-cbc",
+            "-aes-192-cbc",
+            "-aes-256-cbc",
+            "-aes-128-gcm",
+            "-aes-256-gcm",
+            "-des-ede3-cbc",
+        ] {
+            for way in ways {
+                for form in [&[][..], &["-keyid"], &["-stream"]] {
+                    let mut args = vec!["cms", "-encrypt", "-binary", "-in", "entity", cipher];
+                    args.extend(form);
+                    args.extend(["-recip", &cert]);
+                    args.extend(*way);
+                    let sealed = message(ALICE, &ca.go(&args));
+                    let outcome = verdict(&mut host, &sealed, "whole", "none", "", TEXT.trim_end());
+                    tally.note(&format!("{name} {cipher} {way:?} {form:?}"), outcome);
+                }
+            }
+        }
+    }
+    tally.end();
+}
+
+/// Two people with certificates of the authority, and the authority trusted by both.
+fn two(ca: &Ca, kind: &str) -> (Home, Host, Home, Host) {
+    ca.person("alice", kind, ALICE);
+    ca.person("bob", kind, BOB);
+    let (alice_home, bob_home) = (Home::new(), Home::new());
+    let (mut alice, mut bob) = (alice_home.start(), bob_home.start());
+    for (host, own, other) in [(&mut alice, "alice", "bob"), (&mut bob, "bob", "alice")] {
+        host.hello();
+        ca.trust(host);
+        import(host, &ca.file(own), Value::Null);
+        import(host, &ca.read(&format!("{other}.pem")), Value::Null);
+    }
+    (alice_home, alice, bob_home, bob)
+}
+
+fn draft() -> Value {
+    json!({"from": ALICE, "to": [BOB], "subject": "Lünch", "text": {"text": TEXT},
+           "attachments": [{"name": "f.bin", "type": "application/octet-stream", "body": {"base64": "AAEC"}}]})
+}
+
+#[test]
+fn what_we_seal_openssl_and_we_read() {
+    let Some(ca) = Ca::new() else { return };
+    let mut tally = Tally::new("sealed by us, S/MIME");
+    for kind in ["rsa:3072", "ec:P-256", "ec:P-384", "ec:P-521"] {
+        let (_a, mut alice, _b, mut bob) = two(&ca, kind);
+        for (what, protect) in [
+            (
+                "signed",
+                json!({"sign": true, "encrypt": false, "protocol": "smime"}),
+            ),
+            (
+                "opaque",
+                json!({"sign": true, "encrypt": false, "protocol": "smime", "scheme": "opaque"}),
+            ),
+            (
+                "cbc",
+                json!({"sign": false, "encrypt": true, "protocol": "smime"}),
+            ),
+            (
+                "gcm",
+                json!({"sign": false, "encrypt": true, "protocol": "smime", "cipher": "gcm"}),
+            ),
+            (
+                "both",
+                json!({"sign": true, "encrypt": true, "protocol": "smime"}),
+            ),
+            (
+                "both, gcm, opaque",
+                json!({"sign": true, "encrypt": true, "protocol": "smime", "cipher": "gcm", "scheme": "opaque"}),
+            ),
+        ] {
+            let sealed = seal_one(&mut alice, draft(), protect.clone());
+            let encrypted = if protect["encrypt"] == true {
+                "whole"
+            } else {
+                "none"
+            };
+            let signed = if protect["sign"] == true {
+                "good"
+            } else {
+                "none"
+            };
+            let outcome = verdict(&mut bob, &sealed, encrypted, signed, "", TEXT.trim_end());
+            tally.note(&format!("{kind} {what}, by us"), outcome);
+            ca.write("sealed", &sealed);
+            let outcome = by_openssl(&ca, &protect);
+            tally.note(&format!("{kind} {what}, by openssl"), outcome);
+        }
+    }
+    tally.end();
+}
+
+/// Decrypts and verifies `sealed` as Bob.
+fn by_openssl(ca: &Ca, protect: &Value) -> Result<(), String> {
+    let mut name = "sealed";
+    if protect["encrypt"] == true {
+        let ran = ca.try_run(&[
+            "cms", "-decrypt", "-in", name, "-recip", "bob.pem", "-inkey", "bob.key", "-out",
+            "inner",
+        ]);
+        if !ran.ok {
+            return Err(ran.stderr);
+        }
+        name = "inner";
+    }
+    if protect["sign"] == true {
+        let ran = ca.try_run(&[
+            "cms", "-verify", "-in", name, "-CAfile", "root.pem", "-out", "content",
+        ]);
+        if !ran.ok {
+            return Err(ran.stderr);
+        }
+        name = "content";
+    }
+    let content = String::from_utf8_lossy(&ca.read(name)).into_owned();
+    // The text is quoted-printable or 8bit, the attachment base64.
+    match content.contains("AAEC") {
+        true => Ok(()),
+        false => Err(format!("the content is {content:?}")),
+    }
+}
+
+#[test]
+fn gpgsm_reads_and_writes() {
+    let (Some(ca), Some(gpgsm)) = (Ca::new(), find("gpgsm")) else {
+        return;
+    };
+    let (_a, mut alice, _b, mut bob) = two(&ca, "rsa:2048");
+    let home = tempfile::tempdir().unwrap();
+    let go = |args: &[&str], input: &[u8]| {
+        let mut command = Command::new(&gpgsm);
+        command
+            .env("GNUPGHOME", home.path())
+            .args([
+                "--batch",
+                "--yes",
+                "--disable-dirmngr",
+                "--disable-crl-checks",
+            ])
+            .args(["--pinentry-mode", "loopback", "--passphrase-fd", "0"])
+            .args(args);
+        run(&mut command, input)
+    };
+    // The root is trusted by its fingerprint.
+    let print =
+        String::from_utf8(ca.go(&["x509", "-in", "root.pem", "-noout", "-fingerprint", "-sha1"]))
+            .unwrap();
+    let print = print.trim().rsplit_once('=').unwrap().1;
+    std::fs::write(
+        home.path().join("trustlist.txt"),
+        format!("{print} S relax\n"),
+    )
+    .unwrap();
+    std::fs::write(
+        home.path().join("gpg-agent.conf"),
+        "allow-loopback-pinentry\n",
+    )
+    .unwrap();
+    ca.go(&[
+        "pkcs12",
+        "-export",
+        "-inkey",
+        "bob.key",
+        "-in",
+        "bob.pem",
+        "-certfile",
+        "middle.pem",
+        "-out",
+        "bob.p12",
+        "-passout",
+        "pass:x",
+        "-keypbe",
+        "PBE-SHA1-3DES",
+        "-certpbe",
+        "PBE-SHA1-3DES",
+        "-macalg",
+        "sha1",
+    ]);
+    for file in ["root.pem", "middle.pem", "alice.pem", "bob.p12"] {
+        let path = ca.path(file);
+        let ran = go(&["--import", path.to_str().unwrap()], b"x\n");
+        assert!(ran.ok, "{file}: {}", ran.stderr);
+    }
+    let mut tally = Tally::new("gpgsm 2.2, RSA and CBC");
+    let sealed = seal_one(
+        &mut alice,
+        draft(),
+        json!({"sign": false, "encrypt": true, "protocol": "smime"}),
+    );
+    let body = body_of(&sealed);
+    let ran = go(
+        &[
+            "--assume-base64",
+            "--decrypt",
+            body_file(&ca, &body).to_str().unwrap(),
+        ],
+        b"x\n",
+    );
+    let found = String::from_utf8_lossy(&ran.stdout).contains("AAEC");
+    tally.note(
+        "decrypts ours",
+        if found { Ok(()) } else { Err(ran.stderr) },
+    );
+    let sealed = seal_one(
+        &mut alice,
+        draft(),
+        json!({"sign": true, "encrypt": false, "protocol": "smime", "scheme": "opaque"}),
+    );
+    let ran = go(
+        &[
+            "--assume-base64",
+            "--verify",
+            body_file(&ca, &body_of(&sealed)).to_str().unwrap(),
+        ],
+        b"\n",
+    );
+    tally.note(
+        "verifies ours",
+        if ran.ok && ran.stderr.contains("Good signature") {
+            Ok(())
+        } else {
+            Err(ran.stderr)
+        },
+    );
+    ca.write("entity", entity());
+    let path = ca.path("entity");
+    let ran = go(
+        &["--encrypt", "--armor", "-r", BOB, path.to_str().unwrap()],
+        b"\n",
+    );
+    assert!(ran.ok, "{}", ran.stderr);
+    let der = pem_body(&ran.stdout);
+    let data = bob.body(&der);
+    let opened = bob.call("message/open", json!({"payload": {"data": data}}));
+    let read = opened.map_err(|f| format!("{f:?}")).and_then(|opened| {
+        match opened["parts"][0]["body"]["text"].as_str() == Some(TEXT) {
+            true => Ok(()),
+            false => Err(shorten(&opened)),
+        }
+    });
+    tally.note("we decrypt its", read);
+    let _ = Command::new("gpgconf")
+        .env("GNUPGHOME", home.path())
+        .args(["--kill", "all"])
+        .status();
+    tally.end();
+}
+
+fn body_of(message: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(message);
+    text.split_once("\r\n\r\n").unwrap().1.as_bytes().to_vec()
+}
+
+fn body_file(ca: &Ca, body: &[u8]) -> PathBuf {
+    ca.write("body", body);
+    ca.path("body")
+}
+
+fn pem_body(pem: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(pem);
+    let lines = text.lines().filter(|line| !line.starts_with("-----"));
+    crate::harness::decode(&lines.collect::<String>())
+}
+
+#[test]
+fn faults_inside_the_ciphertext_are_one_fault() {
+    let Some(ca) = Ca::new() else { return };
+    let (_a, mut alice, _b, mut bob) = two(&ca, "rsa:2048");
+    for cipher in ["cbc", "gcm"] {
+        let protect =
+            json!({"sign": false, "encrypt": true, "protocol": "smime", "cipher": cipher});
+        let sealed = seal_one(&mut alice, draft(), protect);
+        let der =
+            crate::harness::decode(&String::from_utf8_lossy(&body_of(&sealed)).replace("\r\n", ""));
+        let mut opened = 0;
+        let mut kinds = std::collections::BTreeSet::new();
+        // The second half is ciphertext, its tag last where there is one.
+        for at in (der.len() / 2..der.len()).step_by(7) {
+            // The field that holds the tag is structure, seen before any key is used.
+            if cipher == "gcm" && (der.len() - 18..der.len() - 16).contains(&at) {
+                continue;
+            }
+            let mut bad = der.clone();
+            bad[at] ^= 0x10;
+            let data = bob.body(&bad);
+            match bob.call("message/open", json!({"payload": {"data": data}})) {
+                Ok(found) => {
+                    opened += 1;
+                    assert_eq!(
+                        found["layers"][0]["integrity"],
+                        "none",
+                        "{}",
+                        shorten(&found)
+                    );
+                    let warnings = found["summary"]["warnings"].as_array().unwrap();
+                    assert!(warnings.contains(&json!("unauthenticated")));
+                }
+                Err(fault) => {
+                    kinds.insert((fault.kind().to_owned(), fault.message.clone()));
+                }
+            }
+        }
+        match cipher {
+            "gcm" => {
+                assert_eq!(opened, 0, "a changed tag or text was not noticed");
+                let all: Vec<_> = kinds.iter().map(|(kind, _)| kind.as_str()).collect();
+                assert_eq!(all, ["decrypt.failed"], "{kinds:?}");
+            }
+            // Without integrity most changes show as changed text; what fails, fails alike.
+            _ => assert!(kinds.len() <= 1, "{kinds:?}"),
+        }
+    }
+}
+
+#[test]
+fn recipients_of_both_families() {
+    let Some(ca) = Ca::new() else { return };
+    let (_a, mut alice, _b, mut bob) = two(&ca, "rsa:2048");
+    generate(&mut alice, "Alice", ALICE, "compatible");
+    let carol_home = Home::new();
+    let mut carol = carol_home.start();
+    let id = generate(&mut carol, "Carol", "carol@smime.example", "compatible");
+    let cert = crate::harness::export(&mut carol, &[&id]);
+    import(&mut alice, cert.as_bytes(), json!(true));
+    let mut draft = draft();
+    draft["to"] = json!([BOB, "carol@smime.example"]);
+    let plan = alice.good(
+        "message/plan",
+        json!({"from": ALICE, "to": draft["to"],
+        "protect": {"sign": true, "encrypt": true}}),
+    );
+    let choices: Vec<_> = plan["recipients"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["choice"].as_str().unwrap())
+        .collect();
+    assert_eq!(choices, ["smime", "openpgp"], "{plan}");
+    let sealed = seal(&mut alice, draft, json!({"sign": true, "encrypt": true}));
+    let messages = sealed["messages"].as_array().unwrap().clone();
+    assert_eq!(messages.len(), 2, "{}", shorten(&sealed));
+    for (message, (protocol, to)) in messages
+        .iter()
+        .zip([("smime", BOB), ("openpgp", "carol@smime.example")])
+    {
+        assert_eq!(message["protocol"], protocol);
+        assert_eq!(message["to"], json!([to]));
+        let bytes = alice.bytes(&message["message"]);
+        let reader = if protocol == "smime" {
+            &mut bob
+        } else {
+            &mut carol
+        };
+        let opened = reader.open(&bytes).unwrap();
+        assert_eq!(opened["summary"]["encrypted"], "whole");
+        let shown = reader.bytes(&opened["parts"][0]["body"]);
+        assert_eq!(String::from_utf8_lossy(&shown), TEXT);
+    }
+}
+
+#[test]
+fn good_signatures_bring_certificates_and_what_their_owners_read() {
+    let Some(ca) = Ca::new() else { return };
+    let (_a, mut alice, _b, _bob) = two(&ca, "rsa:2048");
+    let home = Home::new();
+    let mut host = home.start();
+    ca.trust(&mut host);
+    let protect = json!({"sign": true, "encrypt": false, "protocol": "smime"});
+    let sealed = seal_one(&mut alice, draft(), protect.clone());
+    let first = host.open(&sealed).unwrap();
+    assert_eq!(first["summary"]["signed"], "good");
+    assert_eq!(first["keys"][0]["change"], "new");
+    assert_eq!(first["keys"][0]["source"], "signature");
+    let again = host.open(&sealed).unwrap();
+    assert_eq!(again["keys"][0]["change"], "known");
+    // A renewal, under another key, from the same authority.
+    ca.person("renewed", "rsa:2048", ALICE);
+    import(&mut alice, &ca.file("renewed"), json!(true));
+    let id = host.good("keys/list", json!({"query": ALICE}))["keys"][0]["id"].clone();
+    ca.write("entity", entity());
+    let renewed = message(
+        ALICE,
+        &ca.go(&[
+            "cms",
+            "-sign",
+            "-in",
+            "entity",
+            "-binary",
+            "-signer",
+            "renewed.pem",
+            "-inkey",
+            "renewed.key",
+            "-certfile",
+            "middle.pem",
+        ]),
+    );
+    let opened = host.open(&renewed).unwrap();
+    assert_eq!(
+        opened["keys"][0]["change"],
+        "update",
+        "{}",
+        shorten(&opened)
+    );
+    assert_ne!(opened["keys"][0]["id"], id);
+    // To someone who has said that they read it, GCM is used unasked.
+    ca.person("dora", "rsa:2048", "dora@smime.example");
+    import(&mut host, &ca.file("dora"), Value::Null);
+    let answer = seal_one(
+        &mut host,
+        json!({"from": "dora@smime.example", "to": [ALICE], "subject": "s", "text": {"text": "t\r\n"}}),
+        json!({"sign": true, "encrypt": true, "protocol": "smime"}),
+    );
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    assert!(text.contains("smime-type="), "{text}");
+}
+
+/// Thunderbird's own messages: whether something is encrypted, and what the signatures come to
+/// by our contract: of nested signatures the worst counts, and one outside an encryption is at
+/// most `unverified`, where Thunderbird looks at the outermost alone.
+const THUNDERBIRD: &[(&str, &str, &str)] = &[
+    ("alice.env.eml", "whole", "none"),
+    ("alice.sig.SHA256.opaque.eml", "none", "good"),
+    ("alice.sig.SHA256.opaque.env.eml", "whole", "good"),
+    ("alice.sig.SHA1.opaque.eml", "none", "bad"),
+    ("alice.dsig.SHA384.multipart.eml", "none", "good"),
+    ("alice.dsig.SHA512.multipart.eml", "none", "good"),
+    ("alice.dsig.SHA1.multipart.bad.eml", "none", "bad"),
+    ("alice.dsig.SHA256.multipart.bad.eml", "none", "bad"),
+    ("alice.dsig.SHA384.multipart.bad.eml", "none", "bad"),
+    (
+        "alice.dsig.SHA1.multipart.mismatch-econtent.eml",
+        "none",
+        "bad",
+    ),
+    (
+        "alice.dsig.SHA384.multipart.mismatch-econtent.eml",
+        "none",
+        "bad",
+    ),
+    ("alice.env.dsig.SHA1.multipart.eml", "whole", "bad"),
+    ("alice.env.dsig.SHA256.multipart.eml", "whole", "bad"),
+    ("alice.env.dsig.SHA384.multipart.eml", "whole", "bad"),
+    ("alice.env.dsig.SHA512.multipart.eml", "whole", "bad"),
+    (
+        "alice.env.dsig.SHA1.multipart.dave.sig.SHA1.opaque.eml",
+        "whole",
+        "bad",
+    ),
+    (
+        "alice.env.dsig.SHA512.multipart.dave.sig.SHA512.opaque.eml",
+        "whole",
+        "bad",
+    ),
+    (
+        "alice.env.sig.SHA256.opaque.dave.sig.SHA256.opaque.eml",
+        "whole",
+        "unverified",
+    ),
+    (
+        "alice.env.sig.SHA384.opaque.dave.sig.SHA384.opaque.eml",
+        "whole",
+        "unverified",
+    ),
+    (
+        "alice.env.sig.SHA512.opaque.dave.sig.SHA512.opaque.eml",
+        "whole",
+        "unverified",
+    ),
+    ("alice.env.sig.SHA384.opaque.eml", "whole", "unverified"),
+    ("alice.env.sig.SHA512.opaque.eml", "whole", "unverified"),
+    (
+        "alice.plain.dsig.SHA1.multipart.dave.dsig.SHA1.multipart.eml",
+        "none",
+        "bad",
+    ),
+    (
+        "alice.plain.dsig.SHA256.multipart.dave.dsig.SHA256.multipart.eml",
+        "none",
+        "unverified",
+    ),
+    (
+        "alice.plain.dsig.SHA256.multipart.dave.sig.SHA256.opaque.eml",
+        "none",
+        "unverified",
+    ),
+    (
+        "alice.plain.sig.SHA1.opaque.dave.dsig.SHA1.multipart.eml",
+        "none",
+        "bad",
+    ),
+    (
+        "alice.plain.sig.SHA256.opaque.dave.dsig.SHA256.multipart.eml",
+        "none",
+        "unverified",
+    ),
+    (
+        "alice.plain.sig.SHA256.opaque.dave.sig.SHA256.opaque.eml",
+        "none",
+        "unverified",
+    ),
+];
+
+#[test]
+fn what_thunderbird_has() {
+    let Some(root) = corpora() else {
+        println!("ABSENT: no corpora beside the project: Thunderbird's messages were NOT shown");
+        return;
+    };
+    let folder = root.join("thunderbird-smime-eml/mailnews/test/data/smime");
+    let home = Home::new().env("SEALPOST_PINENTRY", "none");
+    let mut host = home.start();
+    host.good(
+        "hello",
+        json!({"protocol": [1], "client": "tests/1", "capabilities": {"ask": true}}),
+    );
+    let ca = host.body(&std::fs::read(folder.join("TestCA.pem")).unwrap());
+    host.good("anchors/add", json!({"data": ca}));
+    for name in ["Alice", "Bob", "Dave"] {
+        let file = host.body(&std::fs::read(folder.join(format!("{name}.p12"))).unwrap());
+        answered(&mut host, "keys/import", json!({"data": file}));
+    }
+    for key in host.good("keys/list", json!({"secret": true}))["keys"]
+        .as_array()
+        .unwrap()
+    {
+        answered(&mut host, "keys/unlock", json!({"id": key["id"]}));
+    }
+    let mut tally = Tally::new("Thunderbird's S/MIME messages");
+    for (file, encrypted, signed) in THUNDERBIRD {
+        let outcome = thunderbird(&mut host, &folder.join(file), encrypted, signed);
+        tally.note(file, outcome);
+    }
+    tally.end();
+}
+
+fn thunderbird(host: &mut Host, file: &Path, encrypted: &str, signed: &str) -> Result<(), String> {
+    let bytes = std::fs::read(file).map_err(|e| e.to_string())?;
+    let opened = host.open(&bytes).map_err(|f| format!("{f:?}"))?;
+    let summary = &opened["summary"];
+    match summary["encrypted"] == encrypted && summary["signed"] == signed {
+        true => Ok(()),
+        false => Err(shorten(&opened)),
+    }
+}
+
+/// Calls a method and answers its questions with the files' passphrase.
+#[track_caller]
+fn answered(host: &mut Host, method: &str, params: Value) -> Value {
+    let id = host.send(method, params);
+    loop {
+        if host.has(id) {
+            return host.wait(id).unwrap();
+        }
+        assert!(host.pump(std::time::Instant::now() + host.patience));
+        while let Some(question) = host.questions.pop_front() {
+            host.answer(&question, json!({"passphrase": "nss"}));
+        }
+    }
+}
