@@ -243,7 +243,7 @@ impl Path {
 }
 
 /// Whether a path keeps to the rules, dates and revocation aside.
-fn holds(path: &Path) -> bool {
+pub(super) fn holds(path: &Path) -> bool {
     let Some((leaf, authorities)) = path.certs.split_first() else {
         return false;
     };

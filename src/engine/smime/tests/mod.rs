@@ -1,1 +1,4 @@
 //! The engine through its front door.
+
+mod certs;
+mod pkits;

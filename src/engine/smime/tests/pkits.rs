@@ -1,0 +1,1 @@
+//! NIST's path validation tests (PKITS).
