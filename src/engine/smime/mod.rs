@@ -19,6 +19,7 @@ mod import;
 mod names;
 mod open;
 mod paths;
+mod policies;
 mod policy;
 mod private;
 mod revocation;
