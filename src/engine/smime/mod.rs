@@ -16,6 +16,7 @@ mod decrypt;
 mod export;
 mod generate;
 mod import;
+mod kinds;
 mod names;
 mod open;
 mod paths;

@@ -127,8 +127,5 @@ fn map(cert: &Certificate, expected: &mut BTreeSet<ObjectIdentifier>, allowed: b
 
 fn constraints(cert: &Certificate) -> Option<Option<PolicyConstraints>> {
     let value = cert.extension(CONSTRAINTS);
-    value
-        .map(|value| PolicyConstraints::from_der(value))
-        .transpose()
-        .ok()
+    value.map(PolicyConstraints::from_der).transpose().ok()
 }

@@ -16,6 +16,7 @@ use x509_cert::time::Time;
 
 use super::certs::{self, Certificate, KEY_USAGE};
 use super::chain::AUTH_LEVEL;
+use super::kinds;
 use super::names;
 use crate::base::Context;
 use crate::base::context::{rfc3339, unix};
@@ -204,7 +205,7 @@ fn look_up(cert: &Certificate, signers: &[&Certificate], der: &[u8], level: i32,
                 && this_update <= cert.not_after();
             let state = if fresh
                 && list.is_complete_for(cert)
-                && (level < AUTH_LEVEL || !certs::broken_hash(&list.signature))
+                && (level < AUTH_LEVEL || !kinds::broken_hash(&list.signature))
             {
                 RevocationState::Good
             } else {
@@ -337,11 +338,15 @@ impl<'a> Parsed<'a> {
             else {
                 return false;
             };
-            !point.indirect_crl
-                && !point.only_contains_attribute_certs
-                && point.only_some_reasons.is_none()
-                && !(point.only_contains_user_certs && cert.is_authority())
-                && !(point.only_contains_ca_certs && !cert.is_authority())
+            let other_kind = match cert.is_authority() {
+                true => point.only_contains_user_certs,
+                false => point.only_contains_ca_certs,
+            };
+            let partial = point.indirect_crl
+                || point.only_contains_attribute_certs
+                || point.only_some_reasons.is_some();
+            !other_kind
+                && !partial
                 && point
                     .distribution_point
                     .is_none_or(|name| is_point_of(&name, cert))
