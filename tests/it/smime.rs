@@ -675,7 +675,7 @@ fn good_signatures_bring_certificates_and_what_their_owners_read() {
     let mut host = home.start();
     ca.trust(&mut host);
     let protect = json!({"sign": true, "encrypt": false, "protocol": "smime"});
-    let sealed = seal_one(&mut alice, draft(), protect.clone());
+    let sealed = seal_one(&mut alice, draft(), protect);
     let first = host.open(&sealed).unwrap();
     assert_eq!(first["summary"]["signed"], "good");
     assert_eq!(first["keys"][0]["change"], "new");

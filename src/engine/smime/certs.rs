@@ -3,15 +3,16 @@
 use ::cms::cert::IssuerAndSerialNumber;
 use bytes::Bytes;
 use const_oid::ObjectIdentifier;
-use der::asn1::{ContextSpecific, OctetString};
-use der::{Decode, Encode as _, SliceReader, TagNumber};
+use der::asn1::OctetString;
+use der::{Decode, Encode as _};
 use openssl::sha::{sha1, sha256};
 use openssl::x509::X509;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
-use x509_cert::spki::AlgorithmIdentifierOwned;
 
-use super::kind::Encrypts;
+use super::kinds::{self, broken_hash};
 use super::names;
+
+pub(super) use super::kinds::{Encrypts, Key};
 use crate::base::Address;
 use crate::base::context::rfc3339;
 use crate::base::error::{Error, Result};
@@ -347,40 +348,12 @@ impl Certificate {
             .find(|extension| extension.extn_id == oid)
             .map(|extension| extension.extn_value.as_bytes())
     }
-}
 
-/// Signature algorithms over MD2, MD4, MD5 and SHA-1.
-const BROKEN: &[&str] = &[
-    "1.2.840.113549.1.1.2",
-    "1.2.840.113549.1.1.3",
-    "1.2.840.113549.1.1.4",
-    "1.2.840.113549.1.1.5",
-    "1.3.14.3.2.3",
-    "1.3.14.3.2.13",
-    "1.3.14.3.2.15",
-    "1.3.14.3.2.27",
-    "1.3.14.3.2.29",
-    "1.2.840.10040.4.3",
-    "1.2.840.10045.4.1",
-];
-
-/// The hashes inside RSASSA-PSS parameters that count: SHA-224 to SHA-512, SHA3.
-const SOUND_HASHES: &str = "2.16.840.1.101.3.4.2.";
-
-/// Whether a signature is over a hash for which collisions can be made.
-pub(super) fn broken_hash(algorithm: &AlgorithmIdentifierOwned) -> bool {
-    let oid = algorithm.oid.to_string();
-    if oid != "1.2.840.113549.1.1.10" {
-        return BROKEN.contains(&oid.as_str());
+    /// What kind of key it has.
+    pub(super) fn key(&self) -> Key {
+        let info = self.parsed.tbs_certificate().subject_public_key_info();
+        kinds::of(info, &self.x509)
     }
-    // RFC 4055 3.1: without a hash it is SHA-1.
-    let hash = algorithm.parameters.as_ref().and_then(|parameters| {
-        let mut reader = SliceReader::new(parameters.value()).ok()?;
-        ContextSpecific::<AlgorithmIdentifierOwned>::decode_explicit(&mut reader, TagNumber(0))
-            .ok()
-            .flatten()
-    });
-    hash.is_none_or(|hash| !hash.value.oid.to_string().starts_with(SOUND_HASHES))
 }
 
 fn extensions(parsed: &x509_cert::Certificate) -> &[x509_cert::ext::Extension] {

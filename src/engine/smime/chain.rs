@@ -1,10 +1,11 @@
 //! Who vouches for a certificate: path validation by OpenSSL, with what it leaves to us
 //! (RFC 5280 6, RFC 8550).
 //!
-//! OpenSSL checks signatures, CA flags, path lengths, name constraints, policies, critical
-//! extensions and the strength of algorithms. Here are: finding the ways, what a certificate
+//! OpenSSL checks signatures, CA flags, path lengths, name constraints, critical extensions
+//! and the strength of algorithms. Here are: finding the ways, what a certificate
 //! is meant for (OpenSSL's S/MIME purposes refuse `anyExtendedKeyUsage` and keys that can only
-//! agree, as of 3.6), dates (at two instants), revocation, and what an anchor is trusted for.
+//! agree, as of 3.6), certificate
+//! policies, dates (at two instants), revocation, and what an anchor is trusted for.
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use super::anchors;
 use super::certs::{self, Certificate};
 use super::names;
 use super::paths::{self, DEPTH_MAX, Path};
+use super::policies;
 use super::revocation;
 use crate::base::context::unix;
 use crate::base::error::Result;
@@ -30,7 +32,7 @@ use crate::base::{Address, Context};
 
 /// RSA from 2048 bits, curves from 224, no SHA-1: 112 bits of security. OpenSSL's default
 /// takes RSA-1024 and SHA-1.
-const AUTH_LEVEL: i32 = 2;
+pub(super) const AUTH_LEVEL: i32 = 2;
 
 const NAME_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.30");
 
@@ -61,6 +63,17 @@ pub(super) fn judge(
     signed_at: Option<u64>,
     cx: &Context,
 ) -> Result<Judged> {
+    judge_at_level(cert, brought, signed_at, AUTH_LEVEL, cx)
+}
+
+/// As [`judge`], with OpenSSL's security level: NIST's test data is too old for ours.
+pub(super) fn judge_at_level(
+    cert: &Certificate,
+    brought: &[Bytes],
+    signed_at: Option<u64>,
+    level: i32,
+    cx: &Context,
+) -> Result<Judged> {
     let at = unix(cx.judged_at());
     let mut judged = Judged {
         trust: Trust::Untrusted,
@@ -75,9 +88,9 @@ pub(super) fn judge(
         judged.trust = Trust::Incomplete;
     }
     let mut vouched: Option<Vouched> = None;
-    for path in ways.complete.iter().filter(|path| holds(path)) {
+    for path in ways.complete.iter().filter(|path| holds(path, level)) {
         let whole: Vec<&Certificate> = path.whole().collect();
-        let standing = revocation::standing(&whole, cx)?;
+        let standing = revocation::standing(&whole, level, cx)?;
         if let Some(revoked) = standing.signer {
             judged.revocation = Some(standing.revocation);
             let before = signed_at.is_some_and(|signed| signed < revoked.at);
@@ -132,7 +145,7 @@ pub(super) fn intermediates(cert: &Certificate, cx: &Context) -> Result<Vec<Byte
     let whole = ways.complete.iter();
     let best = whole
         .clone()
-        .find(|path| path.is_valid_at(at) && holds(path));
+        .find(|path| path.is_valid_at(at) && holds(path, AUTH_LEVEL));
     let certs = best
         .or_else(|| whole.clone().next())
         .map_or(&ways.longest, |path| &path.certs);
@@ -243,7 +256,7 @@ impl Path {
 }
 
 /// Whether a path keeps to the rules, dates and revocation aside.
-fn holds(path: &Path) -> bool {
+pub(super) fn holds(path: &Path, level: i32) -> bool {
     let Some((leaf, authorities)) = path.certs.split_first() else {
         return false;
     };
@@ -254,21 +267,25 @@ fn holds(path: &Path) -> bool {
             // OpenSSL takes an authority without basic constraints that has the key usage.
             .all(|authority| authority.may(Usage::Certify) && authority.is_for_mail())
         && !path.anchor.distrust_after.is_some_and(distrusted)
-        && verified(path).unwrap_or(false)
+        && policies::hold(
+            &path
+                .certs
+                .iter()
+                .rev()
+                .map(AsRef::as_ref)
+                .collect::<Vec<_>>(),
+        )
+        && verified(path, level).unwrap_or(false)
 }
 
 /// OpenSSL's word on one path, with nothing else to choose from.
-fn verified(path: &Path) -> Result<bool, ErrorStack> {
+fn verified(path: &Path, level: i32) -> Result<bool, ErrorStack> {
     let mut param = X509VerifyParam::new()?;
-    param.set_auth_level(AUTH_LEVEL);
+    param.set_auth_level(level);
     param.set_depth(i32::try_from(DEPTH_MAX).unwrap_or(i32::MAX));
     // A person may trust an authority that is not a root. Dates are judged elsewhere, at more
     // than one instant.
-    param.set_flags(
-        X509VerifyFlags::PARTIAL_CHAIN
-            | X509VerifyFlags::NO_CHECK_TIME
-            | X509VerifyFlags::POLICY_CHECK,
-    )?;
+    param.set_flags(X509VerifyFlags::PARTIAL_CHAIN | X509VerifyFlags::NO_CHECK_TIME)?;
     let mut store = X509StoreBuilder::new()?;
     store.add_cert(path.anchor.cert.x509.clone())?;
     store.set_param(&param)?;

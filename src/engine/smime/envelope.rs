@@ -15,7 +15,7 @@ use super::cms::{CONTEXT_0, CONTEXT_1, CONTEXT_4, ID_AUTH_ENVELOPED, ID_DATA, ID
 use super::content::{self, Mode, NONCE};
 use super::derive;
 use super::kem::{self, Kem};
-use super::kind::Encrypts;
+use super::kinds::Encrypts;
 use super::recipient::{AES_256_WRAP, ECDH_SHA256, HKDF_SHA256, HKDF_SHA256_SCHEME, KEMRI, RSA};
 use crate::base::error::{Error, Result};
 use crate::base::keys::Digest;

@@ -27,6 +27,10 @@ const TRIES_MAX: usize = 256;
 /// How many ways are looked at: cross-signed authorities have a handful.
 const PATHS_MAX: usize = 16;
 
+/// What OpenSSL says of a candidate whose key identifier, or serial number, is not the one that
+/// a certificate names: X509_V_ERR_AKID_SKID_MISMATCH, X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH.
+const OTHER_KEY: [i32; 2] = [30, 31];
+
 /// One way: the certificate and its intermediates, nearest first, and where it ends.
 pub(super) struct Path {
     pub certs: Vec<Arc<Certificate>>,
@@ -170,12 +174,14 @@ impl Search<'_> {
             if known || subject != name {
                 continue;
             }
-            let issued = candidate.x509.issued(&cert.x509) == X509VerifyResult::OK
-                && candidate
-                    .x509
-                    .public_key()
-                    .is_ok_and(|key| cert.x509.verify(&key).unwrap_or(false));
-            if issued {
+            let issued = candidate.x509.issued(&cert.x509);
+            // Another key of an authority of that name is nothing to complain of.
+            if OTHER_KEY.contains(&issued.as_raw()) {
+                continue;
+            }
+            let key = candidate.x509.public_key();
+            let signed = key.is_ok_and(|key| cert.x509.verify(&key).unwrap_or(false));
+            if issued == X509VerifyResult::OK && signed {
                 found.push(Arc::new(candidate));
             } else {
                 self.ways.refused = true;

@@ -15,6 +15,9 @@ use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_cert::time::Time;
 
 use super::certs::{self, Certificate, KEY_USAGE};
+use super::chain::AUTH_LEVEL;
+use super::kinds;
+use super::names;
 use crate::base::Context;
 use crate::base::context::{rfc3339, unix};
 use crate::base::error::{Error, Result};
@@ -24,6 +27,7 @@ use crate::base::verdict::{Revocation, RevocationState};
 const LIST_MAX: usize = 64 << 20;
 
 const REASON: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.21");
+const DELTA: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.27");
 const ISSUING_POINT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.28");
 const DISTRIBUTION_POINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.31");
 
@@ -41,7 +45,7 @@ pub struct List {
 /// be here yet.
 ///
 /// # Errors
-/// `message.malformed`; `limit.exceeded`.
+/// `message.malformed`, for a delta list as well; `limit.exceeded`.
 pub fn read(data: &[u8]) -> Result<List> {
     if data.len() > LIST_MAX {
         return Err(Error::limit(
@@ -57,6 +61,11 @@ pub fn read(data: &[u8]) -> Result<List> {
         data.to_vec()
     };
     let parsed = Parsed::read(&der).map_err(|e| fault().because(e))?;
+    if parsed.extensions.iter().any(|e| e.extn_id == DELTA) {
+        return Err(Error::malformed(
+            "this revocation list says only what has changed; download the complete one",
+        ));
+    }
     Ok(List {
         issuer: certs::name_handle(parsed.issuer),
         this_update: seconds(&parsed.this_update),
@@ -91,11 +100,12 @@ pub(super) fn unknown() -> Revocation {
     }
 }
 
-/// Looks a path up, the signer's certificate first, its anchor last.
+/// Looks a path up, the signer's certificate first, its anchor last. Below the usual security
+/// level a list over a broken hash says "good" too.
 ///
 /// # Errors
 /// As [`crate::base::keys::Certs::revocation_list`].
-pub(super) fn standing(path: &[&Certificate], cx: &Context) -> Result<Standing> {
+pub(super) fn standing(path: &[&Certificate], level: i32, cx: &Context) -> Result<Standing> {
     let mut standing = Standing {
         revocation: unknown(),
         signer: None,
@@ -105,13 +115,26 @@ pub(super) fn standing(path: &[&Certificate], cx: &Context) -> Result<Standing> 
     let mut oldest: Option<u64> = None;
     for (place, pair) in path.windows(2).enumerate() {
         let [cert, issuer] = pair else { continue };
-        let Some(list) = cx.certs.revocation_list(&cert.issuer_handle())? else {
+        let mut list = cx.certs.revocation_list(&cert.issuer_handle())?;
+        if list.is_none() {
+            // The authority may spell its own name in another way.
+            list = cx.certs.revocation_list(&issuer.subject_handle())?;
+        }
+        let Some(list) = list else {
             if worst == RevocationState::Good {
                 worst = RevocationState::Unknown;
             }
             continue;
         };
-        let found = look_up(cert, issuer, &list, unix(cx.judged_at()));
+        // An authority that changes its key signs its list with one of both.
+        let name = subject(issuer);
+        let signers: Vec<&Certificate> = path
+            .iter()
+            .skip(1)
+            .copied()
+            .filter(|cert| subject(cert) == name)
+            .collect();
+        let found = look_up(cert, &signers, &list, level, unix(cx.judged_at()));
         if let Some(as_of) = found.as_of {
             oldest = Some(oldest.map_or(as_of, |known| known.min(as_of)));
         }
@@ -137,6 +160,10 @@ pub(super) fn standing(path: &[&Certificate], cx: &Context) -> Result<Standing> 
     Ok(standing)
 }
 
+fn subject(cert: &Certificate) -> String {
+    names::canonical(cert.parsed.tbs_certificate().subject())
+}
+
 /// What one list says of one certificate.
 struct Found {
     state: RevocationState,
@@ -144,7 +171,7 @@ struct Found {
     revoked: Option<Revoked>,
 }
 
-fn look_up(cert: &Certificate, issuer: &Certificate, der: &[u8], at: u64) -> Found {
+fn look_up(cert: &Certificate, signers: &[&Certificate], der: &[u8], level: i32, at: u64) -> Found {
     let nothing = Found {
         state: RevocationState::Unknown,
         as_of: None,
@@ -156,7 +183,7 @@ fn look_up(cert: &Certificate, issuer: &Certificate, der: &[u8], at: u64) -> Fou
     let Ok(list) = Parsed::read(der) else {
         return nothing;
     };
-    if !list.is_signed_by(issuer, der) {
+    if !signers.iter().any(|signer| list.is_signed_by(signer, der)) {
         return nothing;
     }
     let this_update = seconds(&list.this_update);
@@ -176,12 +203,14 @@ fn look_up(cert: &Certificate, issuer: &Certificate, der: &[u8], at: u64) -> Fou
                 && list.next_update.is_some_and(|next| at <= seconds(&next))
                 // Who has expired is taken off the list.
                 && this_update <= cert.not_after();
-            let state =
-                if fresh && list.is_complete_for(cert) && !certs::broken_hash(&list.signature) {
-                    RevocationState::Good
-                } else {
-                    RevocationState::Unknown
-                };
+            let state = if fresh
+                && list.is_complete_for(cert)
+                && (level < AUTH_LEVEL || !kinds::broken_hash(&list.signature))
+            {
+                RevocationState::Good
+            } else {
+                RevocationState::Unknown
+            };
             Found {
                 state,
                 as_of,
@@ -280,6 +309,10 @@ impl<'a> Parsed<'a> {
                 .iter()
                 .find(|extension| extension.extn_id == REASON)
                 .and_then(|extension| CrlReason::from_der(extension.extn_value.as_bytes()).ok());
+            // Only in a delta list: it is revoked no longer.
+            if reason == Some(CrlReason::RemoveFromCRL) {
+                return Ok(None);
+            }
             let hard = !matches!(
                 reason,
                 Some(
@@ -305,11 +338,15 @@ impl<'a> Parsed<'a> {
             else {
                 return false;
             };
-            !point.indirect_crl
-                && !point.only_contains_attribute_certs
-                && point.only_some_reasons.is_none()
-                && !(point.only_contains_user_certs && cert.is_authority())
-                && !(point.only_contains_ca_certs && !cert.is_authority())
+            let other_kind = match cert.is_authority() {
+                true => point.only_contains_user_certs,
+                false => point.only_contains_ca_certs,
+            };
+            let partial = point.indirect_crl
+                || point.only_contains_attribute_certs
+                || point.only_some_reasons.is_some();
+            !other_kind
+                && !partial
                 && point
                     .distribution_point
                     .is_none_or(|name| is_point_of(&name, cert))

@@ -14,6 +14,7 @@ use crate::base::context::{parse_rfc3339, unix};
 use crate::base::error::Kind;
 use crate::base::keys::{Acceptance, Certs, Source, no_such_key};
 use crate::base::{Address, Body, Context, Error, KeyId, Protocol, Result, Secret};
+use crate::engine::smime::{RevocationList, read_revocation_list};
 use crate::engine::{Format, IncomingKey, KeySpec, Passphrase};
 use crate::store::{Change, Place, Put, Wrap};
 use crate::verbs::World;
@@ -132,7 +133,14 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
             "this is too much to import at once; split it",
         ));
     }
-    let mut incoming = read(world, data, cx)?;
+    let mut incoming = match read(world, data, cx) {
+        Ok(incoming) => incoming,
+        Err(error) if error.kind == Kind::MessageMalformed => {
+            let list = read_revocation_list(data).map_err(|_| error)?;
+            return revocation_list(world, &list, cx);
+        }
+        Err(error) => return Err(error),
+    };
     let accept = match &request.accept {
         None | Some(Accept::Own(false)) => None,
         Some(Accept::Own(true)) => Some(None),
@@ -207,6 +215,25 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
             .into_iter()
             .map(|reason| Skipped { reason })
             .collect(),
+        revocation_lists: 0,
+        revision: world.store.revision()?,
+    })
+}
+
+/// Files an authority's revocation list, unless a newer one is here. What it says counts once
+/// its signature was checked, which is when it is used.
+fn revocation_list(world: &World, list: &RevocationList, cx: &Context) -> Result<ImportReply> {
+    let known = world.store.revocation_list(&list.issuer)?;
+    let known = known.and_then(|known| read_revocation_list(&known).ok());
+    let newer = known.is_none_or(|known| known.this_update < list.this_update);
+    if newer {
+        cx.job.commit()?;
+        world.store.put_revocation_list(&list.issuer, &list.der)?;
+    }
+    Ok(ImportReply {
+        imported: Vec::new(),
+        skipped: Vec::new(),
+        revocation_lists: usize::from(newer),
         revision: world.store.revision()?,
     })
 }

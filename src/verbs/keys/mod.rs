@@ -116,10 +116,18 @@ pub enum Accept {
 
 /// What an import did.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ImportReply {
     pub imported: Vec<Imported>,
     pub skipped: Vec<Skipped>,
+    /// Revocation lists of authorities that were taken up (S/MIME).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub revocation_lists: usize,
     pub revision: u64,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 #[derive(Debug, Clone, Serialize)]

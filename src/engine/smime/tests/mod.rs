@@ -1,1 +1,8 @@
 //! The engine through its front door.
+
+mod anchors;
+mod certs;
+mod chains;
+mod made;
+mod pkits;
+mod revoked;
