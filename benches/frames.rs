@@ -26,7 +26,7 @@ mod peer;
 use std::time::{Duration, Instant};
 
 use harness::{Home, Host, Noise, generate};
-use peer::Gpg;
+use peer::{Gpg, find};
 use serde_json::json;
 
 const ALICE: &str = "alice@bench.example";
@@ -341,6 +341,116 @@ fn main() {
                 start.elapsed().as_secs_f64() * 1000.0
             );
         }
+    }
+    smime();
+}
+
+/// S/MIME beside `openssl cms`: one object, opaque or encrypted, whose content is as long as
+/// the name says.
+fn smime() {
+    let Some(openssl) = find("openssl") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let openssl = |args: &[&str]| {
+        let mut command = std::process::Command::new(&openssl);
+        let ran = command
+            .args(args)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{args:?}");
+    };
+    openssl(&[
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:3072",
+        "-nodes",
+        "-keyout",
+        "key",
+        "-out",
+        "cert",
+        "-days",
+        "9",
+        "-subj",
+        "/CN=Bench",
+        "-addext",
+        "subjectAltName=email:alice@sealpost.example",
+        "-addext",
+        "keyUsage=digitalSignature,keyEncipherment",
+    ]);
+    let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    let home = Home::new();
+    println!("beside openssl cms: its columns stand under gpg");
+    for (name, size, rounds) in [
+        ("1 KiB", 1 << 10, 50),
+        ("25 MiB", 25 << 20, 5),
+        ("100 MiB", 100 << 20, 3),
+    ] {
+        let lines = harness::encode(&Noise::new(6).bytes(size / 78 * 57 + 57))
+            .as_bytes()
+            .chunks(76)
+            .flat_map(|line| [line, b"\r\n"].concat())
+            .collect::<Vec<u8>>();
+        let head =
+            b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+        std::fs::write(folder.path().join("entity"), [head, &lines[..]].concat()).unwrap();
+        for (what, make, check) in [
+            (
+                "verify",
+                &[
+                    "cms",
+                    "-sign",
+                    "-nodetach",
+                    "-signer",
+                    "cert",
+                    "-inkey",
+                    "key",
+                ][..],
+                &["cms", "-verify", "-noverify"][..],
+            ),
+            (
+                "decrypt",
+                &["cms", "-encrypt", "-aes-256-cbc", "-recip", "cert"],
+                &["cms", "-decrypt", "-recip", "cert", "-inkey", "key"],
+            ),
+        ] {
+            let form = [
+                "-binary", "-outform", "DER", "-in", "entity", "-out", "object",
+            ];
+            openssl(&[make, &form].concat());
+            let object = read("object");
+            let mut opener = host(&home);
+            let own = [read("key"), read("cert")].concat();
+            harness::import(&mut opener, &own, json!(true));
+            let pid = opener.pid();
+            let form = [
+                "-binary", "-inform", "DER", "-in", "object", "-out", "content",
+            ];
+            let args = [check, &form].concat();
+            row(
+                &format!("{what} {name}"),
+                rounds,
+                pid,
+                &mut || look(&mut opener, &object),
+                Some(&mut || openssl(&args)),
+            );
+            peak(what, &opener, size, object.len());
+        }
+    }
+}
+
+/// Opens one CMS object as a page has it, and lets go of everything.
+fn look(host: &mut Host, object: &[u8]) {
+    let data = host.body(object);
+    let opened = host.good("message/open", json!({"payload": {"data": data}}));
+    let parts = opened["parts"].as_array().unwrap();
+    let given = [&data]
+        .into_iter()
+        .chain(parts.iter().map(|part| &part["body"]));
+    for blob in given.filter_map(|body| body["blob"].as_str()) {
+        host.good("blob/drop", json!({"blob": blob}));
     }
 }
 

@@ -110,14 +110,7 @@ fn agreement(info: &Element, ways: &mut Vec<Way>) -> Result<()> {
     let originator = Fields::of(&fields.take(CONTEXT_0)?, CONTEXT_0)?
         .next()
         .ok_or_else(broken)?;
-    let ukm = match fields.optional(CONTEXT_1) {
-        Some(tagged) => Some(
-            Fields::of(&tagged, CONTEXT_1)?
-                .take(OCTET_STRING)?
-                .octets()?,
-        ),
-        None => None,
-    };
+    let ukm = ukm(&mut fields, CONTEXT_1)?;
     let scheme = cms::algorithm(&fields.take(SEQUENCE)?)?;
     let keys = fields.take(SEQUENCE)?.children()?;
     fields.end()?;
@@ -201,14 +194,7 @@ fn other(info: &Element) -> Result<Way> {
     let ciphertext = fields.take(OCTET_STRING)?.octets()?;
     let kdf = cms::algorithm(&fields.take(SEQUENCE)?)?;
     let length = fields.take(INTEGER)?;
-    let ukm = match fields.optional(CONTEXT_0) {
-        Some(tagged) => Some(
-            Fields::of(&tagged, CONTEXT_0)?
-                .take(OCTET_STRING)?
-                .octets()?,
-        ),
-        None => None,
-    };
+    let ukm = ukm(&mut fields, CONTEXT_0)?;
     let wrap = cms::algorithm(&fields.take(SEQUENCE)?)?;
     let encrypted = fields.take(OCTET_STRING)?.octets()?;
     fields.end()?;
@@ -227,6 +213,15 @@ fn other(info: &Element) -> Result<Way> {
             encrypted,
         },
     })
+}
+
+/// Keying material of the sender's, which goes into the derivation.
+fn ukm(fields: &mut Fields, tag: u8) -> Result<Option<Bytes>> {
+    let Some(tagged) = fields.optional(tag) else {
+        return Ok(None);
+    };
+    let octets = Fields::of(&tagged, tag)?.take(OCTET_STRING)?.octets()?;
+    Ok(Some(octets))
 }
 
 /// A private operation of the recipient's.
