@@ -189,7 +189,9 @@ impl<'a> Walk<'a> {
             faults.extend_from_slice(&found.faults);
             self.out.ambiguous |= faults.iter().any(|fault| fault.ambiguous());
             let inside = match (found.sealed.protocol, found.sealed.scheme) {
-                (Protocol::Smime, _) | (_, Scheme::Mime) => Inside::Entity,
+                (_, Scheme::Mime) => Inside::Entity,
+                // A MIME entity by the rules; some senders put in a bare text.
+                (Protocol::Smime, _) => Inside::Unknown,
                 _ => Inside::File(entity.name()),
             };
             return self.layer(&found.sealed, &entity.id, inside, at);

@@ -567,7 +567,10 @@ fn body_file(ca: &Ca, body: &[u8]) -> PathBuf {
 
 fn pem_body(pem: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(pem);
-    let lines = text.lines().filter(|line| !line.starts_with("-----"));
+    let lines = text
+        .lines()
+        .skip_while(|line| !line.starts_with("-----BEGIN"))
+        .filter(|line| !line.starts_with("-----"));
     crate::harness::decode(&lines.collect::<String>())
 }
 
@@ -837,6 +840,93 @@ fn what_thunderbird_has() {
     let mut tally = Tally::new("Thunderbird's S/MIME messages");
     for (file, encrypted, signed) in THUNDERBIRD {
         let outcome = thunderbird(&mut host, &folder.join(file), encrypted, signed);
+        tally.note(file, outcome);
+    }
+    tally.end();
+}
+
+/// The examples of RFC 4134 and RFC 9882, as far as their algorithms are RSA or ML-DSA: whether
+/// something is encrypted, what the signature comes to, its first reason, and the text. Those
+/// of RFC 4134 are over SHA-1, in Triple-DES and in RC2: told, and read all the same. Those of
+/// RFC 9882 come without their certificates, so nobody can say who signed.
+const EXAMPLES: &[(&str, &str, &str, &str)] = &[
+    ("rfc4134/4.1.bin", "none", "bad", "weak-algorithm"),
+    ("rfc4134/4.2.bin", "none", "bad", "weak-algorithm"),
+    ("rfc4134/4.4.bin", "none", "bad", "weak-algorithm"),
+    ("rfc4134/4.5.bin", "none", "bad", "weak-algorithm"),
+    ("rfc4134/4.6.bin", "none", "bad", "weak-algorithm"),
+    ("rfc4134/4.7.bin", "none", "bad", "weak-algorithm"),
+    ("rfc4134/4.8.eml", "none", "bad", "weak-algorithm"),
+    ("rfc4134/4.9.eml", "none", "bad", "weak-algorithm"),
+    ("rfc4134/4.10.bin", "none", "bad", "weak-algorithm"),
+    ("rfc4134/5.1.bin", "whole", "none", "weak-algorithm"),
+    ("rfc4134/5.2.bin", "whole", "none", "weak-algorithm"),
+    ("rfc4134/5.3.eml", "whole", "none", "weak-algorithm"),
+    (
+        "pkix/cms/mldsa/SignedData_ML-DSA-44.pem",
+        "none",
+        "unknown",
+        "",
+    ),
+    (
+        "pkix/cms/mldsa/SignedData_ML-DSA-65.pem",
+        "none",
+        "unknown",
+        "",
+    ),
+    (
+        "pkix/cms/mldsa/SignedData_ML-DSA-87.pem",
+        "none",
+        "unknown",
+        "",
+    ),
+];
+
+#[test]
+fn what_the_standards_show() {
+    let Some(root) = corpora() else {
+        println!("ABSENT: no corpora beside the project: the standards' examples were NOT shown");
+        return;
+    };
+    let folder = root.join("smime-bc");
+    let home = Home::new();
+    let mut host = home.start();
+    host.hello();
+    for file in ["BobRSASignByCarl.cer", "BobPrivRSAEncrypt.pri"] {
+        let bytes = std::fs::read(folder.join("rfc4134").join(file)).unwrap();
+        import(&mut host, &bytes, Value::Null);
+    }
+    let mut tally = Tally::new("examples of RFC 4134 and RFC 9882");
+    for (file, encrypted, signed, reason) in EXAMPLES {
+        let mut bytes = std::fs::read(folder.join(file)).unwrap();
+        let answer = match file.rsplit_once('.').unwrap().1 {
+            "eml" => host.open(&bytes),
+            form => {
+                if form == "pem" {
+                    bytes = pem_body(&bytes);
+                }
+                let data = host.body(&bytes);
+                host.call("message/open", json!({"payload": {"data": data}}))
+            }
+        };
+        let outcome = match answer {
+            Err(fault) => Err(format!("{fault:?}")),
+            Ok(opened) => {
+                let summary = &opened["summary"];
+                let layer = &opened["layers"][0];
+                let reasons = match *signed {
+                    "none" => &layer["reasons"],
+                    _ => &layer["signatures"][0]["reasons"],
+                };
+                let body = host.bytes(&opened["parts"][0]["body"]);
+                let shown = String::from_utf8_lossy(&body).into_owned();
+                let right = summary["encrypted"] == *encrypted
+                    && summary["signed"] == *signed
+                    && (reason.is_empty() || reasons.as_array().unwrap().contains(&json!(reason)))
+                    && (shown.contains("sample content") || shown.contains("ML-DSA"));
+                if right { Ok(()) } else { Err(shorten(&opened)) }
+            }
+        };
         tally.note(file, outcome);
     }
     tally.end();

@@ -148,6 +148,7 @@ fn content_key(
             Ok(key) => {
                 encryption.key = Some(cert.id.clone());
                 encryption.reasons.extend(state(cert, cx));
+                encryption.reasons.dedup();
                 return Ok((key, encryption));
             }
             Err(error) if error.question.is_some() || error.kind == Kind::Cancelled => {
