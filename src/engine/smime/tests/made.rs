@@ -23,9 +23,10 @@ use crate::base::keys::{
     Acceptance, Anchor, Certs, KeyId, Protocol, SealedSecret, Source, StoredCert, no_such_key,
 };
 use crate::base::policy::Policy;
-use crate::base::{Address, Context};
+use crate::base::{Address, Context, Secret};
+use crate::engine::Passphrase;
 use crate::engine::smime::chain::{self, Judged};
-use crate::engine::smime::{Unlocked, certs};
+use crate::engine::smime::{Unlocked, certs, pkcs8};
 
 /// An instant that all tests live at.
 pub(super) const NOW: u64 = 1_780_000_000;
@@ -35,6 +36,8 @@ pub(super) struct Store {
     pub certs: Vec<Bytes>,
     pub anchors: Vec<Anchor>,
     pub lists: HashMap<String, Bytes>,
+    /// Secret halves, each under the store's own passphrase.
+    pub secrets: HashMap<KeyId, PKey<Private>>,
 }
 
 impl Certs for Store {
@@ -44,10 +47,10 @@ impl Certs for Store {
             let facts = certs::facts(der, NOW)?;
             if facts.handles.iter().any(|known| known == handle) {
                 found.push(StoredCert {
+                    own: self.secrets.contains_key(&facts.id),
                     id: facts.id,
                     cert: der.clone(),
                     source: Source::Imported,
-                    own: false,
                 });
             }
         }
@@ -66,8 +69,13 @@ impl Certs for Store {
         Ok(Acceptance::Undecided)
     }
 
-    fn sealed_secret(&self, _: &KeyId) -> Result<SealedSecret> {
-        Err(no_such_key())
+    fn sealed_secret(&self, id: &KeyId) -> Result<SealedSecret> {
+        let key = self.secrets.get(id).ok_or_else(no_such_key)?;
+        let device = Arc::new(Secret::new(vec![b'x'; 32]));
+        Ok(SealedSecret {
+            sealed: pkcs8::seal(key, &Passphrase::Random(Arc::clone(&device)))?,
+            device: Some(device),
+        })
     }
 
     fn anchors(&self) -> Result<Vec<Anchor>> {

@@ -3,6 +3,7 @@
 mod anchors;
 mod certs;
 mod chains;
+mod crypt;
 mod made;
 mod pkits;
 mod revoked;
