@@ -726,6 +726,169 @@ fn good_signatures_bring_certificates_and_what_their_owners_read() {
     assert!(text.contains("smime-type="), "{text}");
 }
 
+#[test]
+fn html_without_integrity_is_withheld() {
+    let Some(ca) = Ca::new() else { return };
+    let (_a, mut alice, _b, mut bob) = two(&ca, "rsa:2048");
+    let mut draft = draft();
+    draft["html"] = json!({"text": "<p>seen <img src=http://a.example/x></p>"});
+    for (protect, shown) in [
+        (
+            json!({"sign": false, "encrypt": true, "protocol": "smime", "cipher": "cbc"}),
+            false,
+        ),
+        (
+            json!({"sign": true, "encrypt": true, "protocol": "smime", "cipher": "cbc"}),
+            true,
+        ),
+        (
+            json!({"sign": false, "encrypt": true, "protocol": "smime", "cipher": "gcm"}),
+            true,
+        ),
+    ] {
+        let sealed = seal_one(&mut alice, draft.clone(), protect.clone());
+        let opened = bob.open(&sealed).unwrap();
+        let warnings = opened["summary"]["warnings"].as_array().unwrap();
+        assert_eq!(
+            warnings.contains(&json!("unauthenticated")),
+            !shown,
+            "{protect}"
+        );
+        let parts = opened["parts"].as_array().unwrap();
+        let html = parts
+            .iter()
+            .find(|part| part["type"] == "text/html")
+            .unwrap();
+        let body = bob.bytes(&html["body"]);
+        assert_eq!(
+            String::from_utf8_lossy(&body).contains("seen"),
+            shown,
+            "{protect}"
+        );
+        let plain = parts
+            .iter()
+            .find(|part| part["type"] == "text/plain")
+            .unwrap();
+        assert_eq!(bob.bytes(&plain["body"]), TEXT.as_bytes(), "{protect}");
+    }
+}
+
+#[test]
+fn a_message_under_a_password() {
+    let Some(ca) = Ca::new() else { return };
+    ca.write("entity", entity());
+    let sealed = ca.go(&[
+        "cms",
+        "-encrypt",
+        "-binary",
+        "-in",
+        "entity",
+        "-aes-256-cbc",
+        "-pwri_password",
+        "nss",
+    ]);
+    let sealed = message(ALICE, &sealed);
+    let home = Home::new().env("SEALPOST_PINENTRY", "none");
+    let mut host = home.start();
+    let fault = host
+        .open_with(&sealed, json!({"ask": "never"}))
+        .unwrap_err();
+    assert_eq!(fault.kind(), "passphrase.unavailable");
+    host.good(
+        "hello",
+        json!({"protocol": [1], "client": "tests/1", "capabilities": {"ask": true}}),
+    );
+    let data = host.body(&sealed);
+    let opened = answered(&mut host, "message/open", json!({"message": data}));
+    assert_eq!(opened["summary"]["encrypted"], "whole");
+    assert_eq!(opened["parts"][0]["body"]["text"], TEXT);
+}
+
+#[test]
+fn a_revoked_certificate_is_known_by_its_list() {
+    let Some(ca) = Ca::new() else { return };
+    ca.person("alice", "rsa:2048", ALICE);
+    ca.write("entity", entity());
+    let signed = message(
+        ALICE,
+        &ca.go(&[
+            "cms",
+            "-sign",
+            "-in",
+            "entity",
+            "-binary",
+            "-signer",
+            "alice.pem",
+            "-inkey",
+            "alice.key",
+            "-certfile",
+            "middle.pem",
+        ]),
+    );
+    let home = Home::new();
+    let mut host = home.start();
+    host.hello();
+    ca.trust(&mut host);
+    let opened = host.open(&signed).unwrap();
+    let signature = &opened["layers"][0]["signatures"][0];
+    assert_eq!(
+        (&signature["status"], &signature["revocation"]["state"]),
+        (&json!("good"), &json!("unknown"))
+    );
+    ca.write(
+        "ca.cnf",
+        "[ca]\ndefault_ca=d\n[d]\ndatabase=index\ncrlnumber=number\ndefault_md=sha256\ndefault_crl_days=5\n",
+    );
+    ca.write("index", "");
+    ca.write("number", "01\n");
+    let list = |name: &str| {
+        ca.go(&[
+            "ca",
+            "-config",
+            "ca.cnf",
+            "-gencrl",
+            "-keyfile",
+            "middle.key",
+            "-cert",
+            "middle.pem",
+            "-out",
+            name,
+        ]);
+        ca.read(name)
+    };
+    let reply = import(&mut host, &list("empty.crl"), Value::Null);
+    assert_eq!(reply["revocationLists"], 1, "{reply}");
+    ca.go(&[
+        "ca",
+        "-config",
+        "ca.cnf",
+        "-revoke",
+        "alice.pem",
+        "-crl_reason",
+        "keyCompromise",
+        "-keyfile",
+        "middle.key",
+        "-cert",
+        "middle.pem",
+    ]);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let reply = import(&mut host, &list("full.crl"), Value::Null);
+    assert_eq!(reply["revocationLists"], 1, "{reply}");
+    let opened = host.open(&signed).unwrap();
+    let signature = &opened["layers"][0]["signatures"][0];
+    assert_eq!(signature["status"], "bad", "{}", shorten(&opened));
+    assert!(
+        signature["reasons"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("key-revoked"))
+    );
+    assert_eq!(signature["revocation"]["state"], "revoked");
+    // An older list takes nothing back.
+    let reply = import(&mut host, &ca.read("empty.crl"), Value::Null);
+    assert_eq!(reply["revocationLists"], Value::Null);
+}
+
 /// Thunderbird's own messages: whether something is encrypted, and what the signatures come to
 /// by our contract: of nested signatures the worst counts, and one outside an encryption is at
 /// most `unverified`, where Thunderbird looks at the outermost alone.
