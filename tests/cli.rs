@@ -278,3 +278,60 @@ fn what_cannot_be_done_has_a_status_and_a_name() {
     let usage = person.run_with(&["opne"], b"");
     assert_eq!(usage.status.code(), Some(2));
 }
+
+#[test]
+fn smime_from_the_first_key_to_an_authority_for_one_domain() {
+    let alice = Person::new();
+    let made = alice.run(&[
+        "keys",
+        "generate",
+        "--smime",
+        "--address",
+        "alice@a.example",
+        "--no-passphrase",
+        "--request",
+        "alice.csr",
+    ]);
+    assert!(made.contains("alice@a.example (accepted)"), "{made}");
+    let request = fs::read(alice.path("alice.csr")).unwrap();
+    assert_eq!(request.first(), Some(&0x30));
+
+    let bob = Person::new();
+    bob.run(&[
+        "keys",
+        "generate",
+        "--smime",
+        "--address",
+        "bob@b.example",
+        "--no-passphrase",
+    ]);
+    give(&alice, &bob, "alice@a.example");
+    give(&bob, &alice, "bob@b.example");
+    fs::write(alice.path("letter.txt"), "hello\n").unwrap();
+    let sealed = alice.run(&[
+        "seal",
+        "--from",
+        "alice@a.example",
+        "--to",
+        "bob@b.example",
+        "--subject",
+        "Hi",
+        "--text",
+        "letter.txt",
+        "--sign",
+        "--encrypt",
+    ]);
+    assert!(sealed.contains("application/pkcs7-mime"), "{sealed}");
+    fs::write(bob.path("sealed.eml"), sealed).unwrap();
+    let opened = bob.run(&["open", "sealed.eml"]);
+    assert!(opened.contains("good, by alice@a.example"), "{opened}");
+
+    // A person is no authority.
+    let complaint = bob.fail(&["anchors", "add", "cert.asc"]);
+    assert!(complaint.contains("no authority"), "{complaint}");
+    let listed = bob.run(&["anchors", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let anchors = listed["anchors"].as_array().unwrap();
+    assert!(anchors.len() > 50);
+    assert!(anchors.iter().all(|anchor| anchor["source"] == "bundled"));
+}

@@ -24,6 +24,9 @@ pub enum Command {
     /// Look after certificates and secret keys
     #[command(subcommand)]
     Keys(Keys),
+    /// Authorities that may vouch for S/MIME certificates
+    #[command(subcommand)]
+    Anchors(Anchors),
     /// Small texts without a message around them
     #[command(subcommand)]
     Text(Text),
@@ -138,6 +141,32 @@ pub enum Headers {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum Anchors {
+    /// All of them, yours first
+    List {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Let an authority vouch
+    Add {
+        /// Its certificate; - is standard input
+        file: PathBuf,
+        /// Only for addresses at this domain; may be given several times
+        #[arg(long = "domain", value_name = "DOMAIN")]
+        domains: Vec<String>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Take back what was added
+    Remove {
+        /// As list shows it
+        fingerprint: String,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub enum Keys {
     /// All keys, or those that match
     List {
@@ -167,7 +196,13 @@ pub enum Keys {
         name: Option<String>,
         #[arg(long, value_enum, default_value_t)]
         profile: Profile,
-        /// An instant (RFC 3339); it does not expire when absent
+        /// An S/MIME certificate for trying out, instead of an OpenPGP key
+        #[arg(long)]
+        smime: bool,
+        /// Write the request for an authority's certificate (PKCS#10, DER) into FILE
+        #[arg(long, value_name = "FILE", requires = "smime")]
+        request: Option<PathBuf>,
+        /// An instant (RFC 3339); an OpenPGP key does not expire when absent
         #[arg(long, value_name = "INSTANT")]
         expires: Option<String>,
         /// Ask for no passphrase: the key is as safe as this account's files

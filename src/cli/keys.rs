@@ -133,6 +133,8 @@ fn generate(command: &Keys, session: &Session) -> Result<()> {
         address,
         name,
         profile,
+        smime,
+        request: to_authority,
         expires,
         no_passphrase,
         common,
@@ -141,7 +143,10 @@ fn generate(command: &Keys, session: &Session) -> Result<()> {
         return Ok(());
     };
     let request = GenerateRequest {
-        protocol: Protocol::OpenPgp,
+        protocol: match smime {
+            true => Protocol::Smime,
+            false => Protocol::OpenPgp,
+        },
         name: name.clone(),
         address: address_of(address)?,
         profile: match profile {
@@ -158,6 +163,9 @@ fn generate(command: &Keys, session: &Session) -> Result<()> {
         ask: session.ask(),
     };
     let reply = session.run(|world, cx| keys::generate(world, &request, cx))?;
+    if let (Some(path), Some(request)) = (to_authority, &reply.request) {
+        input::write(path, request.bytes()?)?;
+    }
     if common.json {
         return print::json(&reply);
     }
@@ -176,13 +184,18 @@ fn export(command: &Keys, session: &Session) -> Result<()> {
         return Ok(());
     };
     let ids: Result<Vec<KeyId>> = named.iter().map(|key| id(session, key)).collect();
+    let ids = ids?;
+    let smime = ids.iter().any(|id| id.protocol() == Protocol::Smime);
+    let format = match (smime, *binary, *secret) {
+        (false, true, _) => Format::Binary,
+        (false, false, _) => Format::Armored,
+        (true, _, true) => Format::Pkcs12,
+        (true, true, false) => Format::Der,
+        (true, false, false) => Format::Pem,
+    };
     let request = ExportRequest {
-        ids: ids?,
-        format: Some(if *binary {
-            Format::Binary
-        } else {
-            Format::Armored
-        }),
+        ids,
+        format: Some(format),
         secret: *secret,
         ask: session.ask(),
     };

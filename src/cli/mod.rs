@@ -18,6 +18,7 @@ use crate::store::Home;
 use crate::verbs::{Ask, World};
 use crate::wire::methods::Verbs;
 
+mod anchors;
 mod args;
 mod ask;
 mod client;
@@ -31,7 +32,7 @@ mod session;
 mod text;
 mod words;
 
-use args::{Cli, Command, Common, Keys, Text};
+use args::{Anchors, Cli, Command, Common, Keys, Text};
 use session::Session;
 
 /// Runs the program with its arguments, its own name first.
@@ -112,6 +113,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Open(args) => open::run(args, &session()?),
         Command::Seal(args) => seal::run(args, &session()?),
         Command::Keys(command) => keys::run(command, &session()?),
+        Command::Anchors(command) => anchors::run(command, &session()?),
         Command::Text(command) => text::run(command, &session()?),
         Command::Demo => demo::run(),
     }
@@ -132,6 +134,9 @@ fn common(command: &Command) -> Common {
             | Keys::Accept { common, .. }
             | Keys::Unlock { common, .. }
             | Keys::Lock { common, .. },
+        ) => *common,
+        Command::Anchors(
+            Anchors::List { common } | Anchors::Add { common, .. } | Anchors::Remove { common, .. },
         ) => *common,
         Command::Text(Text::Decrypt(text) | Text::Verify(text)) => text.common,
         Command::Text(Text::Encrypt { text, .. } | Text::Sign { text, .. }) => text.common,
