@@ -403,7 +403,14 @@ fn the_senders_copy_alone_knows_of_bcc_and_says_that_it_was_hidden() {
         let sealed = it.alice.good("message/seal", request);
         let sent = it.alice.bytes(&sealed["sent"].clone());
         let outer = crate::mime::head_of(&sent);
-        assert!(!outer.to_lowercase().contains("bcc"), "{outer}");
+        // Not in the offered key, whose base64 may hold any three letters.
+        let named = |line: &str| {
+            let line = line.to_lowercase();
+            !line.starts_with([' ', '\t'])
+                && !line.starts_with("autocrypt:")
+                && line.contains("bcc")
+        };
+        assert!(!outer.lines().any(named), "{outer}");
         let opened = it.alice.open(&sent).unwrap();
         assert_eq!(
             opened["headers"]["bcc"]["value"],
@@ -414,7 +421,7 @@ fn the_senders_copy_alone_knows_of_bcc_and_says_that_it_was_hidden() {
         for envelope in sealed["messages"].as_array().unwrap() {
             let message = it.alice.bytes(&envelope["message"].clone());
             let text = String::from_utf8(message).unwrap();
-            assert!(!text.to_lowercase().contains("carol"), "{text}");
+            assert!(!text.contains("carol") && !text.contains("Carol"), "{text}");
         }
     }
 }
