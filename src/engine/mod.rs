@@ -145,8 +145,17 @@ pub struct IncomingSecret {
     /// A transferable secret key (or PKCS#8), public and secret half found to belong together
     /// as far as that shows without its passphrase.
     pub sealed: Secret,
-    /// It is under a passphrase already.
-    pub protected: bool,
+    pub under: Under,
+}
+
+/// What a secret half lies under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Under {
+    Nothing,
+    /// What a person remembers.
+    Passphrase,
+    /// The store's own: the key is here already, under another certificate.
+    Device,
 }
 
 /// What a key is to be.

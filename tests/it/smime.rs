@@ -727,6 +727,60 @@ fn good_signatures_bring_certificates_and_what_their_owners_read() {
 }
 
 #[test]
+fn what_an_authority_makes_of_our_request_has_our_key() {
+    let Some(ca) = Ca::new() else { return };
+    let home = Home::new();
+    let mut host = home.start();
+    host.hello();
+    ca.trust(&mut host);
+    let made = host.good(
+        "keys/generate",
+        json!({"protocol": "smime", "address": ALICE, "name": "Alice", "passphrase": "none"}),
+    );
+    let request = host.bytes(&made["request"].clone());
+    ca.write("alice.csr", request);
+    ca.write(
+        "alice.ext",
+        format!(
+            "keyUsage=critical,digitalSignature,keyEncipherment\nsubjectAltName=email:{ALICE}\n"
+        ),
+    );
+    ca.go(&[
+        "x509",
+        "-req",
+        "-inform",
+        "DER",
+        "-in",
+        "alice.csr",
+        "-CA",
+        "middle.pem",
+        "-CAkey",
+        "middle.key",
+        "-CAcreateserial",
+        "-days",
+        "9",
+        "-extfile",
+        "alice.ext",
+        "-out",
+        "alice.pem",
+    ]);
+    let chain = [ca.read("alice.pem"), ca.read("middle.pem")].concat();
+    let reply = import(&mut host, &chain, json!(true));
+    assert_eq!(reply["imported"][0]["secret"], true, "{reply}");
+    let id = reply["imported"][0]["id"].clone();
+    let keys = json!({ALICE: [id]});
+    let sealed = seal_one(
+        &mut host,
+        json!({"from": ALICE, "to": [ALICE], "subject": "s", "text": {"text": TEXT}}),
+        json!({"sign": true, "encrypt": true, "protocol": "smime", "keys": keys}),
+    );
+    let opened = host.open(&sealed).unwrap();
+    assert_eq!(opened["summary"]["signed"], "good", "{}", shorten(&opened));
+    assert_eq!(opened["summary"]["signer"]["id"], id);
+    assert_eq!(opened["layers"][0]["key"], id);
+}
+
+#[test]
 fn html_without_integrity_is_withheld() {
     let Some(ca) = Ca::new() else { return };
     let (_a, mut alice, _b, mut bob) = two(&ca, "rsa:2048");

@@ -21,7 +21,7 @@ use super::private;
 use crate::base::context::unix;
 use crate::base::error::{Error, Result};
 use crate::base::{Context, Secret};
-use crate::engine::{Incoming, IncomingKey, IncomingSecret};
+use crate::engine::{Incoming, IncomingKey, IncomingSecret, Under};
 
 /// See [`crate::engine::Engine::read_keys`].
 pub(super) fn read_keys(data: &[u8], cx: &Context) -> Result<Incoming> {
@@ -219,13 +219,13 @@ fn incoming(
 }
 
 fn incoming_secret(cert: &Cert, skipped: &mut Vec<&'static str>) -> Option<IncomingSecret> {
-    let mut protected = true;
+    let mut under = Under::Passphrase;
     let mut any = false;
     for ka in cert.keys().secret() {
         match ka.key().secret() {
             SecretKeyMaterial::Unencrypted(_) => {
                 any = true;
-                protected = false;
+                under = Under::Nothing;
             }
             // A stub of GnuPG's says where the key is not.
             SecretKeyMaterial::Encrypted(sealed) => {
@@ -244,7 +244,7 @@ fn incoming_secret(cert: &Cert, skipped: &mut Vec<&'static str>) -> Option<Incom
         return None;
     }
     let sealed = secret(cert).ok()?;
-    Some(IncomingSecret { sealed, protected })
+    Some(IncomingSecret { sealed, under })
 }
 
 /// The certificate with nothing in it but what its own key vouches for, secrets included.

@@ -15,7 +15,7 @@ use crate::base::context::unix;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::keys::Protocol;
 use crate::base::{Context, Secret};
-use crate::engine::{Incoming, IncomingKey, IncomingSecret, Passphrase};
+use crate::engine::{Incoming, IncomingKey, IncomingSecret, Passphrase, Under};
 
 /// Certificates in one import: a company's whole directory.
 const CERTS_MAX: usize = 20_000;
@@ -272,7 +272,7 @@ fn together(found: Found, cx: &Context) -> Result<Incoming> {
                 *used = true;
                 Some(wrapped(key, passphrase.as_ref())?)
             }
-            None => None,
+            None => known(&cert, cx)?,
         };
         incoming.push(IncomingKey {
             facts: certs::facts_of(&cert, now),
@@ -288,16 +288,35 @@ fn together(found: Found, cx: &Context) -> Result<Incoming> {
     })
 }
 
+/// The secret half of a certificate whose key is here under another one: what an authority
+/// made of our own request, or a renewal.
+fn known(cert: &Certificate, cx: &Context) -> Result<Option<IncomingSecret>> {
+    for stored in cx.certs.by_handle(Protocol::Smime, &cert.key_handle())? {
+        if !stored.own || stored.id == cert.id {
+            continue;
+        }
+        let secret = cx.certs.sealed_secret(&stored.id)?;
+        return Ok(Some(IncomingSecret {
+            under: match secret.device {
+                Some(_) => Under::Device,
+                None => Under::Passphrase,
+            },
+            sealed: secret.sealed,
+        }));
+    }
+    Ok(None)
+}
+
 /// A secret half in the store's form, under the passphrase that it came with.
 fn wrapped(key: &PKey<Private>, passphrase: Option<&Arc<Secret>>) -> Result<IncomingSecret> {
     match passphrase {
         Some(passphrase) => Ok(IncomingSecret {
             sealed: pkcs8::seal(key, &Passphrase::Human(Arc::clone(passphrase)))?,
-            protected: true,
+            under: Under::Passphrase,
         }),
         None => Ok(IncomingSecret {
             sealed: pkcs8::plain(key)?,
-            protected: false,
+            under: Under::Nothing,
         }),
     }
 }

@@ -15,7 +15,7 @@ use crate::base::error::Kind;
 use crate::base::keys::{Acceptance, Certs, Source, no_such_key};
 use crate::base::{Address, Body, Context, Error, KeyId, Protocol, Result, Secret};
 use crate::engine::smime::{RevocationList, read_revocation_list};
-use crate::engine::{Format, IncomingKey, KeySpec, Passphrase};
+use crate::engine::{Format, IncomingKey, KeySpec, Passphrase, Under};
 use crate::store::{Change, Place, Put, Wrap};
 use crate::verbs::World;
 
@@ -275,8 +275,10 @@ fn wrap(
     id: &KeyId,
     secret: crate::engine::IncomingSecret,
 ) -> Result<(Secret, Wrap)> {
-    if secret.protected {
-        return Ok((secret.sealed, Wrap::Passphrase));
+    match secret.under {
+        Under::Passphrase => return Ok((secret.sealed, Wrap::Passphrase)),
+        Under::Device => return Ok((secret.sealed, Wrap::Device)),
+        Under::Nothing => {}
     }
     let device = Passphrase::Random(world.store.device_passphrase()?);
     let sealed = world.engine(id.protocol())?.rewrap(

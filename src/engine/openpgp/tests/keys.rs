@@ -6,7 +6,7 @@ use sequoia_openpgp::{Cert, Packet};
 
 use super::*;
 use crate::base::keys::{Attention, KeyStatus, Usage};
-use crate::engine::Format;
+use crate::engine::{Format, Under};
 
 fn engine() -> OpenPgp {
     OpenPgp::new()
@@ -95,7 +95,7 @@ fn keys_go_out_and_come_back() {
                 .unwrap();
             let back = engine().read_keys(&out, &desk.cx).unwrap();
             let found = back.keys[0].secret.as_ref().unwrap();
-            assert!(found.protected);
+            assert_eq!(found.under, Under::Passphrase);
             assert_eq!(back.keys[0].cert, key.cert);
             let stored = desk.put(&key.cert, Some((found.sealed.expose(), None)));
             desk.private
@@ -251,7 +251,7 @@ fn secrets_in_the_clear_are_checked() {
         };
         let (good, other) = (make(), make());
         let found = engine().read_keys(&in_the_clear(&good), &desk.cx).unwrap();
-        assert!(!found.keys[0].secret.as_ref().unwrap().protected);
+        assert_eq!(found.keys[0].secret.as_ref().unwrap().under, Under::Nothing);
         // The secret half of another key under this one's public half.
         for place in 0..3 {
             let mut packets: Vec<Packet> = good.clone().into_tsk().into_packets().collect();
