@@ -188,6 +188,10 @@ pub struct Key {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
     pub attention: Vec<Attention>,
+    /// Other certificates of the same key pair (S/MIME): renewals, and what an authority made
+    /// of a request.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub same_key: Vec<KeyId>,
 }
 
 /// What a person should look at before it hurts.

@@ -768,6 +768,8 @@ fn what_an_authority_makes_of_our_request_has_our_key() {
     let reply = import(&mut host, &chain, json!(true));
     assert_eq!(reply["imported"][0]["secret"], true, "{reply}");
     let id = reply["imported"][0]["id"].clone();
+    let shown = host.good("keys/show", json!({"id": id}))["key"].clone();
+    assert_eq!(shown["sameKey"], json!([made["key"]["id"]]), "{shown}");
     let keys = json!({ALICE: [id]});
     let sealed = seal_one(
         &mut host,

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{KeyReply, ListReply, ListRequest, OneRequest};
 use crate::base::context::{parse_rfc3339, unix};
-use crate::base::keys::{Acceptance, Attention, Key, KeyStatus, SecretState, no_such_key};
+use crate::base::keys::{
+    Acceptance, Attention, Certs as _, Key, KeyStatus, Protocol, SecretState, no_such_key,
+};
 use crate::base::{Context, KeyId, Result};
 use crate::store::{Only, Query, Row};
 use crate::verbs::World;
@@ -60,6 +62,20 @@ pub(super) fn reply(world: &World, id: &KeyId, cx: &Context) -> Result<KeyReply>
     })
 }
 
+/// The other certificates of the same key pair.
+fn same_key(world: &World, id: &KeyId) -> Result<Vec<KeyId>> {
+    if id.protocol() != Protocol::Smime {
+        return Ok(Vec::new());
+    }
+    let cert = world.store.cert(id)?.ok_or_else(no_such_key)?;
+    let Some(handle) = world.engine(id.protocol())?.key_handle(&cert.cert) else {
+        return Ok(Vec::new());
+    };
+    let all = world.store.by_handle(id.protocol(), &handle)?;
+    let ids = all.into_iter().map(|cert| cert.id);
+    Ok(ids.filter(|other| other != id).collect())
+}
+
 /// A row as a client sees it now: time has passed since the row was written.
 fn key(world: &World, row: Row, cx: &Context) -> Key {
     let facts = row.facts;
@@ -91,7 +107,9 @@ fn key(world: &World, row: Row, cx: &Context) -> Key {
     } else {
         SecretState::None
     };
+    let same_key = same_key(world, &facts.id).unwrap_or_default();
     Key {
+        same_key,
         protocol: facts.id.protocol(),
         fingerprint: facts.id.fingerprint().to_owned(),
         id: facts.id,
