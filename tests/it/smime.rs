@@ -787,6 +787,39 @@ fn what_an_authority_makes_of_our_request_has_our_key() {
 }
 
 #[test]
+fn one_certificate_to_sign_with_and_one_to_encrypt_to() {
+    let Some(ca) = Ca::new() else { return };
+    let home = Home::new();
+    let mut host = home.start();
+    host.hello();
+    ca.trust(&mut host);
+    import(&mut host, &ca.read("middle.pem"), Value::Null);
+    for (name, usage) in [
+        ("signs", "digitalSignature"),
+        ("old", "keyEncipherment"),
+        ("new", "keyEncipherment"),
+    ] {
+        ca.key(name, "rsa:2048");
+        let extensions = format!("{name}.ext");
+        ca.write(
+            &extensions,
+            format!("keyUsage=critical,{usage}\nsubjectAltName=email:{BOB}\n"),
+        );
+        ca.sign(name, &format!("/CN={name}"), &extensions, "middle", "20");
+        import(&mut host, &ca.read(&format!("{name}.pem")), Value::Null);
+    }
+    let plan = host.good(
+        "message/plan",
+        json!({"to": [BOB], "protect": {"encrypt": true}}),
+    );
+    let bob = &plan["recipients"][0];
+    // A renewal beside the old one is no conflict, and nobody had to accept either.
+    assert_eq!(bob["state"], "ready", "{plan}");
+    assert_eq!(bob["keys"][0]["reasons"], json!([]), "{plan}");
+    assert_eq!(bob["keys"][2]["reasons"][0], "no-encryption-key", "{plan}");
+}
+
+#[test]
 fn html_without_integrity_is_withheld() {
     let Some(ca) = Ca::new() else { return };
     let (_a, mut alice, _b, mut bob) = two(&ca, "rsa:2048");

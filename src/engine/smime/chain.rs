@@ -63,7 +63,23 @@ pub(super) fn judge(
     signed_at: Option<u64>,
     cx: &Context,
 ) -> Result<Judged> {
-    judge_at_level(cert, brought, signed_at, AUTH_LEVEL, cx)
+    let judged = judge_at_level(cert, brought, signed_at, AUTH_LEVEL, cx)?;
+    Ok(match cert.may(Usage::Sign) {
+        true => judged,
+        false => Judged {
+            trust: Trust::Untrusted,
+            ..judged
+        },
+    })
+}
+
+/// Who vouches for a certificate, whatever it is meant for: some people have one to sign with
+/// and another for what they are sent.
+///
+/// # Errors
+/// As [`judge`].
+pub(super) fn vouched(cert: &Certificate, cx: &Context) -> Result<Judged> {
+    judge_at_level(cert, &[], None, AUTH_LEVEL, cx)
 }
 
 /// As [`judge`], with OpenSSL's security level: NIST's test data is too old for ours.
@@ -261,7 +277,7 @@ pub(super) fn holds(path: &Path, level: i32) -> bool {
         return false;
     };
     let distrusted = |limit| leaf.not_before() > limit;
-    leaf.may(Usage::Sign)
+    (leaf.may(Usage::Sign) || leaf.may(Usage::Encrypt))
         && authorities
             .iter()
             // OpenSSL takes an authority without basic constraints that has the key usage.

@@ -21,8 +21,8 @@ use crate::base::Context;
 use crate::base::context::unix;
 use crate::base::error::{Error, Result};
 use crate::base::job::Stage;
-use crate::base::keys::{Digest, Protocol, Usage};
-use crate::base::layer::{Brought, Fit, Opened, SignatureFacts, SignerFacts, Trust};
+use crate::base::keys::{Digest, Protocol};
+use crate::base::layer::{Brought, Fit, Opened, SignatureFacts, SignerFacts};
 use crate::base::verdict::Reason;
 
 /// How much is hashed before the job is asked whether it still wants to go on.
@@ -290,10 +290,7 @@ impl Look<'_> {
         let judged = chain::judge(cert, &self.bag.encoded, facts.signed_at, self.cx)?;
         facts.reasons.extend(judged.reasons);
         facts.revocation = judged.revocation;
-        facts.trust = match cert.may(Usage::Sign) {
-            true => judged.trust,
-            false => Trust::Untrusted,
-        };
+        facts.trust = judged.trust;
         facts.signer = Some(SignerFacts {
             id: cert.id.clone(),
             addresses: judged.addresses,

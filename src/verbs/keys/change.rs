@@ -227,6 +227,11 @@ fn revocation_list(world: &World, list: &RevocationList, cx: &Context) -> Result
     let known = known.and_then(|known| read_revocation_list(&known).ok());
     let newer = known.is_none_or(|known| known.this_update < list.this_update);
     if newer {
+        // One that is signed by nobody would put a genuine one out of force.
+        cx.confirm(
+            Action::ChangeAnchors,
+            &format!("take up the revocation list of {}", list.issuer),
+        )?;
         cx.job.commit()?;
         world.store.put_revocation_list(&list.issuer, &list.der)?;
     }
