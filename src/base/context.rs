@@ -7,6 +7,7 @@ use super::ask::{Action, Answers};
 use super::error::Result;
 use super::job::Job;
 use super::keys::{Certs, Private};
+use super::network::Online;
 use super::policy::Policy;
 
 /// Policy, time, answers, progress and cancellation, and the doors to the keys.
@@ -23,6 +24,8 @@ pub struct Context {
     pub answers: Arc<Answers>,
     pub certs: Arc<dyn Certs>,
     pub private: Private,
+    /// Where a person or a policy asked for look-ups; otherwise nobody is contacted.
+    pub online: Option<Online>,
 }
 
 impl Context {

@@ -280,6 +280,12 @@ pub trait Certs: Send + Sync {
         Ok(None)
     }
 
+    /// Keeps a revocation list whose signature was checked, unless a newer one of its issuer
+    /// is here.
+    fn keep_revocation_list(&self, _issuer: &str, _list: &Bytes) -> Result<()> {
+        Ok(())
+    }
+
     /// What the owner of a certificate said last of the algorithms they read: the DER of
     /// SMIMECapabilities (RFC 8551 2.5.2). `None` when nothing was recorded.
     fn capabilities(&self, _id: &KeyId) -> Result<Option<Bytes>> {

@@ -14,6 +14,7 @@ pub mod error;
 pub mod job;
 pub mod keys;
 pub mod layer;
+pub mod network;
 pub mod policy;
 pub mod secret;
 pub mod verdict;

@@ -19,13 +19,26 @@ pub struct Policy {
     /// Authorities that come with the program (Mozilla's, for mail) may vouch for S/MIME
     /// certificates. Without them only the person's own anchors do.
     pub bundled_anchors: bool,
-    /// Ask authorities over the network whether a certificate was revoked, when a signature
-    /// is checked. That tells them, and perhaps the sender, that the message was read.
-    pub fetch_revocation: bool,
+    /// When authorities are asked over the network whether a certificate was revoked. That
+    /// tells them, and perhaps the sender, that the message was read.
+    pub fetch_revocation: Fetching,
     /// A signature whose certificate's revocation is unknown is at most `unverified`.
     pub require_revocation: bool,
+    /// Hosts that may be contacted though their addresses are private: a company's own.
+    pub private_hosts: Vec<String>,
     /// Which actions need no confirmation outside the browser.
     pub unconfirmed: Vec<Action>,
+}
+
+/// When something is looked up over the network. The stricter first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fetching {
+    Never,
+    /// When a request asks for it.
+    #[default]
+    Asked,
+    Always,
 }
 
 impl Default for Policy {
@@ -36,8 +49,9 @@ impl Default for Policy {
             undecided_recipients: true,
             unlock_seconds: 15 * 60,
             bundled_anchors: true,
-            fetch_revocation: false,
+            fetch_revocation: Fetching::Asked,
             require_revocation: false,
+            private_hosts: Vec::new(),
             unconfirmed: Vec::new(),
         }
     }
@@ -52,13 +66,16 @@ impl Policy {
             undecided_recipients: self.undecided_recipients && other.undecided_recipients,
             unlock_seconds: self.unlock_seconds.min(other.unlock_seconds),
             bundled_anchors: self.bundled_anchors && other.bundled_anchors,
-            fetch_revocation: self.fetch_revocation && other.fetch_revocation,
+            fetch_revocation: self.fetch_revocation.min(other.fetch_revocation),
             require_revocation: self.require_revocation || other.require_revocation,
-            unconfirmed: self
-                .unconfirmed
-                .into_iter()
-                .filter(|action| other.unconfirmed.contains(action))
-                .collect(),
+            private_hosts: both(self.private_hosts, &other.private_hosts),
+            unconfirmed: both(self.unconfirmed, &other.unconfirmed),
         }
     }
+}
+
+/// What both allow.
+fn both<T: PartialEq>(mut ours: Vec<T>, theirs: &[T]) -> Vec<T> {
+    ours.retain(|one| theirs.contains(one));
+    ours
 }

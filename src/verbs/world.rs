@@ -89,6 +89,7 @@ impl World {
             answers,
             certs: Arc::clone(&self.store) as Arc<dyn Certs>,
             private: Arc::clone(&self.private),
+            online: None,
         }
     }
 

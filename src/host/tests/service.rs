@@ -220,6 +220,7 @@ impl Service for Fake {
             answers,
             certs: Arc::new(NoKeys),
             private: Arc::new(NoKeys),
+            online: None,
         }
     }
 

@@ -106,6 +106,7 @@ impl Desk {
             answers: Arc::new(Answers::default()),
             certs: Arc::clone(&store) as Arc<dyn Certs>,
             private: Arc::clone(&private) as Arc<dyn PrivateKeys>,
+            online: None,
         };
         Desk { store, private, cx }
     }

@@ -97,6 +97,7 @@ pub(super) fn context(store: Store, policy: Policy, at: u64) -> Context {
         answers: Arc::new(Answers::default()),
         private: Arc::new(Unlocked::new(Arc::clone(&certs))),
         certs,
+        online: None,
     }
 }
 
