@@ -15,7 +15,7 @@
 //! host/                          reader, workers, one writer, blobs, asking, the log
 //! wire/                          frames, JSON-RPC, the table of methods
 //! verbs/                         open, seal, plan, keys, text: what a person can do
-//! mail/ | engine/ | store/       MIME, no crypto | crypto, no MIME | files, opaque bytes
+//! mail/ | engine/ | store/ | net/  MIME, no crypto | crypto, no MIME | files, opaque bytes | HTTP
 //! base/                          errors, verdicts, keys, questions, secrets: no I/O
 //! ```
 //!
@@ -26,6 +26,8 @@
 //! - [`engine`] opens or seals ONE layer. One trait, two families beside each other.
 //! - [`store`] knows files, locks and index rows. Certificates are opaque bytes to it, and
 //!   the engines reach them through traits in [`base::keys`].
+//! - [`net`] contacts hosts, and only for requests that a person or a policy lets do so. The
+//!   engines reach it through [`base::network`].
 //! - [`verbs`] peel layers, join what the three below say, and come to the verdict. No JSON
 //!   text, no stdin, no clock: all that comes in with a [`base::Context`].
 //! - [`wire`] turns frames into calls of verbs and their results into frames. [`host`] runs
@@ -58,7 +60,7 @@
 //! Each library has one place that may name it, so that its errors are translated and its
 //! surprises written down once: byteorder in `wire/frame.rs`, Sequoia in `engine/openpgp`,
 //! mail-parser and mail-builder in `mail`, `std::fs` in `store/files.rs`, rusqlite in
-//! `store/db.rs`, serde_json in `wire`, `host` and `cli`.
+//! `store/db.rs`, ureq in `net/http.rs`, serde_json in `wire`, `host` and `cli`.
 //!
 //! # Where to start reading
 //!
@@ -70,6 +72,7 @@ pub mod cli;
 pub mod engine;
 pub mod host;
 pub mod mail;
+pub mod net;
 pub mod store;
 pub mod verbs;
 pub mod wire;

@@ -280,8 +280,8 @@ pub trait Certs: Send + Sync {
         Ok(None)
     }
 
-    /// Keeps a revocation list whose signature was checked, unless a newer one of its issuer
-    /// is here.
+    /// Keeps a revocation list of an issuer, in place of the one that is here. The caller has
+    /// checked its signature, and that it is newer.
     fn keep_revocation_list(&self, _issuer: &str, _list: &Bytes) -> Result<()> {
         Ok(())
     }

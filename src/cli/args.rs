@@ -58,6 +58,9 @@ pub struct Open {
     /// Judge by this instant (RFC 3339); nothing is recorded then
     #[arg(long, value_name = "INSTANT")]
     pub at: Option<String>,
+    /// Ask authorities over the network whether certificates were revoked (S/MIME)
+    #[arg(long)]
+    pub check_revocation: bool,
     /// Write the attachments into this folder
     #[arg(long, value_name = "FOLDER")]
     pub save: Option<PathBuf>,

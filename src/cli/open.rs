@@ -10,7 +10,7 @@ use crate::base::body::as_text;
 use crate::base::verdict::{
     Disposition, Header, HeaderProtection, LayerKind, OpenedMessage, Part, Signed,
 };
-use crate::verbs::open::{self, Payload, Request};
+use crate::verbs::open::{self, Asking, Payload, Request};
 
 /// Opens a file and prints what it is.
 ///
@@ -20,6 +20,7 @@ pub fn run(args: &Open, session: &Session) -> Result<()> {
     let data = input::read(&args.file)?;
     let mut request = Request {
         at: args.at.clone(),
+        revocation: args.check_revocation.then_some(Asking::Fetch),
         ask: session.ask(),
         ..Request::default()
     };

@@ -67,8 +67,14 @@ struct Limits {
 #[derive(Serialize)]
 struct Offers<'a> {
     methods: Vec<&'a str>,
-    features: [&'static str; 0],
+    features: &'static [&'static str],
 }
+
+/// What came after the first release of the protocol, by name.
+const FEATURES: &[&str] = &[
+    // `revocation` in `message/open`.
+    "revocation-fetch",
+];
 
 /// Reads a hello; gives what the client said and the answer, which lists `engines` and
 /// `methods`.
@@ -115,7 +121,7 @@ pub fn hello<'a>(
         },
         capabilities: Offers {
             methods: methods.collect(),
-            features: [],
+            features: FEATURES,
         },
     };
     Ok((client, welcome))

@@ -57,6 +57,10 @@ impl Certs for Store {
         self.list_of(issuer)
     }
 
+    fn keep_revocation_list(&self, issuer: &str, list: &Bytes) -> Result<()> {
+        self.put_revocation_list(issuer, list)
+    }
+
     fn capabilities(&self, id: &KeyId) -> Result<Option<Bytes>> {
         Ok(self.stated_capabilities(id)?.map(|(_, stated)| stated))
     }

@@ -1,5 +1,7 @@
 //! `message/open`: peels a message layer by layer and says what was seen.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::Deserialize;
 
@@ -10,8 +12,10 @@ use super::verdict::verdict;
 use super::{Ask, Asks, Origin, World, harvest};
 use crate::base::body::{Bodies, Body};
 use crate::base::context::{from_unix, parse_date, parse_rfc3339};
-use crate::base::error::Closed;
+use crate::base::error::{Closed, Kind};
 use crate::base::layer::{Form, Sealed};
+use crate::base::network::Online;
+use crate::base::policy::Fetching;
 use crate::base::verdict::{FoundChange, OpenedMessage, Scheme, Signed};
 use crate::base::{Address, Context, Error, Mailbox, Protocol, Result};
 use crate::mail::{Entity, armor, layers};
@@ -26,6 +30,18 @@ pub struct Request {
     pub context: Option<Origin>,
     /// RFC 3339; nothing is recorded then.
     pub at: Option<String>,
+    /// Without it, as policy says.
+    pub revocation: Option<Asking>,
+}
+
+/// Whom to ask whether certificates were revoked (S/MIME).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Asking {
+    /// The lists that are here.
+    Stored,
+    /// Their authorities too, over the network.
+    Fetch,
 }
 
 /// Armor, an `encrypted.asc`, a lone `smime.p7m`, or a body and its detached signature.
@@ -78,7 +94,7 @@ pub const MESSAGE_MAX: usize = 160 << 20;
 /// Opens a message, or what a page has of one.
 ///
 /// # Errors
-/// `request.invalid`; `message.malformed`, `message.too-large`, `limit.exceeded`; those of the
+/// `request.invalid`; `policy.refused`; `message.malformed`, `message.too-large`, `limit.exceeded`; those of the
 /// outermost layer, with the outer header fields and the recipients in `data`.
 pub fn open(world: &World, request: &Request, cx: &Context) -> Result<OpenedMessage> {
     let mut cx = cx.clone();
@@ -87,11 +103,29 @@ pub fn open(world: &World, request: &Request, cx: &Context) -> Result<OpenedMess
             parse_rfc3339(at).ok_or_else(|| Error::invalid("/at", "use an RFC 3339 instant"))?;
         cx.at = Some(from_unix(at));
     }
+    cx.online = online(world, request.revocation)?;
     match (&request.message, &request.payload) {
         (Some(message), None) => whole(world, message.bytes()?, request.ask, &cx),
         (None, Some(payload)) => lone(world, payload, request.ask, &cx),
         _ => Err(Error::invalid("", "give either a message or a payload")),
     }
+}
+
+/// The network, where the request or the policy asks for revocation to be looked up.
+fn online(world: &World, asked: Option<Asking>) -> Result<Option<Online>> {
+    let fetches = match (world.policy.fetch_revocation, asked) {
+        (Fetching::Never, Some(Asking::Fetch)) => {
+            return Err(Error::new(
+                Kind::PolicyRefused {
+                    rule: "fetch-revocation",
+                },
+                "policy does not let authorities be asked; open the message without that",
+            ));
+        }
+        (Fetching::Always, None) | (_, Some(Asking::Fetch)) => true,
+        (Fetching::Never | Fetching::Asked, None) | (_, Some(Asking::Stored)) => false,
+    };
+    Ok(fetches.then(|| Online::new(Arc::clone(&world.network))))
 }
 
 /// A whole message.
@@ -184,7 +218,7 @@ fn lone(world: &World, payload: &Payload, ask: Ask, cx: &Context) -> Result<Open
 fn check_size(data: &Bytes) -> Result<()> {
     if data.len() > MESSAGE_MAX {
         return Err(Error::new(
-            crate::base::Kind::MessageTooLarge,
+            Kind::MessageTooLarge,
             "the message is larger than 160 MiB; ask the sender to share the file another way",
         ));
     }

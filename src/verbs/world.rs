@@ -12,6 +12,7 @@ use crate::base::context::unix;
 use crate::base::error::Kind;
 use crate::base::job::Job;
 use crate::base::keys::{Certs, Private, Protocol, SecretState};
+use crate::base::network::Network;
 use crate::base::policy::Policy;
 use crate::base::{Address, Context, Error, KeyId, Result, Secret};
 use crate::engine::openpgp::OpenPgp;
@@ -26,6 +27,7 @@ pub struct World {
     refused: Option<(Kind, String)>,
     engines: Vec<Arc<dyn Engine>>,
     private: Private,
+    pub(super) network: Arc<dyn Network>,
     until: Mutex<HashMap<KeyId, u64>>,
     /// Autocrypt fields that were taken up: from whom, the value, on which day.
     pub(super) harvested: Recent<(Address, String, u64), KeyId>,
@@ -57,6 +59,7 @@ impl World {
         let private: Private = Arc::new(Unlocked::new(&certs));
         World {
             store,
+            network: crate::net::network(&policy.private_hosts),
             policy,
             refused,
             engines: vec![openpgp, smime],

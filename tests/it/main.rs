@@ -23,6 +23,7 @@ mod choosing;
 mod corpora;
 mod dialogue;
 mod peers;
+mod revocation;
 mod roundtrip;
 mod smime;
 mod store;

@@ -11,18 +11,18 @@ use crate::harness::{Home, Host, corpora, generate, import, seal, seal_one, shor
 use crate::peer::{Ran, find, run};
 use crate::peers::{Tally, verdict};
 
-const ALICE: &str = "alice@smime.example";
+pub(crate) const ALICE: &str = "alice@smime.example";
 const BOB: &str = "bob@smime.example";
 const TEXT: &str = "Grüße aus dem Café\r\n";
 
 /// An authority with an intermediate, in a folder of its own.
-struct Ca {
+pub(crate) struct Ca {
     openssl: PathBuf,
     folder: TempDir,
 }
 
 impl Ca {
-    fn new() -> Option<Ca> {
+    pub(crate) fn new() -> Option<Ca> {
         let openssl = find("openssl")?;
         let ca = Ca {
             openssl,
@@ -55,33 +55,33 @@ impl Ca {
         Some(ca)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         std::fs::write(self.path(name), content).unwrap();
     }
 
-    fn read(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path(name)).unwrap()
     }
 
-    fn try_run(&self, args: &[&str]) -> Ran {
+    pub(crate) fn try_run(&self, args: &[&str]) -> Ran {
         let mut command = Command::new(&self.openssl);
         command.args(args).current_dir(self.folder.path());
         run(&mut command, b"")
     }
 
     #[track_caller]
-    fn go(&self, args: &[&str]) -> Vec<u8> {
+    pub(crate) fn go(&self, args: &[&str]) -> Vec<u8> {
         let ran = self.try_run(args);
         assert!(ran.ok, "openssl {args:?}: {}", ran.stderr);
         ran.stdout
     }
 
     /// `rsa:2048`, `ec:P-256` or `ed25519`.
-    fn key(&self, name: &str, kind: &str) {
+    pub(crate) fn key(&self, name: &str, kind: &str) {
         let out = format!("{name}.key");
         let option;
         let mut args = vec!["genpkey", "-out", &out];
@@ -99,7 +99,14 @@ impl Ca {
         self.go(&args);
     }
 
-    fn sign(&self, name: &str, subject: &str, extensions: &str, issuer: &str, days: &str) {
+    pub(crate) fn sign(
+        &self,
+        name: &str,
+        subject: &str,
+        extensions: &str,
+        issuer: &str,
+        days: &str,
+    ) {
         let (key, request, out) = (
             format!("{name}.key"),
             format!("{name}.csr"),
@@ -154,20 +161,20 @@ impl Ca {
         .concat()
     }
 
-    fn trust(&self, host: &mut Host) {
+    pub(crate) fn trust(&self, host: &mut Host) {
         let root = host.body(&self.read("root.pem"));
         host.good("anchors/add", json!({"data": root}));
     }
 }
 
-fn entity() -> Vec<u8> {
+pub(crate) fn entity() -> Vec<u8> {
     format!(
         "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{TEXT}"
     )
     .into_bytes()
 }
 
-fn message(from: &str, mime: &[u8]) -> Vec<u8> {
+pub(crate) fn message(from: &str, mime: &[u8]) -> Vec<u8> {
     let head =
         format!("From: {from}\r\nTo: {BOB}\r\nSubject: s\r\nMessage-ID: <1@smime.example>\r\n");
     let mime = String::from_utf8_lossy(mime)

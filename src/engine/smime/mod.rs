@@ -25,6 +25,8 @@ mod import;
 mod kem;
 mod kinds;
 mod names;
+mod ocsp;
+mod online;
 mod open;
 mod password;
 mod paths;

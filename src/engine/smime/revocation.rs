@@ -1,4 +1,5 @@
-//! What the lists of revoked certificates on disk say (RFC 5280 5). Nothing is fetched here.
+//! What the lists of revoked certificates on disk say (RFC 5280 5), and who is asked where
+//! they are silent.
 //!
 //! A list is used when the authority that issued the certificate signed it itself and it is
 //! complete for that certificate. Delta lists, indirect ones and those for some reasons only
@@ -18,13 +19,14 @@ use super::certs::{self, Certificate, KEY_USAGE};
 use super::chain::AUTH_LEVEL;
 use super::kinds;
 use super::names;
+use super::online;
 use crate::base::Context;
 use crate::base::context::{rfc3339, unix};
 use crate::base::error::{Error, Result};
 use crate::base::verdict::{Revocation, RevocationState};
 
 /// The largest list that is read: the biggest authorities' have some 30 MiB.
-const LIST_MAX: usize = 64 << 20;
+pub(super) const LIST_MAX: usize = 64 << 20;
 
 const REASON: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.21");
 const DELTA: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.27");
@@ -120,12 +122,6 @@ pub(super) fn standing(path: &[&Certificate], level: i32, cx: &Context) -> Resul
             // The authority may spell its own name in another way.
             list = cx.certs.revocation_list(&issuer.subject_handle())?;
         }
-        let Some(list) = list else {
-            if worst == RevocationState::Good {
-                worst = RevocationState::Unknown;
-            }
-            continue;
-        };
         // An authority that changes its key signs its list with one of both.
         let name = subject(issuer);
         let signers: Vec<&Certificate> = path
@@ -134,7 +130,15 @@ pub(super) fn standing(path: &[&Certificate], level: i32, cx: &Context) -> Resul
             .copied()
             .filter(|cert| subject(cert) == name)
             .collect();
-        let found = look_up(cert, &signers, &list, level, unix(cx.judged_at()));
+        let at = unix(cx.judged_at());
+        let mut found = list.map_or_else(Found::nothing, |list| {
+            look_up(cert, &signers, &list, level, at)
+        });
+        if found.state == RevocationState::Unknown
+            && let Some(answered) = online::ask(cert, issuer, &signers, level, cx)?
+        {
+            found = answered;
+        }
         if let Some(as_of) = found.as_of {
             oldest = Some(oldest.map_or(as_of, |known| known.min(as_of)));
         }
@@ -164,19 +168,33 @@ fn subject(cert: &Certificate) -> String {
     names::canonical(cert.parsed.tbs_certificate().subject())
 }
 
-/// What one list says of one certificate.
-struct Found {
-    state: RevocationState,
-    as_of: Option<u64>,
-    revoked: Option<Revoked>,
+/// What is said of one certificate.
+pub(super) struct Found {
+    pub state: RevocationState,
+    /// Unix seconds.
+    pub as_of: Option<u64>,
+    pub revoked: Option<Revoked>,
 }
 
-fn look_up(cert: &Certificate, signers: &[&Certificate], der: &[u8], level: i32, at: u64) -> Found {
-    let nothing = Found {
-        state: RevocationState::Unknown,
-        as_of: None,
-        revoked: None,
-    };
+impl Found {
+    fn nothing() -> Found {
+        Found {
+            state: RevocationState::Unknown,
+            as_of: None,
+            revoked: None,
+        }
+    }
+}
+
+/// What one list says of one certificate.
+pub(super) fn look_up(
+    cert: &Certificate,
+    signers: &[&Certificate],
+    der: &[u8],
+    level: i32,
+    at: u64,
+) -> Found {
+    let nothing = Found::nothing();
     if der.len() > LIST_MAX {
         return nothing;
     }
