@@ -1,83 +1,14 @@
 //! Every kind of key both ways through the engine: those that no peer of the front-door tests
 //! knows are shown here alone.
 
-use bytes::Bytes;
-use const_oid::ObjectIdentifier;
-use openssl::pkey::{PKey, Private};
+use openssl::pkey::PKey;
 
-use super::made::{self, Made, NOW, Spec, Store};
+use super::made::{self, CONTENT, NOW, desk, open, person, seal, seeded};
+use crate::base::Error;
 use crate::base::error::Kind;
-use crate::base::keys::{Protocol, Source, StoredCert};
-use crate::base::layer::{Cipher, Fit, Form, Opened, Seal, Sealed, SealedOut, Trust};
-use crate::base::policy::Policy;
-use crate::base::verdict::{Integrity, Scheme};
-use crate::base::{Context, Error, Result};
-use crate::engine::Engine as _;
-use crate::engine::smime::ber::{self, OCTET_STRING, SEQUENCE};
-use crate::engine::smime::{Smime, certs};
-
-const CONTENT: &[u8] = b"Content-Type: text/plain\r\n\r\nhello\r\n";
-
-/// A key out of its seed, as PKCS#8 has it (RFC 9881 6, RFC 9935 6).
-fn seeded(oid: &str, length: usize) -> PKey<Private> {
-    let seed = ber::element(0x80, &[&vec![7; length]]);
-    let key = ber::element(
-        SEQUENCE,
-        &[
-            &ber::integer(0),
-            &ber::algorithm(ObjectIdentifier::new_unwrap(oid), &[]),
-            &ber::element(OCTET_STRING, &[&seed]),
-        ],
-    );
-    PKey::private_key_from_pkcs8(&key).unwrap()
-}
-
-fn person(key: PKey<Private>, usage: &'static str, authority: &Made) -> Made {
-    let spec = Spec {
-        usage: Some(usage),
-        key: Some(key),
-        ..made::leaf()
-    };
-    made::make(&spec, Some(authority))
-}
-
-/// A person's own computer.
-fn desk(own: &Made, authority: &Made) -> (Context, StoredCert) {
-    let id = certs::read(&own.der()).unwrap().id;
-    let mut store: Store = made::trusting(&[authority]);
-    store.certs.push(own.der());
-    store.secrets.insert(id.clone(), own.key.clone());
-    let stored = StoredCert {
-        id,
-        cert: own.der(),
-        source: Source::Imported,
-        own: true,
-    };
-    (made::context(store, Policy::default(), NOW), stored)
-}
-
-fn seal(cx: &Context, signer: Option<&StoredCert>, to: &[StoredCert], cipher: Cipher) -> SealedOut {
-    let how = Seal {
-        recipients: to,
-        signer,
-        scheme: Scheme::Opaque,
-        cipher,
-        intended: true,
-    };
-    let content = Bytes::from_static(CONTENT);
-    Smime::new().seal(&content, &how, cx).unwrap()
-}
-
-fn open(cx: &Context, data: &[u8]) -> Result<Opened> {
-    let layer = Sealed {
-        protocol: Protocol::Smime,
-        scheme: Scheme::Opaque,
-        form: Form::Encrypted {
-            data: Bytes::copy_from_slice(data),
-        },
-    };
-    Smime::new().open(&layer, cx)
-}
+use crate::base::layer::{Cipher, Fit, SealedOut, Trust};
+use crate::base::verdict::Integrity;
+use crate::engine::smime::ber::{self, OCTET_STRING};
 
 #[test]
 fn every_key_that_signs() {

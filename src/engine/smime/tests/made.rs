@@ -2,9 +2,11 @@
 #![allow(deprecated)] // extensions from text: the shortest way to odd ones
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use const_oid::ObjectIdentifier;
 use openssl::asn1::{Asn1Object, Asn1OctetString, Asn1Time};
 use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey};
@@ -22,14 +24,20 @@ use crate::base::job::Job;
 use crate::base::keys::{
     Acceptance, Anchor, Certs, KeyId, Protocol, SealedSecret, Source, StoredCert, no_such_key,
 };
+use crate::base::layer::{Cipher, Form, Opened, Seal, Sealed, SealedOut};
 use crate::base::policy::Policy;
+use crate::base::verdict::Scheme;
 use crate::base::{Address, Context, Secret};
-use crate::engine::Passphrase;
+use crate::engine::smime::ber::{self, OCTET_STRING, SEQUENCE};
 use crate::engine::smime::chain::{self, Judged};
-use crate::engine::smime::{Unlocked, certs, pkcs8};
+use crate::engine::smime::{Smime, Unlocked, certs, pkcs8};
+use crate::engine::{Engine as _, Passphrase};
 
 /// An instant that all tests live at.
 pub(super) const NOW: u64 = 1_780_000_000;
+
+/// What is sealed: a MIME entity.
+pub(super) const CONTENT: &[u8] = b"Content-Type: text/plain\r\n\r\nhello\r\n";
 
 #[derive(Default)]
 pub(super) struct Store {
@@ -287,4 +295,80 @@ pub(super) fn addresses(judged: &Judged) -> Vec<&str> {
 
 pub(super) fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
+}
+
+/// A key out of its seed, as PKCS#8 has it (RFC 9881 6, RFC 9935 6).
+pub(super) fn seeded(oid: &str, length: usize) -> PKey<Private> {
+    let seed = ber::element(0x80, &[&vec![7; length]]);
+    let key = ber::element(
+        SEQUENCE,
+        &[
+            &ber::integer(0),
+            &ber::algorithm(ObjectIdentifier::new_unwrap(oid), &[]),
+            &ber::element(OCTET_STRING, &[&seed]),
+        ],
+    );
+    PKey::private_key_from_pkcs8(&key).unwrap()
+}
+
+pub(super) fn person(key: PKey<Private>, usage: &'static str, authority: &Made) -> Made {
+    let spec = Spec {
+        usage: Some(usage),
+        key: Some(key),
+        ..leaf()
+    };
+    make(&spec, Some(authority))
+}
+
+/// A person's own computer.
+pub(super) fn desk(own: &Made, authority: &Made) -> (Context, StoredCert) {
+    let id = certs::read(&own.der()).unwrap().id;
+    let mut store: Store = trusting(&[authority]);
+    store.certs.push(own.der());
+    store.secrets.insert(id.clone(), own.key.clone());
+    let stored = StoredCert {
+        id,
+        cert: own.der(),
+        source: Source::Imported,
+        own: true,
+    };
+    (context(store, Policy::default(), NOW), stored)
+}
+
+pub(super) fn seal(
+    cx: &Context,
+    signer: Option<&StoredCert>,
+    to: &[StoredCert],
+    cipher: Cipher,
+) -> SealedOut {
+    let how = Seal {
+        recipients: to,
+        signer,
+        scheme: Scheme::Opaque,
+        cipher,
+        intended: true,
+    };
+    let content = Bytes::from_static(CONTENT);
+    Smime::new().seal(&content, &how, cx).unwrap()
+}
+
+pub(super) fn open(cx: &Context, data: &[u8]) -> Result<Opened> {
+    let layer = Sealed {
+        protocol: Protocol::Smime,
+        scheme: Scheme::Opaque,
+        form: Form::Encrypted {
+            data: Bytes::copy_from_slice(data),
+        },
+    };
+    Smime::new().open(&layer, cx)
+}
+
+/// What others made, where it lies beside the project (`SEALPOST_SHARED` names another place).
+pub(super) fn corpora() -> Option<PathBuf> {
+    let shared = match std::env::var_os("SEALPOST_SHARED") {
+        Some(path) => PathBuf::from(path),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
+    };
+    let corpora = shared.join("corpora");
+    corpora.is_dir().then_some(corpora)
 }

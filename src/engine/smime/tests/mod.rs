@@ -5,5 +5,7 @@ mod certs;
 mod chains;
 mod crypt;
 mod made;
+mod oracle;
 mod pkits;
 mod revoked;
+mod samples;

@@ -9,11 +9,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
 
-use super::made::{Store, context};
+use super::made::{Store, context, corpora};
 use crate::base::keys::Anchor;
 use crate::base::layer::Trust;
 use crate::base::policy::Policy;
@@ -118,15 +118,6 @@ const DIFFERENT: &[(&str, &str)] = &[
     ),
 ];
 
-fn corpus() -> Option<PathBuf> {
-    let shared = match std::env::var_os("SEALPOST_SHARED") {
-        Some(path) => PathBuf::from(path),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-    };
-    let pkits = shared.join("corpora/smime-bc/PKITS");
-    pkits.is_dir().then_some(pkits)
-}
-
 fn files(folder: &Path) -> BTreeMap<String, Bytes> {
     let entries = fs::read_dir(folder)
         .unwrap()
@@ -141,7 +132,10 @@ fn files(folder: &Path) -> BTreeMap<String, Bytes> {
 
 #[test]
 fn pkits() {
-    let Some(corpus) = corpus() else {
+    let Some(corpus) = corpora()
+        .map(|root| root.join("smime-bc/PKITS"))
+        .filter(|pkits| pkits.is_dir())
+    else {
         println!("PKITS: ABSENT: no corpora/smime-bc/PKITS; nothing was checked");
         return;
     };
