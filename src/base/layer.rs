@@ -25,6 +25,8 @@ pub enum Form {
     Encrypted { data: Bytes },
     /// An OpenPGP message or CMS object that is signed but not encrypted, content inside.
     SignedInside { data: Bytes },
+    /// CMS CompressedData (RFC 3274): what is inside is protected as it is itself.
+    Compressed { data: Bytes },
     /// Content and signatures apart (RFC 1847). `content` is what is hashed, byte for byte.
     Detached { content: Bytes, signature: Bytes },
     /// A cleartext signature frame (RFC 9580 7), from its first dash to its last.

@@ -274,11 +274,16 @@ fn is_binary_message(start: &[u8]) -> bool {
     }
 }
 
-/// id-signedData, id-envelopedData, id-ct-authEnvelopedData as DER has them.
+/// id-signedData, id-envelopedData, id-ct-authEnvelopedData, id-ct-compressedData as DER has
+/// them.
 const SIGNED: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x02];
 const ENVELOPED: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x03];
 const AUTH_ENVELOPED: &[u8] = &[
     0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x09, 0x10, 0x01, 0x17,
+];
+
+const COMPRESSED: &[u8] = &[
+    0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x09, 0x10, 0x01, 0x09,
 ];
 
 /// How much of a CMS object is looked at for its content type: it comes right after a tag and
@@ -286,7 +291,7 @@ const AUTH_ENVELOPED: &[u8] = &[
 const CMS_PEEK: usize = 32;
 
 /// What a CMS object is: by what it says itself, else by its `smime-type`. Certificates alone
-/// and compressed data are no layer.
+/// are no layer.
 fn cms(entity: &Entity) -> Option<Form> {
     let start = entity.peek(CMS_PEEK);
     let start = start.get(..CMS_PEEK.min(start.len())).unwrap_or_default();
@@ -302,6 +307,9 @@ fn cms(entity: &Entity) -> Option<Form> {
     }
     if has(ENVELOPED) || has(AUTH_ENVELOPED) {
         return Some(Form::Encrypted { data: data() });
+    }
+    if has(COMPRESSED) {
+        return Some(Form::Compressed { data: data() });
     }
     match kind.as_str() {
         "signed-data" => Some(Form::SignedInside { data: data() }),

@@ -16,6 +16,9 @@ use crate::mail::{Entity, Head, decode, layers};
 /// Layers inside layers: nobody wraps a message more than three times for a reason.
 const LAYERS_DEEP: usize = 16;
 
+/// Compressions inside one another: once inside and once outside an encryption.
+const UNPACKED_MAX: usize = 2;
+
 /// Layers in one message: as many signed or encrypted parts as a digest of a busy list holds.
 const LAYERS_MAX: usize = 200;
 
@@ -80,6 +83,8 @@ struct At {
     envelope: bool,
     scope: usize,
     show: bool,
+    /// Compressions around it: those are no layers, and must not go on for ever.
+    unpacked: usize,
 }
 
 impl At {
@@ -89,6 +94,7 @@ impl At {
             envelope: true,
             scope: 0,
             show: true,
+            unpacked: 0,
         }
     }
 }
@@ -383,7 +389,8 @@ impl<'a> Walk<'a> {
 
     /// Opens one layer and goes on inside it.
     fn layer(&mut self, sealed: &Sealed, part: &str, inside: Inside, at: At) -> Result<()> {
-        if at.layers.len() >= LAYERS_DEEP || self.out.layers.len() >= LAYERS_MAX {
+        let deep = at.layers.len() >= LAYERS_DEEP || at.unpacked >= UNPACKED_MAX;
+        if deep || self.out.layers.len() >= LAYERS_MAX {
             let error = Error::limit("layers", "the message is wrapped too many times");
             return self.closed(sealed, part, error, &at);
         }
@@ -423,6 +430,7 @@ impl<'a> Walk<'a> {
             encryption,
             signatures,
         } = opened;
+        let outside = at.layers.len();
         let mut within = at;
         if let Some(encryption) = encryption {
             let mut layer = self.new_layer(LayerKind::Encryption, sealed, part, &within);
@@ -437,6 +445,9 @@ impl<'a> Walk<'a> {
             let mut layer = self.new_layer(LayerKind::Signature, sealed, part, &within);
             layer.facts = signatures;
             self.push(layer, &mut within);
+        }
+        if within.layers.len() == outside {
+            within.unpacked += 1;
         }
         match resolve(inside, &content) {
             Inside::Entity => {
@@ -467,6 +478,18 @@ impl<'a> Walk<'a> {
         let outermost = at.envelope && at.layers.is_empty() && at.scope == 0;
         if answerable || outermost {
             return Err(error);
+        }
+        if let Form::Compressed { data } = &sealed.form {
+            return self.part(PeeledPart {
+                id: part.to_owned(),
+                media_type: "application/pkcs7-mime".to_owned(),
+                name: None,
+                disposition: Disposition::Attachment,
+                content_id: None,
+                body: data.clone(),
+                layers: at.layers.clone(),
+                show: false,
+            });
         }
         let kind = match sealed.form {
             Form::Encrypted { .. } => LayerKind::Encryption,

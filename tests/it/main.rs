@@ -19,6 +19,7 @@ mod peer;
 
 mod asking;
 mod badinput;
+mod bouncy;
 mod choosing;
 mod corpora;
 mod dialogue;

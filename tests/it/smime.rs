@@ -12,8 +12,8 @@ use crate::peer::{Ran, find, run};
 use crate::peers::{Tally, verdict};
 
 pub(crate) const ALICE: &str = "alice@smime.example";
-const BOB: &str = "bob@smime.example";
-const TEXT: &str = "Grüße aus dem Café\r\n";
+pub(crate) const BOB: &str = "bob@smime.example";
+pub(crate) const TEXT: &str = "Grüße aus dem Café\r\n";
 
 /// An authority with an intermediate, in a folder of its own.
 pub(crate) struct Ca {
@@ -137,7 +137,7 @@ impl Ca {
     }
 
     /// A person's certificate under the intermediate.
-    fn person(&self, name: &str, kind: &str, address: &str) {
+    pub(crate) fn person(&self, name: &str, kind: &str, address: &str) {
         self.key(name, kind);
         let extensions = format!("{name}.ext");
         self.write(
@@ -152,7 +152,7 @@ impl Ca {
     }
 
     /// Certificate, secret half and intermediate as one file.
-    fn file(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn file(&self, name: &str) -> Vec<u8> {
         [
             self.read(&format!("{name}.key")),
             self.read(&format!("{name}.pem")),
@@ -334,7 +334,7 @@ fn what_openssl_encrypts() {
 }
 
 /// Two people with certificates of the authority, and the authority trusted by both.
-fn two(ca: &Ca, kind: &str) -> (Home, Host, Home, Host) {
+pub(crate) fn two(ca: &Ca, kind: &str) -> (Home, Host, Home, Host) {
     ca.person("alice", kind, ALICE);
     ca.person("bob", kind, BOB);
     let (alice_home, bob_home) = (Home::new(), Home::new());
@@ -348,7 +348,7 @@ fn two(ca: &Ca, kind: &str) -> (Home, Host, Home, Host) {
     (alice_home, alice, bob_home, bob)
 }
 
-fn draft() -> Value {
+pub(crate) fn draft() -> Value {
     json!({"from": ALICE, "to": [BOB], "subject": "Lünch", "text": {"text": TEXT},
            "attachments": [{"name": "f.bin", "type": "application/octet-stream", "body": {"base64": "AAEC"}}]})
 }
@@ -562,7 +562,7 @@ fn gpgsm_reads_and_writes() {
     tally.end();
 }
 
-fn body_of(message: &[u8]) -> Vec<u8> {
+pub(crate) fn body_of(message: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(message);
     text.split_once("\r\n\r\n").unwrap().1.as_bytes().to_vec()
 }

@@ -37,6 +37,7 @@ pub(super) fn open(layer: &Sealed, cx: &Context) -> Result<Opened> {
         Form::SignedInside { data } => message(data, layer.scheme, Expect::Signature, cx),
         Form::Detached { content, signature } => verify::detached(content, signature, cx),
         Form::Cleartext { data } => cleartext::open(data, cx),
+        Form::Compressed { .. } => Err(Error::internal("OpenPGP has no compression by itself")),
     }
 }
 

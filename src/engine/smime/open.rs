@@ -18,7 +18,9 @@ pub(super) fn open(layer: &Sealed, cx: &Context) -> Result<Opened> {
                 "what should be a signature is something else; get the message again",
             )),
         },
-        Form::Encrypted { data } | Form::SignedInside { data } => object(data, cx),
+        Form::Encrypted { data } | Form::SignedInside { data } | Form::Compressed { data } => {
+            object(data, cx)
+        }
         Form::Cleartext { .. } => Err(Error::internal("CMS has no cleartext signatures")),
     }
 }
