@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Fault, Home, Host, corpora, shorten};
+use crate::peer::{Gpg, find, run};
 
 /// Below `corpora/`: what an opened file must say. Conditions are separated by `; `:
 /// `enc=`, `signed=` (values by `|`), `error=` (kinds by `|`), `text~` and `text!~` over all
@@ -277,6 +279,83 @@ const EXPECTED: &[(&str, &str)] = &[
         "kde-mimetreeparser/testdata/signed-forward-openpgp-signed-encrypted.mbox",
         "enc=none|part; signed=good|bad; text~bla bla bla",
     ),
+    // -- KMail's S/MIME: one key, RSA-1024, of a certificate that ended in 2013, over SHA-1: it
+    //    opens, and what it has signed is bad -------------------------------------------------
+    (
+        "kde-mimetreeparser/testdata/smime-encrypted.mbox",
+        "enc=whole; signed=none; text~The quick brown fox jumped over the lazy dog.",
+    ),
+    (
+        "kde-mimetreeparser/testdata/smime-encrypted-octet-stream.mbox",
+        "enc=whole; signed=none; text~The quick brown fox jumped over the lazy dog.",
+    ),
+    (
+        "kde-mimetreeparser/testdata/smime-opaque-enc+sign.mbox",
+        "enc=whole; signed=bad; text~Encrypted and signed mail.",
+    ),
+    (
+        "kde-mimetreeparser/testdata/smime-opaque-sign.mbox",
+        "enc=none; signed=bad; text~A simple signed only test.",
+    ),
+    (
+        "kde-mimetreeparser/testdata/smime-opaque-signed-encrypted-attachment.mbox",
+        "enc=whole; signed=bad; text~This is an Opaque S/MIME encrypted and signed message with attachment",
+    ),
+    (
+        "kde-mimetreeparser/testdata/smime-encrypted-ambiguous-mime.mbox",
+        "enc=part; signed=none; text~First message part; text~Encrypted and signed mail.",
+    ),
+    (
+        "kde-mimetreeparser/testdata/smime-encrypted-not-so-ambiguous-mime.mbox",
+        "enc=part; signed=none; text~First message part",
+    ),
+    (
+        "kde-mimetreeparser/testdata/smime-cert.mbox",
+        "enc=none; signed=none",
+    ),
+    // "modified mail, signature is not valid!", it says itself.
+    (
+        "kde-mimetreeparser/testdata/smime-signed-apple.mbox",
+        "enc=none; signed=bad",
+    ),
+    // Without any certificate.
+    (
+        "kde-mimetreeparser/testdata/smime-signed-charset.mbox",
+        "enc=none; signed=unknown",
+    ),
+    (
+        "kde-mimetreeparser/testdata/smime-signed-encrypted.mbox",
+        "enc=whole; signed=bad",
+    ),
+    // To people whose keys are not here.
+    ("kde-mimetreeparser/testdata/smime.p7m", "error=key.missing"),
+    // Its body is the word DUMMY.
+    ("kde-kmime/data/x-pkcs7.mbox", "error=message.malformed"),
+    // -- notmuch's S/MIME: an authority, its Alice who signs and its Bob who reads -------------
+    (
+        "notmuch/corpora/pkcs7/smime-onepart-signed.eml",
+        "enc=none; signed=good",
+    ),
+    (
+        "notmuch/corpora/protected-headers/smime-onepart-signed.eml",
+        "enc=none; signed=good; subject=The FooCorp contract",
+    ),
+    (
+        "notmuch/corpora/protected-headers/smime-multipart-signed.eml",
+        "enc=none; signed=good; subject=The FooCorp contract",
+    ),
+    (
+        "notmuch/corpora/protected-headers/smime-enc+legacy-disp.eml",
+        "enc=whole; signed=none; subject=BarCorp contract signed, let's go!",
+    ),
+    (
+        "notmuch/corpora/protected-headers/smime-sign+enc.eml",
+        "enc=whole; signed=good; subject=BarCorp contract signed, let's go!",
+    ),
+    (
+        "notmuch/corpora/protected-headers/smime-sign+enc+legacy-disp.eml",
+        "enc=whole; signed=good; subject=BarCorp contract signed, let's go!",
+    ),
     // -- Autocrypt's appendix ------------------------------------------------------------------
     (
         "autocrypt-spec/example-simple-autocrypt.eml",
@@ -461,6 +540,19 @@ fn what_others_wrote() {
             "autocrypt-spec",
         ];
         let accept = trusted.contains(&folder.as_str());
+        match folder.as_str() {
+            "kde-mimetreeparser" => {
+                let kept = root.join("kde-mimetreeparser/gnupg_home");
+                bring(&mut host, by_gpgsm(Some(&kept), None));
+            }
+            "notmuch" => {
+                let smime = root.join("notmuch/smime");
+                let authority = host.body(&std::fs::read(smime.join("ca.crt")).unwrap());
+                host.good("anchors/add", json!({"data": authority}));
+                bring(&mut host, by_gpgsm(None, Some(&smime.join("bob.p12"))));
+            }
+            _ => {}
+        }
         let (mut keys, mut opened, mut errors, mut right, mut wanted) = (0, 0, 0, 0, 0);
         for case in all
             .iter()
@@ -526,12 +618,72 @@ fn what_others_wrote() {
     assert!(misses.is_empty(), "{} misses", misses.len());
 }
 
+/// The one secret S/MIME key of a GnuPG home that somebody kept, or of a file under an empty
+/// passphrase as only gpgsm reads it: PEM, by gpgsm and openssl.
+fn by_gpgsm(kept: Option<&Path>, file: Option<&Path>) -> Option<Vec<u8>> {
+    let (gpgsm, openssl) = (find("gpgsm")?, find("openssl")?);
+    let gpg = Gpg::new()?;
+    for folder in kept
+        .into_iter()
+        .flat_map(|kept| [kept.to_owned(), kept.join("private-keys-v1.d")])
+    {
+        let into = match folder.ends_with("private-keys-v1.d") {
+            true => gpg.home().join("private-keys-v1.d"),
+            false => gpg.home().to_owned(),
+        };
+        std::fs::create_dir_all(&into).unwrap();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap();
+            if path.is_file()
+                && (name == "pubring.kbx" || path.extension().is_some_and(|e| e == "key"))
+            {
+                std::fs::write(into.join(name), std::fs::read(&path).unwrap()).unwrap();
+            }
+        }
+    }
+    let go = |args: &[&str], input: &[u8]| {
+        let mut command = Command::new(&gpgsm);
+        command
+            .env("GNUPGHOME", gpg.home())
+            .args(["--batch", "--yes", "--disable-dirmngr", "--with-colons"])
+            .args(["--pinentry-mode", "loopback", "--passphrase-fd", "0"])
+            .args(args);
+        let ran = run(&mut command, input);
+        assert!(ran.ok, "gpgsm {args:?}: {}", ran.stderr);
+        ran.stdout
+    };
+    if let Some(file) = file {
+        go(&["--import", file.to_str().unwrap()], b"\n");
+    }
+    let list = String::from_utf8(go(&["--list-secret-keys"], b"\n")).unwrap();
+    let mut prints = list.lines().filter(|line| line.starts_with("fpr:"));
+    let print = prints.next().unwrap().split(':').nth(9).unwrap().to_owned();
+    let bag = gpg.home().join("key.p12");
+    let name = bag.to_str().unwrap();
+    go(&["-o", name, "--export-secret-key-p12", &print], b"x\n");
+    let ran = run(
+        Command::new(openssl).args([
+            "pkcs12", "-legacy", "-nodes", "-passin", "pass:x", "-in", name,
+        ]),
+        b"",
+    );
+    assert!(ran.ok, "openssl: {}", ran.stderr);
+    Some(ran.stdout)
+}
+
+fn bring(host: &mut Host, key: Option<Vec<u8>>) {
+    let key = host.body(&key.expect("gpgsm and openssl read these keys; ./dev setup brings them"));
+    host.good("keys/import", json!({"data": key}));
+}
+
 fn open(host: &mut Host, case: &Case, bytes: &[u8]) -> Answer {
     let bare = matches!(
         case.kind.as_str(),
         "openpgp-message" | "openpgp-clearsigned" | "clearsigned" | "openpgp" | "fuzz"
     ) || case.file.ends_with(".asc")
-        || case.file.ends_with(".pgp");
+        || case.file.ends_with(".pgp")
+        || case.file.ends_with("/smime.p7m");
     if case.kind == "openpgp-signature" {
         let signature = host.body(bytes);
         return host.call(

@@ -83,6 +83,7 @@ fn pem(text: &[u8], found: &mut Found, cx: &Context) -> Result<()> {
             | b"X509 CERTIFICATE"
             | b"TRUSTED CERTIFICATE"
             | b"PKCS7"
+            | b"PKCS12"
             | b"CMS"
             | b"ENCRYPTED PRIVATE KEY" => match body(block) {
                 Some(bytes) => der(&bytes, found, cx)?,
