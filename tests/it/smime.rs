@@ -1,6 +1,7 @@
 //! S/MIME through the front door, beside `openssl cms` and `gpgsm`, with an authority that is
 //! made on the spot.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -1055,6 +1056,33 @@ const THUNDERBIRD: &[(&str, &str, &str)] = &[
         "unverified",
     ),
     (
+        "alice.plain.dsig.SHA1.multipart.dave.sig.SHA1.opaque.eml",
+        "none",
+        "bad",
+    ),
+    (
+        "alice.plain.dsig.SHA384.multipart.dave.dsig.SHA384.multipart.eml",
+        "none",
+        "unverified",
+    ),
+    (
+        "alice.plain.dsig.SHA512.multipart.dave.dsig.SHA512.multipart.eml",
+        "none",
+        "unverified",
+    ),
+    (
+        "alice.plain.sig.SHA384.opaque.dave.sig.SHA384.opaque.eml",
+        "none",
+        "unverified",
+    ),
+    (
+        "alice.plain.sig.SHA512.opaque.dave.dsig.SHA512.multipart.eml",
+        "none",
+        "unverified",
+    ),
+    ("alice.html.sig.SHA256.opaque.eml", "none", "good"),
+    ("alice.html.sig.SHA256.opaque.env.eml", "whole", "good"),
+    (
         "alice.plain.sig.SHA1.opaque.dave.dsig.SHA1.multipart.eml",
         "none",
         "bad",
@@ -1097,11 +1125,83 @@ fn what_thunderbird_has() {
         answered(&mut host, "keys/unlock", json!({"id": key["id"]}));
     }
     let mut tally = Tally::new("Thunderbird's S/MIME messages");
+    let theirs = asserted(&root);
+    let mut lowered = Vec::new();
     for (file, encrypted, signed) in THUNDERBIRD {
         let outcome = thunderbird(&mut host, &folder.join(file), encrypted, signed);
         tally.note(file, outcome);
+        let Some(theirs) = theirs.get(*file) else {
+            continue;
+        };
+        let good = *signed == "good";
+        assert!(
+            theirs.good || !good,
+            "{file}: Thunderbird would not say good"
+        );
+        assert!(
+            !theirs.encrypted || *encrypted == "whole",
+            "{file}: Thunderbird sees an encryption"
+        );
+        // Where it looks at the outermost signature alone, the worst of all counts for us.
+        let nested = file.contains(".dave.");
+        let rule = match (
+            theirs.good && !good,
+            *encrypted == "whole" && !theirs.encrypted,
+        ) {
+            (false, false) => continue,
+            _ if !nested => panic!("{file}: no rule of ours explains the difference"),
+            (true, false) => "of nested signatures the worst counts",
+            (false, true) => "an encryption inside a signature encrypts the whole",
+            (true, true) => "both: nested signatures, and an encryption inside them",
+        };
+        lowered.push(format!("{file}: {rule}"));
+    }
+    for file in theirs.keys() {
+        let known = THUNDERBIRD.iter().any(|(known, ..)| known == file);
+        assert!(known, "{file} has a verdict of Thunderbird's and none here");
+    }
+    println!(
+        "peers: Thunderbird's own verdicts: {} of {} agree outright, none is better here",
+        theirs.len() - lowered.len(),
+        theirs.len()
+    );
+    for one in &lowered {
+        println!("  STRICTER {one}");
     }
     tally.end();
+}
+
+/// What Thunderbird's own tests assert of a message.
+struct Asserted {
+    encrypted: bool,
+    good: bool,
+}
+
+/// The assertions under its default policy, by file.
+fn asserted(root: &Path) -> BTreeMap<String, Asserted> {
+    let table = std::fs::read_to_string(root.join("CASES.tsv")).unwrap();
+    let mut all = BTreeMap::new();
+    for line in table.lines() {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [path, _, _, expected, ..] = fields.as_slice() else {
+            continue;
+        };
+        let name = path.strip_prefix("thunderbird-smime-eml/mailnews/test/data/smime/");
+        // The first of several is that of the default policy.
+        let first = expected.split(" || ").next().unwrap_or_default();
+        if let (Some(name), true) = (name, first.starts_with("enc: ")) {
+            let has = |words: &str| first.contains(words);
+            all.insert(
+                name.to_owned(),
+                Asserted {
+                    encrypted: has("enc: true"),
+                    good: has("sig_good: true"),
+                },
+            );
+        }
+    }
+    assert!(all.len() > 20, "the assertions were not found");
+    all
 }
 
 /// The examples of RFC 4134 and RFC 9882, as far as their algorithms are RSA or ML-DSA: whether
