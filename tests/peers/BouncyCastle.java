@@ -182,7 +182,7 @@ public class BouncyCastle {
         } catch (CMSException other) {
             recipients = new CMSAuthEnvelopedData(message).getRecipientInfos();
         }
-        CMSException last = new CMSException("no recipient");
+        Exception last = new CMSException("no recipient");
         for (RecipientInformation recipient : recipients.getRecipients()) {
             Recipient opener;
             if (recipient instanceof KeyAgreeRecipientInformation) {
@@ -192,7 +192,7 @@ public class BouncyCastle {
             }
             try {
                 return recipient.getContent(opener);
-            } catch (CMSException fault) {
+            } catch (Exception fault) {
                 // Somebody else's, perhaps.
                 last = fault;
             }

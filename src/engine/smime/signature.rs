@@ -21,6 +21,8 @@ use crate::base::keys::Digest;
 pub(super) enum Checked {
     Fits,
     Differs,
+    /// Its fields contradict one another, or the key.
+    Malformed,
     Weak,
     Unknown,
 }
@@ -125,7 +127,7 @@ pub(super) fn check(
         }
     };
     if !fitting {
-        return Checked::Differs;
+        return Checked::Malformed;
     }
     let verified = match scheme {
         Scheme::Pure(_) => pure(&key, message, &signer.signature),
@@ -151,7 +153,8 @@ fn scheme(algorithm: &Algorithm, named: Digest) -> Option<std::result::Result<Sc
             }
             // RFC 4055 3.1: without parameters it is SHA-1.
             None => Err(Checked::Weak),
-            Some(_) => Err(Checked::Differs),
+            Some(Ok(_)) => Err(Checked::Malformed),
+            Some(Err(_)) => Err(Checked::Unknown),
         });
     }
     let text = algorithm.oid.to_string();
@@ -159,7 +162,7 @@ fn scheme(algorithm: &Algorithm, named: Digest) -> Option<std::result::Result<Sc
         return Some(match digest {
             None => Err(Checked::Weak),
             Some(digest) if *digest == named => Ok(*scheme),
-            Some(_) => Err(Checked::Differs),
+            Some(_) => Err(Checked::Malformed),
         });
     }
     let alone = ALONE.iter().find(|(known, _)| *known == text);

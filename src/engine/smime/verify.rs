@@ -244,7 +244,8 @@ impl Look<'_> {
     ) -> Option<Fit> {
         if self.signer.attributes.is_none() {
             // RFC 5652 5.3: without attributes there is nothing but data.
-            return (self.content_type != ID_DATA).then_some(Fit::Malformed);
+            let twisted = self.content_type != ID_DATA || attributes::are_content(self.content);
+            return twisted.then_some(Fit::Malformed);
         }
         let (Some(stated), Some(kind)) = (stated, kind) else {
             return Some(Fit::Malformed);
@@ -280,6 +281,7 @@ impl Look<'_> {
         match signature::check(signer, cert, message, digest) {
             Checked::Fits => Fit::Intact,
             Checked::Differs => Fit::Altered,
+            Checked::Malformed => Fit::Malformed,
             Checked::Weak => Fit::Weak,
             Checked::Unknown => Fit::Unsupported,
         }

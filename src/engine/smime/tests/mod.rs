@@ -5,6 +5,7 @@ mod certs;
 mod chains;
 mod crypt;
 mod made;
+mod malformed;
 mod oracle;
 mod pkits;
 mod revoked;
