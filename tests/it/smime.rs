@@ -823,6 +823,421 @@ fn one_certificate_to_sign_with_and_one_to_encrypt_to() {
     assert_eq!(bob["keys"][2]["reasons"][0], "no-encryption-key", "{plan}");
 }
 
+/// Whose signature it is: by the one address in From and those that the certificate states,
+/// nothing else (RFC 8550 3; upper and lower case as RFC 9788 4.4.5 has it). Where From is not
+/// one address, there is none to belong to. Subject and extensions of the signer's certificate, the header
+/// fields, what the signature comes to, and its reason.
+const BOUND: &[(&str, &str, &str, &str, &str)] = &[
+    (
+        "/CN=x",
+        "subjectAltName=email:alice@smime.example",
+        "From: alice@smime.example",
+        "good",
+        "",
+    ),
+    (
+        "/CN=x",
+        "subjectAltName=email:alice@smime.example",
+        "From: Alice <alice@SMIME.Example>",
+        "good",
+        "",
+    ),
+    (
+        "/CN=x",
+        "subjectAltName=email:alice@smime.example",
+        "From: Alice@smime.example",
+        "good",
+        "",
+    ),
+    (
+        "/CN=x",
+        "subjectAltName=email:a@smime.example,email:alice@smime.example",
+        "From: alice@smime.example",
+        "good",
+        "",
+    ),
+    // The subject counts only where no alternative name has an address.
+    (
+        "/CN=x/emailAddress=alice@smime.example",
+        "basicConstraints=CA:FALSE",
+        "From: alice@smime.example",
+        "good",
+        "",
+    ),
+    (
+        "/CN=x/emailAddress=alice@smime.example",
+        "subjectAltName=email:eve@smime.example",
+        "From: alice@smime.example",
+        "unverified",
+        "address-mismatch",
+    ),
+    (
+        "/CN=alice@smime.example",
+        "basicConstraints=CA:FALSE",
+        "From: alice@smime.example",
+        "unverified",
+        "address-mismatch",
+    ),
+    (
+        "/CN=x",
+        "subjectAltName=DNS:smime.example",
+        "From: alice@smime.example",
+        "unverified",
+        "address-mismatch",
+    ),
+    (
+        "/CN=x",
+        "subjectAltName=@alt\n[alt]\notherName=1.3.6.1.5.5.7.8.9;FORMAT:UTF8,UTF8:gr\u{fc}n@smime.example",
+        "From: gr\u{fc}n@smime.example",
+        "good",
+        "",
+    ),
+    (
+        "/CN=x",
+        "subjectAltName=@alt\n[alt]\notherName=1.3.6.1.5.5.7.8.9;FORMAT:UTF8,UTF8:gr\u{fc}n@smime.example",
+        "From: grun@smime.example",
+        "unverified",
+        "address-mismatch",
+    ),
+    // Other fields than From, and other Froms than one address.
+    (
+        "/CN=x",
+        "subjectAltName=email:alice@smime.example",
+        "From: eve@smime.example\r\nSender: alice@smime.example",
+        "unverified",
+        "address-mismatch",
+    ),
+    (
+        "/CN=x",
+        "subjectAltName=email:alice@smime.example",
+        "From: eve@smime.example\r\nReply-To: alice@smime.example",
+        "unverified",
+        "address-mismatch",
+    ),
+    (
+        "/CN=x",
+        "subjectAltName=email:alice@smime.example",
+        "From: \"alice@smime.example\" <eve@smime.example>",
+        "unverified",
+        "address-mismatch",
+    ),
+    (
+        "/CN=x",
+        "subjectAltName=email:alice@smime.example",
+        "From: alice@smime.example, eve@smime.example",
+        "unverified",
+        "no-address",
+    ),
+    (
+        "/CN=x",
+        "subjectAltName=email:alice@smime.example",
+        "From: alice@smime.example\r\nFrom: eve@smime.example",
+        "unverified",
+        "no-address",
+    ),
+    (
+        "/CN=x",
+        "subjectAltName=email:alice@smime.example",
+        "From: all: alice@smime.example;",
+        "unverified",
+        "no-address",
+    ),
+    (
+        "/CN=x",
+        "subjectAltName=email:alice@smime.example",
+        "From: ",
+        "unverified",
+        "no-address",
+    ),
+    // What the certificate is for.
+    (
+        "/CN=x",
+        "subjectAltName=email:alice@smime.example\nkeyUsage=critical,keyEncipherment",
+        "From: alice@smime.example",
+        "unverified",
+        "chain-untrusted",
+    ),
+    (
+        "/CN=x",
+        "subjectAltName=email:alice@smime.example\nextendedKeyUsage=serverAuth",
+        "From: alice@smime.example",
+        "unverified",
+        "chain-untrusted",
+    ),
+    (
+        "/CN=x",
+        "subjectAltName=email:alice@smime.example\nextendedKeyUsage=anyExtendedKeyUsage",
+        "From: alice@smime.example",
+        "good",
+        "",
+    ),
+    (
+        "/CN=x",
+        "subjectAltName=email:alice@smime.example\n1.2.3.4=critical,ASN1:NULL",
+        "From: alice@smime.example",
+        "unverified",
+        "chain-untrusted",
+    ),
+];
+
+#[test]
+fn a_signature_belongs_to_one_address() {
+    let Some(ca) = Ca::new() else { return };
+    let home = Home::new();
+    let mut host = home.start();
+    host.hello();
+    ca.trust(&mut host);
+    ca.write("entity", entity());
+    let mut tally = Tally::new("S/MIME signers and From");
+    ca.key("who", "rsa:2048");
+    for (subject, extensions, head, status, reason) in BOUND {
+        ca.write("who.ext", extensions);
+        ca.sign("who", subject, "who.ext", "middle", "20");
+        let mime = ca.go(&[
+            "cms",
+            "-sign",
+            "-in",
+            "entity",
+            "-binary",
+            "-signer",
+            "who.pem",
+            "-inkey",
+            "who.key",
+            "-certfile",
+            "middle.pem",
+        ]);
+        let mail = message("x@y.example", &mime);
+        let mail = String::from_utf8(mail)
+            .unwrap()
+            .replacen("From: x@y.example", head, 1);
+        let text = TEXT.trim_end();
+        let outcome = verdict(&mut host, mail.as_bytes(), "none", status, reason, text);
+        tally.note(&format!("{subject} {extensions} {head}"), outcome);
+    }
+    tally.end();
+}
+
+#[test]
+fn chains_that_end_too_early_or_in_the_wrong_place() {
+    let Some(ca) = Ca::new() else { return };
+    ca.person("alice", "rsa:2048", ALICE);
+    ca.write("entity", entity());
+    let signed = |signer: &str, more: &[&str]| {
+        let (cert, key) = (format!("{signer}.pem"), format!("{signer}.key"));
+        let mut args = vec![
+            "cms", "-sign", "-in", "entity", "-binary", "-signer", &cert, "-inkey", &key,
+        ];
+        args.extend(more);
+        message(ALICE, &ca.go(&args))
+    };
+    let text = TEXT.trim_end();
+    let fresh = |trust: bool| {
+        let home = Home::new();
+        let mut host = home.start();
+        host.hello();
+        if trust {
+            ca.trust(&mut host);
+        }
+        (home, host)
+    };
+    let mut tally = Tally::new("S/MIME chains");
+    let bag = ["-certfile", "chain.pem"];
+    ca.write(
+        "chain.pem",
+        [ca.read("middle.pem"), ca.read("root.pem")].concat(),
+    );
+    // Nobody trusts the root, though it came along: it is an anchor for no one.
+    let (_home, mut host) = fresh(false);
+    let outcome = verdict(
+        &mut host,
+        &signed("alice", &bag),
+        "none",
+        "unverified",
+        "chain-untrusted",
+        text,
+    );
+    tally.note("rogue root in the bag", outcome);
+    let (_home, mut host) = fresh(true);
+    let outcome = verdict(
+        &mut host,
+        &signed("alice", &[]),
+        "none",
+        "unverified",
+        "chain-incomplete",
+        text,
+    );
+    tally.note("no intermediate", outcome);
+    let outcome = verdict(&mut host, &signed("alice", &bag), "none", "good", "", text);
+    tally.note("all of it", outcome);
+    // Trusted for another domain alone.
+    let (_home, mut host) = fresh(false);
+    let root = host.body(&ca.read("root.pem"));
+    host.good(
+        "anchors/add",
+        json!({"data": root, "domains": ["other.example"]}),
+    );
+    let outcome = verdict(
+        &mut host,
+        &signed("alice", &bag),
+        "none",
+        "unverified",
+        "address-mismatch",
+        text,
+    );
+    tally.note("an anchor for another domain", outcome);
+    let (_home, mut host) = fresh(true);
+    ca.key("weak", "rsa:1024");
+    ca.write("weak.ext", format!("subjectAltName=email:{ALICE}\n"));
+    ca.sign("weak", "/CN=weak", "weak.ext", "middle", "20");
+    let outcome = verdict(
+        &mut host,
+        &signed("weak", &bag),
+        "none",
+        "bad",
+        "weak-algorithm",
+        text,
+    );
+    tally.note("RSA-1024", outcome);
+    // A signed part inside a larger message is its own alone.
+    let inner = String::from_utf8(signed("alice", &bag)).unwrap();
+    let part = inner.split_once("MIME-Version: 1.0\r\n").unwrap().1;
+    let list = format!(
+        "From: {ALICE}\r\nTo: {BOB}\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; \
+         boundary=list\r\n\r\n--list\r\n{part}\r\n--list\r\nContent-Type: text/plain\r\n\r\n\
+         a list's footer\r\n--list--\r\n"
+    );
+    let opened = host.open(list.as_bytes()).unwrap();
+    assert_eq!(opened["summary"]["signed"], "none", "{}", shorten(&opened));
+    assert_eq!(opened["parts"][0]["protection"]["signed"], "good");
+    assert_eq!(opened["parts"][1]["protection"]["signed"], "none");
+    tally.end();
+}
+
+/// A certificate that has ended since: it counts where the message itself says the same time.
+#[test]
+fn signed_before_the_end() {
+    let Some(ca) = Ca::new() else { return };
+    let home = Home::new();
+    let mut host = home.start();
+    host.hello();
+    ca.trust(&mut host);
+    ca.person("alice", "rsa:2048", ALICE);
+    ca.write("entity", entity());
+    let mime = ca.go(&[
+        "cms",
+        "-sign",
+        "-in",
+        "entity",
+        "-binary",
+        "-signer",
+        "alice.pem",
+        "-inkey",
+        "alice.key",
+        "-certfile",
+        "middle.pem",
+    ]);
+    let days = |days: i64| {
+        let at = std::time::SystemTime::now();
+        let offset = std::time::Duration::from_secs(days.unsigned_abs() * 86_400);
+        let at = if days < 0 { at - offset } else { at + offset };
+        chrono::DateTime::<chrono::Utc>::from(at)
+    };
+    let mail = |date: i64| {
+        let mail = String::from_utf8(message(ALICE, &mime)).unwrap();
+        let date = days(date).to_rfc2822();
+        mail.replacen(
+            "Subject: s\r\n",
+            &format!("Subject: s\r\nDate: {date}\r\n"),
+            1,
+        )
+    };
+    // The certificate lasts for twenty days.
+    for (date, judged, status, reason) in [
+        (0, 0, "good", Value::Null),
+        (0, 25, "good", json!("expired-since")),
+        (24, 25, "unverified", json!("expired-since")),
+        (0, -1, "unverified", json!("future")),
+    ] {
+        let more = json!({"at": days(judged).to_rfc3339()});
+        let opened = host.open_with(mail(date).as_bytes(), more).unwrap();
+        let signature = &opened["layers"][0]["signatures"][0];
+        assert_eq!(signature["status"], status, "{date} {judged}: {signature}");
+        let reasons = signature["reasons"].as_array().unwrap();
+        match reason.is_null() {
+            true => assert!(reasons.is_empty(), "{reasons:?}"),
+            false => assert!(reasons.contains(&reason), "{reasons:?}"),
+        }
+    }
+}
+
+/// Somebody makes a certificate of their own for a name that is taken, and writes.
+#[test]
+fn a_rival_certificate_takes_nobodys_place() {
+    let person = |address: &str| {
+        let home = Home::new();
+        let mut host = home.start();
+        host.hello();
+        let made = host.good(
+            "keys/generate",
+            json!({"protocol": "smime", "address": address, "passphrase": "none"}),
+        );
+        let id = made["key"]["id"].clone();
+        let cert = host.good("keys/export", json!({"ids": [id], "format": "pem"}));
+        let cert = host.bytes(&cert["data"]);
+        (home, host, id, cert)
+    };
+    let (_bob_home, mut bob, _, _) = person(BOB);
+    let (_alice_home, mut alice, first, alice_cert) = person(ALICE);
+    let (_eve_home, mut eve, rival, eve_cert) = person(ALICE);
+    import(&mut bob, &alice_cert, json!(true));
+    let mail = |host: &mut Host| {
+        seal_one(
+            host,
+            json!({"from": ALICE, "to": [BOB], "subject": "s", "text": {"text": "t\r\n"}}),
+            json!({"sign": true, "encrypt": false, "protocol": "smime"}),
+        )
+    };
+    let opened = bob.open(&mail(&mut alice)).unwrap();
+    assert_eq!(opened["summary"]["signed"], "good");
+    // Whoever is vouched for by nobody is not taken up, however often they write.
+    for _ in 0..2 {
+        let opened = bob.open(&mail(&mut eve)).unwrap();
+        assert_eq!(opened["summary"]["signed"], "unverified");
+        assert_eq!(opened["summary"]["signer"], Value::Null);
+        assert_eq!(opened["layers"][0]["signatures"][0]["signer"]["id"], rival);
+        assert_eq!(opened["keys"], json!([]));
+    }
+    let known = |host: &mut Host| {
+        let listed = host.good("keys/list", json!({"query": ALICE}));
+        listed["keys"].as_array().unwrap().len()
+    };
+    assert_eq!(known(&mut bob), 1);
+    let planned = json!({"from": BOB, "to": [ALICE], "protect": {"sign": true, "encrypt": true}});
+    let plan = bob.good("message/plan", planned.clone());
+    assert_eq!(plan["recipients"][0]["keys"][0]["id"], first, "{plan}");
+    // Brought by hand it stands behind the one that was accepted.
+    import(&mut bob, &eve_cert, Value::Null);
+    assert_eq!(known(&mut bob), 2);
+    let plan = bob.good("message/plan", planned);
+    assert_eq!(plan["recipients"][0]["state"], "ready", "{plan}");
+    assert_eq!(plan["recipients"][0]["keys"][0]["id"], first, "{plan}");
+    assert_eq!(
+        bob.open(&mail(&mut eve)).unwrap()["summary"]["signed"],
+        "unverified"
+    );
+    // To somebody for whom nothing was decided, two of them are nobody's guess.
+    let (_carol_home, mut carol, _, _) = person("carol@smime.example");
+    import(&mut carol, &alice_cert, Value::Null);
+    import(&mut carol, &eve_cert, Value::Null);
+    let draft = json!({"from": "carol@smime.example", "to": [ALICE], "text": {"text": "t\r\n"}});
+    let fault = carol.fault(
+        "message/seal",
+        json!({"draft": draft, "protect": {"sign": false, "encrypt": true}}),
+    );
+    assert_eq!(fault.kind(), "key.ambiguous");
+    assert_eq!(fault.data["ids"].as_array().unwrap().len(), 2);
+}
+
 #[test]
 fn html_without_integrity_is_withheld() {
     let Some(ca) = Ca::new() else { return };

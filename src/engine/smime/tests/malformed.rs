@@ -244,11 +244,7 @@ fn signers_that_break_a_rule() {
             "attributes out of order, signed as they stand",
             Info {
                 sorted: false,
-                attributes: Some(vec![
-                    time.clone(),
-                    message_digest(CONTENT),
-                    content_type(ID_DATA),
-                ]),
+                attributes: Some(vec![time, message_digest(CONTENT), content_type(ID_DATA)]),
                 ..Info::plain(&own)
             },
             Intact,
