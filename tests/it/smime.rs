@@ -791,6 +791,57 @@ fn what_an_authority_makes_of_our_request_has_our_key() {
 }
 
 #[test]
+fn addresses_beyond_ascii_have_certificates_too() {
+    let Some(openssl) = find("openssl") else {
+        return;
+    };
+    for (address, stated) in [
+        ("gr\u{fc}n@smime.example", "SmtpUTF8Mailbox"),
+        (
+            "green@b\u{fc}cher.example",
+            "email:green@xn--bcher-kva.example",
+        ),
+        ("gr\u{fc}n@b\u{fc}cher.example", "SmtpUTF8Mailbox"),
+    ] {
+        let home = Home::new();
+        let mut host = home.start();
+        host.hello();
+        let made = host.good(
+            "keys/generate",
+            json!({"protocol": "smime", "address": address, "passphrase": "none"}),
+        );
+        let id = made["key"]["id"].clone();
+        host.good(
+            "keys/accept",
+            json!({"id": id, "address": address, "level": "accepted"}),
+        );
+        let sealed = seal_one(
+            &mut host,
+            json!({"from": address, "to": [address], "subject": "s", "text": {"text": TEXT}}),
+            json!({"sign": true, "encrypt": true, "protocol": "smime"}),
+        );
+        let opened = host.open(&sealed).unwrap();
+        assert_eq!(opened["summary"]["signed"], "good", "{}", shorten(&opened));
+        assert_eq!(opened["summary"]["signer"]["id"], id);
+        let cert = host.good("keys/export", json!({"ids": [id], "format": "der"}));
+        let cert = host.bytes(&cert["data"]);
+        let request = host.bytes(&made["request"].clone());
+        for (kind, der) in [("x509", cert), ("req", request)] {
+            let ran = run(
+                Command::new(&openssl).args([kind, "-inform", "DER", "-noout", "-text"]),
+                &der,
+            );
+            let text = String::from_utf8_lossy(&ran.stdout).into_owned();
+            let found = match stated {
+                "SmtpUTF8Mailbox" => text.contains("othername"),
+                stated => text.contains(stated),
+            };
+            assert!(ran.ok && found, "{kind}: {text} {}", ran.stderr);
+        }
+    }
+}
+
+#[test]
 fn one_certificate_to_sign_with_and_one_to_encrypt_to() {
     let Some(ca) = Ca::new() else { return };
     let home = Home::new();

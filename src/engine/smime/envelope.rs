@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::ber::{self, OCTET_STRING, SEQUENCE, SET};
 use super::capabilities;
-use super::certs::Certificate;
+use super::certs::{self, Certificate, KEY_IDENTIFIER};
 use super::cms::{CONTEXT_0, CONTEXT_1, CONTEXT_4, ID_AUTH_ENVELOPED, ID_DATA, ID_ENVELOPED};
 use super::content::{self, Mode, NONCE};
 use super::derive;
@@ -18,7 +18,7 @@ use super::kem::{self, Kem};
 use super::kinds::Encrypts;
 use super::recipient::{AES_256_WRAP, ECDH_SHA256, HKDF_SHA256, HKDF_SHA256_SCHEME, KEMRI, RSA};
 use crate::base::error::{Error, Result};
-use crate::base::keys::Digest;
+use crate::base::keys::{Digest, Protocol};
 use crate::base::layer::{Cipher, SealedOut};
 use crate::base::{Context, Secret};
 
@@ -46,12 +46,18 @@ pub(super) fn enveloped(
             .all(|cert| capabilities::reads_gcm(&cert.id, cx)),
     };
     let key = Secret::new(random(KEY)?);
+    let named = certs
+        .iter()
+        .map(|cert| Named::by(cert, cx))
+        .collect::<Result<Vec<_>>>()?;
     let infos = certs
         .iter()
-        .map(|cert| info(cert, &key))
+        .zip(&named)
+        .map(|(cert, named)| info(cert, named, &key))
         .collect::<Result<Vec<_>>>()?;
-    // RFC 5652 6.1: zero with plain key transport alone, three with other recipients.
-    let transport = infos.iter().all(|info| info.first() == Some(&SEQUENCE));
+    // RFC 5652 6.1: zero with key transport to certificates alone, three with other recipients.
+    let transport = infos.iter().all(|info| info.first() == Some(&SEQUENCE))
+        && !named.iter().any(Named::by_key);
     let other = infos.iter().any(|info| info.first() == Some(&CONTEXT_4));
     let version = match (gcm, transport, other) {
         (true, ..) | (false, true, _) => 0,
@@ -106,8 +112,56 @@ fn random(length: usize) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// How an envelope names a recipient (RFC 5652 6.2.1).
+enum Named {
+    /// IssuerAndSerialNumber, which every reader knows.
+    Certificate(Vec<u8>),
+    /// The subject key identifier.
+    Key(Vec<u8>),
+}
+
+impl Named {
+    /// By its certificate; by its key where it has several certificates, renewals, and the
+    /// reader may have any of them.
+    fn by(cert: &Certificate, cx: &Context) -> Result<Named> {
+        let Some(stated) = cert.extension(KEY_IDENTIFIER) else {
+            return Ok(Named::Certificate(cert.named()?));
+        };
+        let of_key = cx.certs.by_handle(Protocol::Smime, &cert.key_handle())?;
+        let mut others = of_key.iter().filter(|stored| stored.id != cert.id);
+        let renewed = others.any(|stored| {
+            certs::read(&stored.cert)
+                .is_ok_and(|other| other.extension(KEY_IDENTIFIER) == Some(stated))
+        });
+        Ok(match renewed {
+            true => Named::Key(cert.key_identifier()),
+            false => Named::Certificate(cert.named()?),
+        })
+    }
+
+    fn by_key(&self) -> bool {
+        matches!(self, Named::Key(_))
+    }
+
+    /// RecipientIdentifier.
+    fn choice(&self) -> Vec<u8> {
+        match self {
+            Named::Certificate(named) => named.clone(),
+            Named::Key(key) => ber::element(0x80, &[key]),
+        }
+    }
+
+    /// KeyAgreeRecipientIdentifier (RFC 5652 6.2.2).
+    fn agreeing(&self) -> Vec<u8> {
+        match self {
+            Named::Certificate(named) => named.clone(),
+            Named::Key(key) => ber::element(CONTEXT_0, &[&ber::element(OCTET_STRING, &[key])]),
+        }
+    }
+}
+
 /// The RecipientInfo for one certificate.
-fn info(cert: &Certificate, key: &Secret) -> Result<Vec<u8>> {
+fn info(cert: &Certificate, named: &Named, key: &Secret) -> Result<Vec<u8>> {
     let refused = || super::seal::unusable(&cert.id, vec!["no-encryption-key"]);
     let kind = cert.key();
     let kem = match kind.word.as_str() {
@@ -117,21 +171,19 @@ fn info(cert: &Certificate, key: &Secret) -> Result<Vec<u8>> {
         _ => None,
     };
     if let Some(kem) = kem {
-        return encapsulated(cert, kem, key);
+        return encapsulated(cert, named, kem, key);
     }
     let public = cert.x509.public_key().map_err(|e| refused().because(e))?;
     match kind.encrypts {
-        Encrypts::Transport => {
-            transported(&cert.named()?, &public, key).map_err(|e| refused().because(e))
-        }
-        Encrypts::Agreement => agreed(cert, &public, key),
+        Encrypts::Transport => transported(named, &public, key).map_err(|e| refused().because(e)),
+        Encrypts::Agreement => agreed(named, &public, key),
         Encrypts::No => Err(refused()),
     }
 }
 
 /// RSA PKCS#1 v1.5, which every reader knows.
 fn transported(
-    named: &[u8],
+    named: &Named,
     public: &PKey<Public>,
     key: &Secret,
 ) -> std::result::Result<Vec<u8>, openssl::error::ErrorStack> {
@@ -143,8 +195,8 @@ fn transported(
     Ok(ber::element(
         SEQUENCE,
         &[
-            &ber::integer(0),
-            named,
+            &ber::integer(if named.by_key() { 2 } else { 0 }),
+            &named.choice(),
             &ber::algorithm(RSA, ber::NULL),
             &ber::element(OCTET_STRING, &[&out]),
         ],
@@ -152,7 +204,7 @@ fn transported(
 }
 
 /// A one-time key of the recipient's kind (RFC 5753 3.1, RFC 8418 2).
-fn agreed(cert: &Certificate, public: &PKey<Public>, key: &Secret) -> Result<Vec<u8>> {
+fn agreed(named: &Named, public: &PKey<Public>, key: &Secret) -> Result<Vec<u8>> {
     let refused = |e: openssl::error::ErrorStack| {
         Error::internal("a message key can't be made for a recipient").because(e)
     };
@@ -186,7 +238,7 @@ fn agreed(cert: &Certificate, public: &PKey<Public>, key: &Secret) -> Result<Vec
     let encrypted = ber::element(OCTET_STRING, &[&derive::wrap(&kek, key)?]);
     let keys = ber::element(
         SEQUENCE,
-        &[&ber::element(SEQUENCE, &[&cert.named()?, &encrypted])],
+        &[&ber::element(SEQUENCE, &[&named.agreeing(), &encrypted])],
     );
     Ok(ber::element(
         CONTEXT_1,
@@ -214,7 +266,7 @@ fn one_time(
 }
 
 /// KEMRecipientInfo (RFC 9629 3, RFC 9936).
-fn encapsulated(cert: &Certificate, kem: Kem, key: &Secret) -> Result<Vec<u8>> {
+fn encapsulated(cert: &Certificate, named: &Named, kem: Kem, key: &Secret) -> Result<Vec<u8>> {
     let info = cert.parsed.tbs_certificate().subject_public_key_info();
     let (shared, ciphertext) = kem::seal(kem, info.subject_public_key.raw_bytes())?;
     let wrap = ber::algorithm(AES_256_WRAP, &[]);
@@ -224,7 +276,7 @@ fn encapsulated(cert: &Certificate, kem: Kem, key: &Secret) -> Result<Vec<u8>> {
         SEQUENCE,
         &[
             &ber::integer(0),
-            &cert.named()?,
+            &named.choice(),
             &ber::algorithm(info.algorithm.oid, &[]),
             &ber::element(OCTET_STRING, &[&ciphertext]),
             &ber::algorithm(HKDF_SHA256, &[]),

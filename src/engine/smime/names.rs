@@ -26,7 +26,8 @@ const ALTERNATIVES_MAX: usize = 256;
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const EMAIL: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.1");
-const SMTP_UTF8_MAILBOX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.9");
+pub(super) const SMTP_UTF8_MAILBOX: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.9");
 
 /// Attribute types by the names that people know (RFC 4514 3 and use).
 const TYPES: &[(&str, &str)] = &[

@@ -14,6 +14,7 @@ use openssl::x509::X509;
 use super::made::{self, CONTENT, Made, desk, open, person, seal, seeded};
 use crate::base::keys::StoredCert;
 use crate::base::layer::{Cipher, Fit, Opened, SealedOut};
+use crate::base::policy::Policy;
 
 fn curve(nid: Nid) -> PKey<Private> {
     let group = EcGroup::from_curve_name(nid).unwrap();
@@ -251,6 +252,35 @@ fn recipients_of_every_kind_in_one_envelope() {
                 Ok(()),
                 "{name}"
             );
+        }
+    }
+}
+
+/// A key with two certificates, the second a renewal: the reader's client may have either, so
+/// the key is named, and both find it.
+#[test]
+fn a_renewed_recipient_is_named_by_the_key() {
+    let authority = made::make(&made::authority("Root"), None);
+    for (name, key, usage) in recipients() {
+        let old = person(key.clone(), usage, &authority);
+        let renewed = person(key, usage, &authority);
+        let (_, cert) = desk(&renewed, &authority);
+        let mut store = made::trusting(&[&authority]);
+        store.certs = vec![old.der(), renewed.der()];
+        let sender = made::context(store, Policy::default(), made::NOW);
+        for (cipher, _) in CIPHERS {
+            let to = std::slice::from_ref(&cert);
+            let SealedOut::Enveloped { der, .. } = seal(&sender, None, to, cipher) else {
+                panic!("{name}: no envelope");
+            };
+            for own in [&old, &renewed] {
+                assert_eq!(decrypted(&der, own), Ok(()), "{name}");
+                assert_eq!(
+                    opened(open(&desk(own, &authority).0, &der)),
+                    Ok(()),
+                    "{name}"
+                );
+            }
         }
     }
 }
