@@ -274,6 +274,16 @@ pub trait Certs: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// The content of each file of authorities that policy names in place of those that come
+    /// with the program. Empty: it names none.
+    ///
+    /// # Errors
+    /// `policy.refused` when one can't be read: rules that can't be read are not rules that are
+    /// not there.
+    fn authorities(&self) -> Result<Vec<Bytes>> {
+        Ok(Vec::new())
+    }
+
     /// The newest revocation list (DER) of an issuer: the SHA-256 over the DER of its name,
     /// upper-case hex. `None` when there is none.
     fn revocation_list(&self, _issuer: &str) -> Result<Option<Bytes>> {

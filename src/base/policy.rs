@@ -1,5 +1,7 @@
 //! What is allowed here. The defaults are the careful choice; a file widens or narrows them.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use super::ask::Action;
@@ -19,6 +21,9 @@ pub struct Policy {
     /// Authorities that come with the program (Mozilla's, for mail) may vouch for S/MIME
     /// certificates. Without them only the person's own anchors do.
     pub bundled_anchors: bool,
+    /// Files of authorities (PEM) that take the place of those that come with the program; only
+    /// who stands in every one of them counts. Absolute paths.
+    pub anchors_files: Vec<PathBuf>,
     /// When authorities are asked over the network whether a certificate was revoked. That
     /// tells them, and perhaps the sender, that the message was read.
     pub fetch_revocation: Fetching,
@@ -29,6 +34,9 @@ pub struct Policy {
     /// Which actions need no confirmation outside the browser.
     pub unconfirmed: Vec<Action>,
 }
+
+/// The rule behind [`Policy::anchors_files`], as errors name it.
+pub const ANCHORS_FILES: &str = "anchors-files";
 
 /// When something is looked up over the network. The stricter first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -49,6 +57,7 @@ impl Default for Policy {
             undecided_recipients: true,
             unlock_seconds: 15 * 60,
             bundled_anchors: true,
+            anchors_files: Vec::new(),
             fetch_revocation: Fetching::Asked,
             require_revocation: false,
             private_hosts: Vec::new(),
@@ -66,6 +75,7 @@ impl Policy {
             undecided_recipients: self.undecided_recipients && other.undecided_recipients,
             unlock_seconds: self.unlock_seconds.min(other.unlock_seconds),
             bundled_anchors: self.bundled_anchors && other.bundled_anchors,
+            anchors_files: either(self.anchors_files, &other.anchors_files),
             fetch_revocation: self.fetch_revocation.min(other.fetch_revocation),
             require_revocation: self.require_revocation || other.require_revocation,
             private_hosts: both(self.private_hosts, &other.private_hosts),
@@ -77,5 +87,15 @@ impl Policy {
 /// What both allow.
 fn both<T: PartialEq>(mut ours: Vec<T>, theirs: &[T]) -> Vec<T> {
     ours.retain(|one| theirs.contains(one));
+    ours
+}
+
+/// What one of them wants.
+fn either<T: PartialEq + Clone>(mut ours: Vec<T>, theirs: &[T]) -> Vec<T> {
+    for one in theirs {
+        if !ours.contains(one) {
+            ours.push(one.clone());
+        }
+    }
     ours
 }

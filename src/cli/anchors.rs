@@ -60,6 +60,7 @@ fn table(reply: &ListReply) -> String {
         let source = match anchor.source {
             AnchorSource::Own => "yours",
             AnchorSource::Bundled => "bundled",
+            AnchorSource::Policy => "policy",
         };
         let domains = match anchor.domains.as_slice() {
             [] => "every address".to_owned(),

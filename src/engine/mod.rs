@@ -69,8 +69,12 @@ pub trait Engine: Send + Sync {
     /// its key.
     fn key_handle(&self, cert: &[u8]) -> Option<String>;
 
-    /// The authorities that come with the program, as far as policy lets them speak.
-    fn authorities(&self, cx: &Context) -> Vec<CertFacts>;
+    /// The authorities that come with the program, or those that policy names in their place, as
+    /// far as it lets them speak.
+    ///
+    /// # Errors
+    /// `policy.refused` when the files that it names can't be used.
+    fn authorities(&self, cx: &Context) -> Result<Vec<CertFacts>>;
 
     /// Reads certificates, with or without secret halves, out of anything a person may have:
     /// armored or binary, one or many. Only what verifies is kept.

@@ -1,13 +1,14 @@
 //! What S/MIME needs beside certificates: the person's own trust anchors, revocation lists, and
 //! what correspondents said of the algorithms they read. Small files, each written whole.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
 use super::{Store, files};
 use crate::base::keys::Anchor;
-use crate::base::{Error, KeyId, Protocol, Result};
+use crate::base::policy::ANCHORS_FILES;
+use crate::base::{Error, KeyId, Kind, Protocol, Result};
 
 /// The largest anchor, with its domains.
 const ANCHOR_MAX: u64 = 1 << 20;
@@ -19,6 +20,9 @@ const ANCHORS_MAX: usize = 500;
 const LIST_MAX: u64 = 64 << 20;
 
 /// The largest record of capabilities, with its date.
+/// The largest file of authorities, in bytes: those of all systems together are a tenth of it.
+const AUTHORITIES_MAX: u64 = 16 << 20;
+
 const CAPABILITIES_MAX: u64 = 16 << 10;
 
 /// What ends the domains in an anchor's file.
@@ -142,5 +146,25 @@ impl Store {
         let plain = issuer.bytes().all(|b| b.is_ascii_hexdigit());
         let name = if plain { issuer } else { "none" };
         self.home.revocation_lists().join(format!("{name}.crl"))
+    }
+}
+
+/// A file of authorities that policy names.
+pub(super) fn file(path: &Path) -> Result<Bytes> {
+    let refused = |what: &str| {
+        Error::new(
+            Kind::PolicyRefused {
+                rule: ANCHORS_FILES,
+            },
+            format!("{} {what}; mend policy.toml or the file", path.display()),
+        )
+    };
+    if !path.is_absolute() {
+        return Err(refused("is no absolute path"));
+    }
+    match files::read(path, AUTHORITIES_MAX) {
+        Ok(Some((bytes, _))) => Ok(bytes.into()),
+        Ok(None) => Err(refused("is not there")),
+        Err(e) => Err(refused("can't be read").because(e)),
     }
 }

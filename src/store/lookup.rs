@@ -53,6 +53,13 @@ impl Certs for Store {
         self.own_anchors()
     }
 
+    fn authorities(&self) -> Result<Vec<Bytes>> {
+        self.authorities
+            .iter()
+            .map(|path| super::authorities::file(path))
+            .collect()
+    }
+
     fn revocation_list(&self, issuer: &str) -> Result<Option<Bytes>> {
         self.list_of(issuer)
     }

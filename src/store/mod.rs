@@ -22,6 +22,7 @@ mod put;
 mod query;
 mod secrets;
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -74,6 +75,7 @@ pub struct Store {
     checked: Mutex<Option<Instant>>,
     /// They were compared at least once.
     warm: AtomicBool,
+    authorities: Vec<PathBuf>,
 }
 
 /// How sure a look must be to see what others have just written.
@@ -92,7 +94,14 @@ impl Store {
             db: Mutex::default(),
             checked: Mutex::default(),
             warm: AtomicBool::new(false),
+            authorities: Vec::new(),
         }
+    }
+
+    /// With files of authorities in place of those that come with the program.
+    pub fn with_authorities(mut self, files: &[PathBuf]) -> Store {
+        self.authorities = files.to_vec();
+        self
     }
 
     /// Where it is.

@@ -44,6 +44,8 @@ pub enum AnchorSource {
     Own,
     /// It comes with the program.
     Bundled,
+    /// It stands in the files that policy names (`anchors-files`).
+    Policy,
 }
 
 /// `anchors/add`.
@@ -94,7 +96,7 @@ impl Asks for RemoveRequest {
 /// `anchors/list`.
 ///
 /// # Errors
-/// `store.unavailable`.
+/// `store.unavailable`; `policy.refused`.
 pub fn list(world: &World, _request: &ListRequest, cx: &Context) -> Result<ListReply> {
     let engine = world.engine(Protocol::Smime)?;
     let now = unix(cx.now);
@@ -104,8 +106,12 @@ pub fn list(world: &World, _request: &ListRequest, cx: &Context) -> Result<ListR
             anchors.push(listed(facts, AnchorSource::Own, own.domains));
         }
     }
-    for facts in engine.authorities(cx) {
-        anchors.push(listed(facts, AnchorSource::Bundled, Vec::new()));
+    let given = match world.policy.anchors_files.is_empty() {
+        true => AnchorSource::Bundled,
+        false => AnchorSource::Policy,
+    };
+    for facts in engine.authorities(cx)? {
+        anchors.push(listed(facts, given, Vec::new()));
     }
     Ok(ListReply {
         anchors,

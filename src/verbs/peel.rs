@@ -7,6 +7,7 @@ use super::{Ask, World, harvest};
 use crate::base::body::as_text;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::layer::{Fit, Form, Opened, Sealed, SignatureFacts};
+use crate::base::policy::ANCHORS_FILES;
 use crate::base::verdict::{Disposition, FoundKey, Layer, LayerError, LayerKind, Scheme};
 use crate::base::{Context, KeyId, Protocol};
 use crate::mail::armor::{self, SegmentKind as Block};
@@ -548,12 +549,12 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The facts of a signature that nobody here could read.
 /// What a fault that lies in the signature itself says of it; `None` when the fault is ours.
 fn unreadable(error: &Error) -> Option<Fit> {
     match error.kind {
         Kind::MessageMalformed | Kind::LimitExceeded { .. } => Some(Fit::Malformed),
-        Kind::PolicyRefused { .. } => Some(Fit::Unsupported),
+        // Rules that can't be read say nothing of a signature.
+        Kind::PolicyRefused { rule } if rule != ANCHORS_FILES => Some(Fit::Unsupported),
         _ => None,
     }
 }

@@ -54,7 +54,7 @@ impl World {
                 },
             )
         };
-        let store = Arc::new(Store::new(home, facts));
+        let store = Arc::new(Store::new(home, facts).with_authorities(&policy.anchors_files));
         let certs = Arc::clone(&store) as Arc<dyn Certs>;
         let private: Private = Arc::new(Unlocked::new(&certs));
         World {

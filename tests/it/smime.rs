@@ -1164,6 +1164,95 @@ fn chains_that_end_too_early_or_in_the_wrong_place() {
     tally.end();
 }
 
+/// An administrator's own list of authorities takes the place of the program's, wholly or not
+/// at all.
+#[test]
+fn authorities_that_policy_names() {
+    let Some(ca) = Ca::new() else { return };
+    ca.person("alice", "rsa:2048", ALICE);
+    ca.write("entity", entity());
+    let signed = message(
+        ALICE,
+        &ca.go(&[
+            "cms",
+            "-sign",
+            "-in",
+            "entity",
+            "-binary",
+            "-signer",
+            "alice.pem",
+            "-inkey",
+            "alice.key",
+            "-certfile",
+            "middle.pem",
+        ]),
+    );
+    let other = Ca::new().unwrap();
+    ca.write(
+        "both.pem",
+        [ca.read("root.pem"), other.read("root.pem")].concat(),
+    );
+    ca.write("other.pem", other.read("root.pem"));
+    ca.write(
+        "leaf.pem",
+        [ca.read("root.pem"), ca.read("alice.pem")].concat(),
+    );
+    ca.write("empty.pem", "");
+    let under = |files: &[&str]| {
+        let home = Home::new();
+        std::fs::create_dir_all(home.path()).unwrap();
+        let files: Vec<String> = files
+            .iter()
+            .map(|file| match file.starts_with("./") {
+                true => (*file).to_owned(),
+                false => ca.path(file).display().to_string(),
+            })
+            .collect();
+        std::fs::write(
+            home.path().join("policy.toml"),
+            format!("anchors-files = {files:?}\n"),
+        )
+        .unwrap();
+        let mut host = home.start();
+        host.hello();
+        let opened = host.open(&signed);
+        let listed = host.call("anchors/list", json!({}));
+        (home, opened, listed)
+    };
+    for (files, anchors, status) in [
+        (&["root.pem"][..], 1, "good"),
+        (&["both.pem"], 2, "good"),
+        (&["other.pem"], 1, "unverified"),
+        // Who stands in every one of them.
+        (&["both.pem", "root.pem"], 1, "good"),
+        (&["both.pem", "other.pem"], 1, "unverified"),
+        (&["root.pem", "other.pem"], 0, "unverified"),
+    ] {
+        let (_home, opened, listed) = under(files);
+        assert_eq!(opened.unwrap()["summary"]["signed"], status, "{files:?}");
+        let listed = listed.unwrap()["anchors"].as_array().unwrap().clone();
+        assert_eq!(listed.len(), anchors, "{files:?}");
+        assert!(
+            listed.iter().all(|one| one["source"] == "policy"),
+            "{listed:?}"
+        );
+    }
+    // Without that it is not the program's authorities that speak: nobody does.
+    for files in [
+        &["leaf.pem"][..],
+        &["empty.pem"],
+        &["missing.pem"],
+        &["./root.pem"],
+        &["root.pem", "missing.pem"],
+    ] {
+        let (_home, opened, listed) = under(files);
+        for fault in [opened.unwrap_err(), listed.unwrap_err()] {
+            assert_eq!(fault.kind(), "policy.refused", "{files:?}");
+            assert_eq!(fault.data["rule"], "anchors-files");
+        }
+    }
+}
+
 /// A certificate that has ended since: it counts where the message itself says the same time.
 #[test]
 fn signed_before_the_end() {

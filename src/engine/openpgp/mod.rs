@@ -81,8 +81,8 @@ impl Engine for OpenPgp {
         None
     }
 
-    fn authorities(&self, _cx: &Context) -> Vec<CertFacts> {
-        Vec::new()
+    fn authorities(&self, _cx: &Context) -> Result<Vec<CertFacts>> {
+        Ok(Vec::new())
     }
 
     fn read_keys(&self, data: &[u8], cx: &Context) -> Result<Incoming> {

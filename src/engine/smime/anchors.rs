@@ -3,10 +3,14 @@
 
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
+use x509_cert::Version;
+
 use super::certs::{self, Certificate};
 use super::names;
 use crate::base::context::parse_rfc3339;
-use crate::base::error::Result;
+use crate::base::error::{Error, Kind, Result};
+use crate::base::policy::ANCHORS_FILES;
 use crate::base::{Address, Context};
 
 /// Made by `scripts/anchors`; its head says from what, and when.
@@ -60,10 +64,55 @@ pub(super) fn trusted(cx: &Context) -> Result<Vec<Arc<Authority>>> {
             trusted.push(Arc::new(Authority::new(cert, None, own.domains)));
         }
     }
-    if cx.policy.bundled_anchors {
-        trusted.extend(bundled().iter().cloned());
-    }
+    trusted.extend(given(cx)?);
     Ok(trusted)
+}
+
+/// Those that nobody had to add: the program's, or those of the files that policy names.
+///
+/// # Errors
+/// `policy.refused`.
+pub(super) fn given(cx: &Context) -> Result<Vec<Arc<Authority>>> {
+    if !cx.policy.bundled_anchors {
+        return Ok(Vec::new());
+    }
+    let files = cx.certs.authorities()?;
+    let Some((first, rest)) = files.split_first() else {
+        return Ok(bundled().to_vec());
+    };
+    let mut all = of_file(first)?;
+    for file in rest {
+        let also = of_file(file)?;
+        all.retain(|known| also.iter().any(|other| other.cert.id == known.cert.id));
+    }
+    Ok(all)
+}
+
+/// The authorities in a file; all of it has to be understood.
+fn of_file(file: &Bytes) -> Result<Vec<Arc<Authority>>> {
+    let refused = || {
+        Error::new(
+            Kind::PolicyRefused {
+                rule: ANCHORS_FILES,
+            },
+            "a file of authorities has something else in it than their certificates; mend it",
+        )
+    };
+    let text = std::str::from_utf8(file).map_err(|e| refused().because(e))?;
+    let blocks = text.matches("-----BEGIN ").count();
+    let authorities = read(text);
+    let all = authorities.len() == blocks
+        && blocks > 0
+        && authorities.iter().all(|authority| {
+            let cert = &authority.cert;
+            // Roots of the first version could not say what they are.
+            let first = cert.parsed.tbs_certificate().version() == Version::V1;
+            cert.is_authority() || (first && cert.is_self_issued())
+        });
+    match all {
+        true => Ok(authorities),
+        false => Err(refused()),
+    }
 }
 
 /// Reads PEM with `# distrust-after: ` lines above the certificates that have one.

@@ -173,16 +173,17 @@ pub(super) fn intermediates(cert: &Certificate, cx: &Context) -> Result<Vec<Byte
         .collect())
 }
 
-/// The authorities that come with the program, where policy lets them vouch.
-pub(super) fn authorities(cx: &Context) -> Vec<CertFacts> {
-    if !cx.policy.bundled_anchors {
-        return Vec::new();
-    }
+/// The authorities that come with the program, or those that policy names in their place.
+///
+/// # Errors
+/// `policy.refused`.
+pub(super) fn authorities(cx: &Context) -> Result<Vec<CertFacts>> {
     let at = unix(cx.judged_at());
-    anchors::bundled()
+    let given = anchors::given(cx)?;
+    Ok(given
         .iter()
         .map(|authority| certs::facts_of(&authority.cert, at))
-        .collect()
+        .collect())
 }
 
 impl Judged {

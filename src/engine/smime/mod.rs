@@ -20,10 +20,16 @@ mod decrypt;
 mod derive;
 mod envelope;
 mod export;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod generate;
 mod import;
 mod kem;
 mod kinds;
+#[cfg(fuzzing)]
+#[path = "tests/made.rs"]
+#[allow(dead_code)] // the tests want more of it
+mod made;
 mod names;
 mod ocsp;
 mod online;
@@ -109,7 +115,7 @@ impl Engine for Smime {
         certs::read(cert).ok().map(|cert| cert.key_handle())
     }
 
-    fn authorities(&self, cx: &Context) -> Vec<CertFacts> {
+    fn authorities(&self, cx: &Context) -> Result<Vec<CertFacts>> {
         chain::authorities(cx)
     }
 
