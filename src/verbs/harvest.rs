@@ -236,15 +236,13 @@ fn rivals(
     Ok(rivals)
 }
 
-/// Certificates in an attached key block: reported, never recorded.
+/// OpenPGP certificates in an attached key block: reported, never recorded. Nothing else is
+/// looked for: a PKCS#12 file would have to be opened, at the price that its maker set.
 pub(super) fn attached(world: &World, data: &[u8], cx: &Context) -> Vec<FoundKey> {
     /// A key attachment holds a key or two; a keyring is for `keys/import`.
     const SHOWN: usize = 20;
-    let read = |protocol: Protocol| {
-        let engine = world.engine(protocol).ok()?;
-        engine.read_keys(data, cx).ok()
-    };
-    let Some(incoming) = world.protocols().into_iter().find_map(read) else {
+    let engine = world.engine(Protocol::OpenPgp).ok();
+    let Some(incoming) = engine.and_then(|engine| engine.read_keys(data, cx).ok()) else {
         return Vec::new();
     };
     let look = |key: crate::engine::IncomingKey| -> Result<FoundKey, Error> {
