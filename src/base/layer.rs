@@ -33,6 +33,19 @@ pub enum Form {
     Cleartext { data: Bytes },
 }
 
+impl Form {
+    /// The size of what came, in bytes.
+    pub fn size(&self) -> usize {
+        match self {
+            Form::Encrypted { data }
+            | Form::SignedInside { data }
+            | Form::Compressed { data }
+            | Form::Cleartext { data } => data.len(),
+            Form::Detached { content, .. } => content.len(),
+        }
+    }
+}
+
 /// What an engine found when it opened a layer. `content` is exactly what was decrypted and
 /// passed its integrity check, or exactly what was hashed.
 #[derive(Debug, Clone)]

@@ -17,11 +17,12 @@ use crate::mail::{Entity, Head, decode, layers};
 /// Layers inside layers: nobody wraps a message more than three times for a reason.
 const LAYERS_DEEP: usize = 16;
 
-/// Compressions inside one another: once inside and once outside an encryption.
-const UNPACKED_MAX: usize = 2;
-
 /// Layers in one message: as many signed or encrypted parts as a digest of a busy list holds.
 const LAYERS_MAX: usize = 200;
+
+/// What all layers of one message may unpack to beyond their own size, in bytes: each engine has
+/// a cap for one layer, and a message holds many.
+const UNPACKED_MAX: usize = 128 << 20;
 
 /// Parts in the whole result, whatever message inside a message they come from.
 const PARTS_MAX: usize = 2_000;
@@ -33,6 +34,8 @@ pub(super) struct PeeledLayer {
     pub parent: Option<usize>,
     /// It belongs to the unbroken run of layers around the whole message (RFC 9787).
     pub envelope: bool,
+    /// It is all that the layer around it holds.
+    pub direct: bool,
     /// Index of the message whose From it is judged by.
     pub scope: usize,
     pub facts: Vec<SignatureFacts>,
@@ -81,21 +84,24 @@ pub(super) struct Peeled {
 #[derive(Clone)]
 struct At {
     layers: Vec<usize>,
+    /// How many objects were opened on the way. Compressed data is no layer, and counts.
+    depth: usize,
     envelope: bool,
+    /// Nothing but layers stands between this and the layer around it.
+    direct: bool,
     scope: usize,
     show: bool,
-    /// Compressions around it: those are no layers, and must not go on for ever.
-    unpacked: usize,
 }
 
 impl At {
     fn outermost() -> At {
         At {
             layers: Vec::new(),
+            depth: 0,
             envelope: true,
+            direct: true,
             scope: 0,
             show: true,
-            unpacked: 0,
         }
     }
 }
@@ -105,6 +111,8 @@ struct Walk<'a> {
     cx: &'a Context,
     ask: Ask,
     opens: Opens,
+    /// What was unpacked so far, beyond the size of what it was unpacked from.
+    unpacked: usize,
     out: Peeled,
 }
 
@@ -185,6 +193,7 @@ impl<'a> Walk<'a> {
             cx,
             ask,
             opens: Opens::Everything,
+            unpacked: 0,
             out,
         }
     }
@@ -237,6 +246,7 @@ impl<'a> Walk<'a> {
                 child,
                 At {
                     envelope: false,
+                    direct: false,
                     show,
                     ..at.clone()
                 },
@@ -272,6 +282,7 @@ impl<'a> Walk<'a> {
             At {
                 scope,
                 envelope: false,
+                direct: false,
                 show: false,
                 ..at
             },
@@ -336,6 +347,7 @@ impl<'a> Walk<'a> {
             };
             let at = At {
                 envelope: at.envelope && alone,
+                direct: at.direct && alone,
                 ..at.clone()
             };
             let form = match kind {
@@ -390,8 +402,7 @@ impl<'a> Walk<'a> {
 
     /// Opens one layer and goes on inside it.
     fn layer(&mut self, sealed: &Sealed, part: &str, inside: Inside, at: At) -> Result<()> {
-        let deep = at.layers.len() >= LAYERS_DEEP || at.unpacked >= UNPACKED_MAX;
-        if deep || self.out.layers.len() >= LAYERS_MAX {
+        if at.depth >= LAYERS_DEEP || self.out.layers.len() >= LAYERS_MAX {
             let error = Error::limit("layers", "the message is wrapped too many times");
             return self.closed(sealed, part, error, &at);
         }
@@ -431,8 +442,19 @@ impl<'a> Walk<'a> {
             encryption,
             signatures,
         } = opened;
-        let outside = at.layers.len();
-        let mut within = at;
+        let grown = content.len().saturating_sub(sealed.form.size());
+        self.unpacked = self.unpacked.saturating_add(grown);
+        if self.unpacked > UNPACKED_MAX {
+            let error = match encryption {
+                Some(_) => Error::decrypt_failed(),
+                None => Error::limit("content", "the message unpacks to more than can be shown"),
+            };
+            return self.closed(sealed, part, error, &at);
+        }
+        let mut within = At {
+            depth: at.depth + 1,
+            ..at
+        };
         if let Some(encryption) = encryption {
             let mut layer = self.new_layer(LayerKind::Encryption, sealed, part, &within);
             layer.layer.cipher = Some(encryption.cipher);
@@ -441,15 +463,24 @@ impl<'a> Walk<'a> {
             layer.layer.key = encryption.key;
             layer.layer.reasons = encryption.reasons;
             self.push(layer, &mut within);
+            within.direct = true;
         }
         if !signatures.is_empty() || matches!(sealed.form, Form::Detached { .. }) {
             let mut layer = self.new_layer(LayerKind::Signature, sealed, part, &within);
             layer.facts = signatures;
             self.push(layer, &mut within);
+            within.direct = true;
         }
-        if within.layers.len() == outside {
-            within.unpacked += 1;
-        }
+        let encrypted = self.is_inside_encryption(&within);
+        self.inside(part, content, inside, within)
+            .map_err(|error| match encrypted {
+                true => unreadable_inside(error),
+                false => error,
+            })
+    }
+
+    /// Goes on with what a layer held.
+    fn inside(&mut self, part: &str, content: Bytes, inside: Inside, within: At) -> Result<()> {
         match resolve(inside, &content) {
             Inside::Entity => {
                 let inner = Entity::parse(content, part)?;
@@ -475,6 +506,10 @@ impl<'a> Walk<'a> {
     /// A layer that stays closed: fatal when nothing is outside it, or when an answer of the
     /// person would open it; otherwise noted, and the rest goes on.
     fn closed(&mut self, sealed: &Sealed, part: &str, error: Error, at: &At) -> Result<()> {
+        let error = match self.is_inside_encryption(at) {
+            true => unreadable_inside(error),
+            false => error,
+        };
         let answerable = at.envelope && error.question.is_some() && self.ask == Ask::Allowed;
         let outermost = at.envelope && at.layers.is_empty() && at.scope == 0;
         if answerable || outermost {
@@ -517,6 +552,13 @@ impl<'a> Walk<'a> {
         }
     }
 
+    fn is_inside_encryption(&self, at: &At) -> bool {
+        at.layers
+            .iter()
+            .filter_map(|index| self.out.layers.get(*index))
+            .any(|layer| layer.layer.kind == LayerKind::Encryption)
+    }
+
     fn new_layer(&self, kind: LayerKind, sealed: &Sealed, part: &str, at: &At) -> PeeledLayer {
         let parent = at.layers.last().copied();
         let layer = Layer {
@@ -538,6 +580,7 @@ impl<'a> Walk<'a> {
             layer,
             parent,
             envelope: at.envelope,
+            direct: at.direct,
             scope: at.scope,
             facts: Vec::new(),
         }
@@ -546,6 +589,15 @@ impl<'a> Walk<'a> {
     fn push(&mut self, layer: PeeledLayer, at: &mut At) {
         at.layers.push(self.out.layers.len());
         self.out.layers.push(layer);
+    }
+}
+
+/// A fault inside ciphertext: always the same one, so that nobody learns what changing the
+/// ciphertext did.
+fn unreadable_inside(error: Error) -> Error {
+    match error.kind {
+        Kind::MessageMalformed | Kind::LimitExceeded { .. } => Error::decrypt_failed(),
+        _ => error,
     }
 }
 

@@ -218,7 +218,9 @@ fn unauthenticated(peeled: &Peeled, statuses: &[Signed], index: usize) -> bool {
     let open = |layer: &PeeledLayer| layer.layer.integrity == Some(Integrity::None);
     let inside = || peeled.layers.iter().zip(statuses);
     peeled.layers.get(index).is_some_and(open)
-        && !inside().any(|(layer, status)| layer.parent == Some(index) && *status == Signed::Good)
+        && !inside().any(|(layer, status)| {
+            layer.parent == Some(index) && layer.direct && *status == Signed::Good
+        })
 }
 
 /// Raw HTML that nothing authenticates is not given out: it could carry the plaintext away as

@@ -27,5 +27,6 @@ mod peers;
 mod revocation;
 mod roundtrip;
 mod smime;
+mod smime_attacks;
 mod store;
 mod vectors;
