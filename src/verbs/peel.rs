@@ -515,20 +515,9 @@ impl<'a> Walk<'a> {
         if answerable || outermost {
             return Err(error);
         }
-        if let Form::Compressed { data } = &sealed.form {
-            return self.part(PeeledPart {
-                id: part.to_owned(),
-                media_type: "application/pkcs7-mime".to_owned(),
-                name: None,
-                disposition: Disposition::Attachment,
-                content_id: None,
-                body: data.clone(),
-                layers: at.layers.clone(),
-                show: false,
-            });
-        }
         let kind = match sealed.form {
             Form::Encrypted { .. } => LayerKind::Encryption,
+            // What stays compressed promises no secrecy, so it is told among these.
             _ => LayerKind::Signature,
         };
         let mut layer = self.new_layer(kind, sealed, part, at);
