@@ -1536,6 +1536,16 @@ fn a_revoked_certificate_is_known_by_its_list() {
             .contains(&json!("key-revoked"))
     );
     assert_eq!(signature["revocation"]["state"], "revoked");
+    // One that its authority has not signed takes no genuine one's place.
+    let mut forged = pem_body(&ca.read("full.crl"));
+    *forged.last_mut().unwrap() ^= 1;
+    let reply = import(&mut host, &forged, Value::Null);
+    assert_eq!(
+        reply["skipped"],
+        json!([{"reason": "bad-signature"}]),
+        "{reply}"
+    );
+    assert_eq!(reply["revocationLists"], Value::Null);
     // An older list takes nothing back.
     let reply = import(&mut host, &ca.read("empty.crl"), Value::Null);
     assert_eq!(reply["revocationLists"], Value::Null);

@@ -58,7 +58,9 @@ use crate::base::verdict::Recipient;
 use crate::base::{Address, Context, Secret};
 
 pub use private::Unlocked;
-pub use revocation::{List as RevocationList, read as read_revocation_list};
+pub use revocation::{
+    List as RevocationList, is_genuine as is_genuine_revocation_list, read as read_revocation_list,
+};
 
 /// The engine. It has no state of its own.
 #[derive(Debug, Clone, Copy, Default)]

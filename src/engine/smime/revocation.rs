@@ -5,6 +5,8 @@
 //! complete for that certificate. Delta lists, indirect ones and those for some reasons only
 //! can say "revoked", never "good".
 
+use std::sync::Arc;
+
 use const_oid::ObjectIdentifier;
 use der::asn1::AnyRef;
 use der::{Decode, Encode as _, Reader as _, SliceReader, Tag, TagNumber, Tagged as _};
@@ -15,6 +17,7 @@ use x509_cert::ext::pkix::{CrlDistributionPoints, CrlReason, IssuingDistribution
 use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_cert::time::Time;
 
+use super::anchors::{self, Authority};
 use super::certs::{self, Certificate, KEY_USAGE};
 use super::chain::AUTH_LEVEL;
 use super::kinds;
@@ -23,6 +26,7 @@ use super::online;
 use crate::base::Context;
 use crate::base::context::{rfc3339, unix};
 use crate::base::error::{Error, Result};
+use crate::base::keys::Protocol;
 use crate::base::verdict::{Revocation, RevocationState};
 
 /// The largest list that is read: the biggest authorities' have some 30 MiB.
@@ -43,8 +47,8 @@ pub struct List {
     pub der: Vec<u8>,
 }
 
-/// Reads one list, DER or PEM. Its signature is checked when it is used: who issued it may not
-/// be here yet.
+/// Reads one list, DER or PEM. Its signature is checked when it is used, and by [`is_genuine`]:
+/// who issued it may not be here yet.
 ///
 /// # Errors
 /// `message.malformed`, for a delta list as well; `limit.exceeded`.
@@ -73,6 +77,31 @@ pub fn read(data: &[u8]) -> Result<List> {
         this_update: seconds(&parsed.this_update),
         der,
     })
+}
+
+/// Whether one of the authorities of its issuer's name signed a list; `None`: none of them is
+/// here.
+///
+/// # Errors
+/// As [`crate::base::keys::Certs::by_handle`]; `policy.refused`.
+pub fn is_genuine(list: &List, cx: &Context) -> Result<Option<bool>> {
+    let mut known = false;
+    let mut signed = |cert: &Certificate| {
+        known = true;
+        Parsed::read(&list.der).is_ok_and(|parsed| parsed.is_signed_by(cert, &list.der))
+    };
+    for stored in cx.certs.by_handle(Protocol::Smime, &list.issuer)? {
+        if certs::read(&stored.cert).is_ok_and(|cert| signed(&cert)) {
+            return Ok(Some(true));
+        }
+    }
+    let named = |authority: &&Arc<Authority>| authority.cert.subject_handle() == list.issuer;
+    for authority in anchors::trusted(cx)?.iter().filter(named) {
+        if signed(&authority.cert) {
+            return Ok(Some(true));
+        }
+    }
+    Ok(known.then_some(false))
 }
 
 /// What is known of all certificates of a path but its anchor.

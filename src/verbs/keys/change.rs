@@ -14,7 +14,7 @@ use crate::base::context::{parse_rfc3339, unix};
 use crate::base::error::Kind;
 use crate::base::keys::{Acceptance, Certs, Source, no_such_key};
 use crate::base::{Address, Body, Context, Error, KeyId, Protocol, Result, Secret};
-use crate::engine::smime::{RevocationList, read_revocation_list};
+use crate::engine::smime::{RevocationList, is_genuine_revocation_list, read_revocation_list};
 use crate::engine::{Format, IncomingKey, KeySpec, Passphrase, Under};
 use crate::store::{Change, Place, Put, Wrap};
 use crate::verbs::World;
@@ -220,24 +220,33 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
     })
 }
 
-/// Files an authority's revocation list, unless a newer one is here. What it says counts once
-/// its signature was checked, which is when it is used.
+/// Files an authority's revocation list, unless a newer one is here, or its authority is and has
+/// not signed it. Where the authority is not here, the list counts once it is.
 fn revocation_list(world: &World, list: &RevocationList, cx: &Context) -> Result<ImportReply> {
     let known = world.store.revocation_list(&list.issuer)?;
     let known = known.and_then(|known| read_revocation_list(&known).ok());
-    let newer = known.is_none_or(|known| known.this_update < list.this_update);
+    let genuine = is_genuine_revocation_list(list, cx)?;
+    let forged = genuine == Some(false);
+    let newer = !forged && known.is_none_or(|known| known.this_update < list.this_update);
     if newer {
         // One that is signed by nobody would put a genuine one out of force.
-        cx.confirm(
-            Action::ChangeAnchors,
-            &format!("take up the revocation list of {}", list.issuer),
-        )?;
+        if genuine.is_none() {
+            cx.confirm(
+                Action::ChangeAnchors,
+                &format!("take up the revocation list of {}", list.issuer),
+            )?;
+        }
         cx.job.commit()?;
         world.store.put_revocation_list(&list.issuer, &list.der)?;
     }
     Ok(ImportReply {
         imported: Vec::new(),
-        skipped: Vec::new(),
+        skipped: match forged {
+            true => vec![Skipped {
+                reason: "bad-signature",
+            }],
+            false => Vec::new(),
+        },
         revocation_lists: usize::from(newer),
         revision: world.store.revision()?,
     })
