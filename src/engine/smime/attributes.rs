@@ -1,12 +1,11 @@
 //! The signed attributes that S/MIME knows, and those that bind a signature to its certificate
 //! and its algorithms.
 
-use bytes::Bytes;
 use const_oid::ObjectIdentifier;
 use openssl::hash::hash;
 use openssl::memcmp;
 
-use super::ber::{OCTET_STRING, SEQUENCE, SET};
+use super::ber::{OCTET_STRING, SEQUENCE};
 use super::certs::Certificate;
 use super::cms::{self, Attributes, CONTEXT_1, Fields, SignerInfo};
 use super::policy;
@@ -80,18 +79,4 @@ pub(super) fn bound(
         }
     }
     Ok(Bound::Yes)
-}
-
-/// Whether a content is signed attributes. A signature over attributes holds over them as a
-/// content too, where it says that there are none: whoever takes them away and puts them inside
-/// makes the signer say something else (RFC 5652 5.4 hashes both alike).
-pub(super) fn are_content(content: &Bytes) -> bool {
-    let states = |kind: ObjectIdentifier| {
-        let stated = super::ber::object(kind);
-        memchr::memmem::find(content, &stated).is_some()
-    };
-    content.first() == Some(&SET)
-        && super::ber::one(content).is_ok()
-        && states(CONTENT_TYPE)
-        && states(MESSAGE_DIGEST)
 }

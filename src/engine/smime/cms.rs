@@ -16,7 +16,7 @@ pub(super) const CERTS_MAX: usize = 64;
 const SIGNERS_MAX: usize = 64;
 
 /// Recipients of one message: a large company's largest list.
-const RECIPIENTS_MAX: usize = 5_000;
+pub(super) const RECIPIENTS_MAX: usize = 5_000;
 
 /// Attributes of one signature: real ones have five or six.
 const ATTRIBUTES_MAX: usize = 64;
@@ -210,15 +210,20 @@ pub(super) fn cert_id(id: &Element) -> Result<CertId> {
     Ok(CertId::Issuer { issuer, serial })
 }
 
+/// The error for more recipients than [`RECIPIENTS_MAX`].
+pub(super) fn too_many_recipients() -> Error {
+    Error::limit(
+        "recipients",
+        "the message names more recipients than are read; ask the sender for a copy of your own",
+    )
+}
+
 fn enveloped(fields: &mut Fields) -> Result<EnvelopedData> {
     fields.take(INTEGER)?;
     fields.optional(CONTEXT_0);
     let recipients = fields.take(SET)?.children()?;
     if recipients.len() > RECIPIENTS_MAX {
-        return Err(Error::limit(
-            "recipients",
-            "the message names more recipients than are read",
-        ));
+        return Err(too_many_recipients());
     }
     let mut content = Fields::of(&fields.take(SEQUENCE)?, SEQUENCE)?;
     // What is inside is looked at when it is opened, not believed from outside.
@@ -303,6 +308,14 @@ fn attributes(set: &Element) -> Result<Attributes> {
 }
 
 impl Attributes {
+    /// Whether `data` is what is hashed of some signer's attributes.
+    pub(super) fn are(data: &Bytes) -> bool {
+        data.first() == Some(&SET)
+            && ber::one(data)
+                .and_then(|set| attributes(&set))
+                .is_ok_and(|attributes| !attributes.all.is_empty())
+    }
+
     /// The one value of the one attribute of a kind; `None` when there is no such attribute.
     ///
     /// # Errors

@@ -40,8 +40,8 @@ pub(super) fn recipients(data: &[u8], cx: &Context) -> Vec<Recipient> {
 /// As [`crate::engine::Engine::open`].
 pub(super) fn enveloped(data: &EnvelopedData, cx: &Context) -> Result<Opened> {
     let chosen = content::cbc(&data.algorithm);
-    let (key, encryption) = content_key(data, &chosen, Integrity::None, cx)?;
-    let plain = chosen?.open(&key, &data.ciphertext, None, cx)?;
+    let (key, chosen, encryption) = content_key(data, chosen, Integrity::None, cx)?;
+    let plain = chosen.open(&key, &data.ciphertext, None, cx)?;
     Ok(opened(plain, encryption))
 }
 
@@ -51,10 +51,10 @@ pub(super) fn enveloped(data: &EnvelopedData, cx: &Context) -> Result<Opened> {
 /// As [`crate::engine::Engine::open`].
 pub(super) fn auth_enveloped(data: &AuthEnvelopedData, cx: &Context) -> Result<Opened> {
     let chosen = content::gcm(&data.enveloped.algorithm);
-    let (key, encryption) = content_key(&data.enveloped, &chosen, Integrity::Aead, cx)?;
+    let (key, chosen, encryption) = content_key(&data.enveloped, chosen, Integrity::Aead, cx)?;
     let aad = data.attributes.as_ref().map(|set| set.encoded.as_slice());
     let authenticated = Some((aad.unwrap_or_default(), data.tag.as_ref()));
-    let plain = chosen?.open(&key, &data.enveloped.ciphertext, authenticated, cx)?;
+    let plain = chosen.open(&key, &data.enveloped.ciphertext, authenticated, cx)?;
     Ok(opened(plain, encryption))
 }
 
@@ -105,27 +105,30 @@ fn own(id: &CertId, cx: &Context) -> Result<Option<Certificate>> {
         .find(|cert| names(id, cert)))
 }
 
-/// The content key, and what is to be said of the encryption.
+/// The content key, the cipher that it is for, and what is to be said of the encryption.
 fn content_key(
     data: &EnvelopedData,
-    chosen: &Result<Chosen>,
+    chosen: Result<Chosen>,
     integrity: Integrity,
     cx: &Context,
-) -> Result<(Secret, Encryption)> {
+) -> Result<(Secret, Chosen, Encryption)> {
     cx.job.stage_of(Stage::Crypto, data.ciphertext.len() as u64);
     let named = named(recipient::ways(&data.recipients)?, cx)?;
+    let ours = |(way, cert): &(Way, Option<Certificate>)| cert.is_some() || way.is_password();
+    // Before any key is used: told afterwards, it would say that the key fitted.
+    let chosen = match chosen {
+        Err(_) if !named.all.iter().any(ours) => return Err(missing(&named)),
+        chosen => chosen?,
+    };
     let mut encryption = Encryption {
-        cipher: String::new(),
+        cipher: chosen.kind.name.to_owned(),
         integrity,
         recipients: named.recipients(),
         key: None,
         reasons: Vec::new(),
     };
-    if let Ok(chosen) = chosen {
-        encryption.cipher = chosen.kind.name.to_owned();
-        if chosen.kind.legacy {
-            encryption.reasons.push(Reason::WeakAlgorithm);
-        }
+    if chosen.kind.legacy {
+        encryption.reasons.push(Reason::WeakAlgorithm);
     }
     let mut locked = Vec::new();
     let mut failed = None;
@@ -149,7 +152,7 @@ fn content_key(
                 encryption.key = Some(cert.id.clone());
                 encryption.reasons.extend(state(cert, cx));
                 encryption.reasons.dedup();
-                return Ok((key, encryption));
+                return Ok((key, chosen, encryption));
             }
             Err(error) if error.question.is_some() || error.kind == Kind::Cancelled => {
                 return Err(error);
@@ -166,7 +169,7 @@ fn content_key(
     if let Some((way, _)) = named.all.iter().find(|(way, _)| way.is_password()) {
         let (password, attempt) = cx.answers.passphrase(Need::Unwrap, None, PASSWORD)?;
         return match way.open_with(&password) {
-            Ok(key) => Ok((key, encryption)),
+            Ok(key) => Ok((key, chosen, encryption)),
             Err(error) if error.kind == Kind::DecryptFailed => {
                 Err(Answers::wrong(Need::Unwrap, None, PASSWORD, attempt))
             }

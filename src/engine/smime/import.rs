@@ -1,8 +1,8 @@
 //! Certificates and keys out of what a person may have: PEM, DER, P7B, PKCS#8, PKCS#12.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use openssl::pkey::{PKey, Private};
 use zeroize::Zeroizing;
 
@@ -11,6 +11,7 @@ use super::certs::{self, Certificate};
 use super::cms::{self, Object};
 use super::{pkcs8, pkcs12};
 use crate::base::ask::{Answers, Need};
+use crate::base::body::wiped;
 use crate::base::context::unix;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::keys::Protocol;
@@ -147,9 +148,12 @@ fn wrong(attempt: u32) -> Error {
 }
 
 fn keep(key: PKey<Private>, passphrase: Option<Arc<Secret>>, found: &mut Found) {
-    match found.keys.len() < KEYS_MAX {
-        true => found.keys.push((key, passphrase)),
-        false => found.skipped.push("too-many"),
+    if found.keys.len() >= KEYS_MAX {
+        found.skipped.push("too-many");
+    } else if !pkcs8::belongs_together(&key) {
+        found.skipped.push("malformed");
+    } else {
+        found.keys.push((key, passphrase));
     }
 }
 
@@ -162,7 +166,8 @@ fn der(data: &[u8], found: &mut Found, cx: &Context) -> Result<()> {
         }
         return Ok(());
     }
-    let bytes = Bytes::copy_from_slice(data);
+    // It may be a secret key in the clear.
+    let bytes = wiped(data.to_vec());
     let Ok(outer) = ber::one(&bytes) else {
         found.skipped.push("malformed");
         return Ok(());
@@ -258,9 +263,10 @@ fn together(found: Found, cx: &Context) -> Result<Incoming> {
     }
     let now = unix(cx.now);
     let mut incoming: Vec<IncomingKey> = Vec::with_capacity(all.len());
+    let mut seen = HashSet::with_capacity(all.len());
     let mut used = vec![false; keys.len()];
     for cert in all {
-        if incoming.iter().any(|known| known.facts.id == cert.id) {
+        if !seen.insert(cert.id.clone()) {
             continue;
         }
         let public = cert.x509.public_key().ok();

@@ -15,13 +15,21 @@ use super::ber::{self, Element, INTEGER};
 use super::pkcs8::{self, ROUNDS_MAX};
 use super::{certs, cms};
 use crate::base::Secret;
+use crate::base::body::wiped;
 use crate::base::error::{Error, Kind, Result};
 
 /// Rounds of the key derivation in what is written: what current systems write, and read.
 const ROUNDS: u32 = if cfg!(fuzzing) { 1_000 } else { 100_000 };
 
-/// Levels that are looked through for rounds.
-const DEPTH_MAX: usize = 16;
+/// Levels that are looked through for rounds: real files have twenty.
+const DEPTH_MAX: usize = 48;
+
+/// PKCS#5, PKCS#12's own schemes, and scrypt, as the beginnings of object identifiers.
+const SCHEMES: &[&[u8]] = &[
+    &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 5],
+    &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 12, 1],
+    &[0x2B, 6, 1, 4, 1, 0xDA, 0x47, 4, 11],
+];
 
 /// What a file holds.
 pub(super) struct Contents {
@@ -29,46 +37,72 @@ pub(super) struct Contents {
     pub certs: Vec<Vec<u8>>,
 }
 
-/// Looks at what opening would cost before it is tried.
+/// Looks at what opening would cost before it is tried. What lies inside an encrypted safe can't
+/// be seen.
 ///
 /// # Errors
 /// `limit.exceeded`; `message.malformed`.
 pub(super) fn costs(data: &[u8]) -> Result<()> {
-    look(&ber::one(&Bytes::copy_from_slice(data))?, 0)
+    let file = ber::one(&wiped(data.to_vec()))?;
+    // MacData (RFC 7292 4): a digest, a salt, and how many rounds.
+    if let Some(check) = file.children()?.get(2)
+        && let Some(rounds) = check.children()?.get(2)
+    {
+        numbers(rounds, 0)?;
+    }
+    look(&file, 0)
 }
 
-/// Every number in the file that could be a count of rounds. Nothing else in one is large.
+/// Every encryption scheme and key derivation in the file. What can't be read is passed over,
+/// with what stands beside it still looked at: OpenSSL may read it.
 fn look(element: &Element, depth: usize) -> Result<()> {
     if depth > DEPTH_MAX {
-        return Err(ber::broken());
+        return Err(pkcs8::too_slow());
     }
+    if element.is(ber::OCTET_STRING) {
+        // The safes lie in octet strings, which may be in pieces. What looks like one may be
+        // ciphertext.
+        return match element.octets().and_then(|octets| ber::one(&octets)) {
+            Ok(inner) => look(&inner, depth + 1),
+            Err(error) => unless_malformed(error),
+        };
+    }
+    let children = match element.children() {
+        Ok(children) => children,
+        Err(error) => return unless_malformed(error),
+    };
     if element.tag() == ber::SEQUENCE
-        && let Ok(algorithm) = cms::algorithm(element)
-        && algorithm.parameters.is_some()
-        && let Err(error) = pkcs8::scheme_costs(&algorithm)
-        && error.kind != Kind::MessageMalformed
+        && children.first().is_some_and(is_scheme)
+        && let Err(error) =
+            numbers(element, depth).and_then(|()| pkcs8::scheme_costs(&cms::algorithm(element)?))
     {
-        return Err(error);
+        unless_malformed(error)?;
     }
-    if element.tag() & 0x20 != 0 {
-        for child in element.children()? {
-            look(&child, depth + 1)?;
-        }
-    } else if element.is(INTEGER) && pkcs8::number(element) > ROUNDS_MAX {
-        return Err(Error::limit(
-            "passphrase-rounds",
-            "opening this takes longer than is allowed; protect it with other settings",
-        ));
-    } else if element.is(ber::OCTET_STRING)
-        && let Ok(inner) = element.octets().and_then(|octets| ber::one(&octets))
-    {
-        // The safes lie in octet strings. What looks like one may be ciphertext.
-        match look(&inner, depth + 1) {
-            Err(error) if error.kind != Kind::MessageMalformed => return Err(error),
-            _ => {}
-        }
+    children.iter().try_for_each(|child| look(child, depth + 1))
+}
+
+fn unless_malformed(error: Error) -> Result<()> {
+    match error.kind {
+        Kind::MessageMalformed => Ok(()),
+        _ => Err(error),
     }
-    Ok(())
+}
+
+/// Whether an algorithm is one of those that passphrases are stretched by.
+fn is_scheme(kind: &Element) -> bool {
+    let is_oid = kind.tag() == ber::OID;
+    is_oid && SCHEMES.iter().any(|arc| kind.content().starts_with(arc))
+}
+
+/// Every number in a scheme could be its count of rounds. Nothing else in one is large.
+fn numbers(element: &Element, depth: usize) -> Result<()> {
+    if depth > DEPTH_MAX || element.is(INTEGER) && pkcs8::number(element) > ROUNDS_MAX {
+        return Err(pkcs8::too_slow());
+    }
+    let children = element.children()?;
+    children
+        .iter()
+        .try_for_each(|child| numbers(child, depth + 1))
 }
 
 /// Opens a file; `None`: the passphrase is wrong.

@@ -4,7 +4,8 @@ use const_oid::ObjectIdentifier;
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::pkcs5::pbkdf2_hmac;
-use openssl::pkey::{PKey, PKeyRef, Private};
+use openssl::pkey::{Id, PKey, PKeyRef, Private};
+use openssl::sign::{Signer, Verifier};
 use openssl::symm::{Cipher, encrypt};
 use zeroize::Zeroizing;
 
@@ -129,6 +130,23 @@ pub(super) fn read_plain(plain: &Secret) -> Result<PKey<Private>> {
         .map_err(|e| Error::malformed("this is not a secret key; export it again").because(e))
 }
 
+/// Whether the two halves of a key are of one key. Both lie in one file, and a secret half that
+/// is used with somebody else's public one gives itself away. The other kinds have no public half
+/// of their own in the file, or OpenSSL compares it when it reads them.
+pub(super) fn belongs_together(key: &PKey<Private>) -> bool {
+    let signs = || -> std::result::Result<bool, ErrorStack> {
+        let message = b"two halves";
+        let digest = MessageDigest::sha256();
+        let signature = Signer::new(digest, key)?.sign_oneshot_to_vec(message)?;
+        Verifier::new(digest, key)?.verify_oneshot(&signature, message)
+    };
+    match key.id() {
+        Id::RSA => signs().unwrap_or(false),
+        Id::EC => key.ec_key().and_then(|key| key.check_key()).is_ok(),
+        _ => true,
+    }
+}
+
 /// The error for two halves that are not of one key.
 pub(super) fn mismatch(id: &KeyId) -> Error {
     Error::new(
@@ -186,11 +204,16 @@ fn stretching_costs(oid: ObjectIdentifier, parameters: &ber::Element) -> Result<
     };
     match too_much {
         false => Ok(()),
-        true => Err(Error::limit(
-            "passphrase-rounds",
-            "opening this takes longer than is allowed; protect it with other settings",
-        )),
+        true => Err(too_slow()),
     }
+}
+
+/// The error for a passphrase that takes too long to stretch.
+pub(super) fn too_slow() -> Error {
+    Error::limit(
+        "passphrase-rounds",
+        "opening this takes longer than is allowed; protect it with other settings",
+    )
 }
 
 pub(super) fn number(integer: &ber::Element) -> u64 {

@@ -55,7 +55,7 @@ impl Unlocked {
         let key = pkcs8::open(&sealed.sealed, passphrase)?;
         let cert = self.cert(id)?;
         let public = cert.x509.public_key();
-        if !public.is_ok_and(|public| public.public_eq(&key)) {
+        if !public.is_ok_and(|public| public.public_eq(&key)) || !pkcs8::belongs_together(&key) {
             return Err(pkcs8::mismatch(id));
         }
         let key = Arc::new(key);

@@ -8,6 +8,7 @@ use super::ber::{self, BIT_STRING, Element, INTEGER, OCTET_STRING, OID, SEQUENCE
 use super::certs::Certificate;
 use super::cms::{
     self, Algorithm, CONTEXT_0, CONTEXT_1, CONTEXT_2, CONTEXT_3, CONTEXT_4, CertId, Fields,
+    RECIPIENTS_MAX,
 };
 use super::derive::{
     Kdf, agreed, hkdf, hkdf_alone, kem_info, shared_info, unwrap, wrap_der, wrap_length, x963,
@@ -71,7 +72,7 @@ enum How {
 /// All ways that the recipients of an envelope have.
 ///
 /// # Errors
-/// `message.malformed`.
+/// `message.malformed`; `limit.exceeded`.
 pub(super) fn ways(recipients: &[Element]) -> Result<Vec<Way>> {
     let mut ways = Vec::with_capacity(recipients.len());
     for recipient in recipients {
@@ -83,6 +84,9 @@ pub(super) fn ways(recipients: &[Element]) -> Result<Vec<Way>> {
             // A key that both sides have beforehand: nobody mails so.
             CONTEXT_2 => {}
             _ => return Err(broken()),
+        }
+        if ways.len() > RECIPIENTS_MAX {
+            return Err(cms::too_many_recipients());
         }
     }
     Ok(ways)
@@ -114,6 +118,9 @@ fn agreement(info: &Element, ways: &mut Vec<Way>) -> Result<()> {
     let scheme = cms::algorithm(&fields.take(SEQUENCE)?)?;
     let keys = fields.take(SEQUENCE)?.children()?;
     fields.end()?;
+    if keys.len() > RECIPIENTS_MAX {
+        return Err(cms::too_many_recipients());
+    }
     let peer = match originator.tag() {
         CONTEXT_1 => {
             let mut key = Fields::of(&originator, CONTEXT_1)?;

@@ -31,6 +31,9 @@ const CHUNK: usize = 1 << 20;
 /// How far a signer's clock may be ahead, in seconds.
 const CLOCK_SKEW: u64 = 15 * 60;
 
+/// Certificates of one name that are tried: an honest bag has one, or two of a careless authority.
+const NAMESAKES_MAX: usize = 4;
+
 /// Looks at every signer. `apart` is the content of a `multipart/signed`.
 ///
 /// # Errors
@@ -134,8 +137,9 @@ impl Bag {
         }
     }
 
-    fn find(&self, id: &CertId) -> Option<&Certificate> {
-        self.read.iter().find(|cert| names(id, cert))
+    /// Those of this name, which is what anybody may write into a certificate.
+    fn named<'a>(&'a self, id: &'a CertId) -> impl Iterator<Item = &'a Certificate> {
+        self.read.iter().filter(move |cert| names(id, cert))
     }
 }
 
@@ -208,31 +212,51 @@ impl Look<'_> {
                 None => Fit::Intact,
             };
         }
-        let found = match self.bag.find(&signer.id) {
-            Some(cert) => Some(certs::read(&cert.der)?),
-            None => self.stored()?,
-        };
-        let Some(cert) = found else {
+        let Some((cert, fit)) = self.cert(facts.fit)? else {
             if facts.fit == Fit::Intact {
                 facts.fit = Fit::NoCert;
             }
             return Ok(facts);
         };
-        if facts.fit == Fit::Intact {
-            facts.fit = self.key_fits(&cert);
-        }
+        facts.fit = fit;
         self.judge(&cert, facts)
     }
 
-    /// The signer's certificate out of the store.
-    fn stored(&self) -> Result<Option<Certificate>> {
+    /// The signer's certificate, and how the signature fits to it: out of the bag or the store,
+    /// the one whose key made the signature, else the first of that name. `content` is how the
+    /// content fits.
+    fn cert(&self, content: Fit) -> Result<Option<(Certificate, Fit)>> {
+        let fit = |cert: &Certificate| match content {
+            Fit::Intact => self.key_fits(cert),
+            other => other,
+        };
+        let mut first = None;
+        for cert in self.bag.named(&self.signer.id).take(NAMESAKES_MAX) {
+            let fit = fit(cert);
+            if fit == Fit::Intact || first.is_none() {
+                first = Some((certs::read(&cert.der)?, fit));
+            }
+            if fit == Fit::Intact {
+                return Ok(first);
+            }
+        }
+        if first.is_some() && content != Fit::Intact {
+            return Ok(first);
+        }
         let handle = handle(&self.signer.id);
         let found = self.cx.certs.by_handle(Protocol::Smime, &handle)?;
         let read = found
             .iter()
             .filter_map(|stored| certs::read(&stored.cert).ok());
-        let mut fitting = read.filter(|cert| names(&self.signer.id, cert));
-        Ok(fitting.next())
+        let fitting = read.filter(|cert| names(&self.signer.id, cert));
+        for cert in fitting.take(NAMESAKES_MAX) {
+            let fit = fit(&cert);
+            if fit == Fit::Intact {
+                return Ok(Some((cert, fit)));
+            }
+            first.get_or_insert((cert, fit));
+        }
+        Ok(first)
     }
 
     /// Whether the attributes speak of this content; `None`: they do.
@@ -243,9 +267,10 @@ impl Look<'_> {
         kind: Option<ObjectIdentifier>,
     ) -> Option<Fit> {
         if self.signer.attributes.is_none() {
-            // RFC 5652 5.3: without attributes there is nothing but data.
-            let twisted = self.content_type != ID_DATA || attributes::are_content(self.content);
-            return twisted.then_some(Fit::Malformed);
+            // RFC 5652 5.3: without attributes there is nothing but data. And what somebody signed
+            // as attributes is no data: it would fit to a content that nobody wrote.
+            let fits = self.content_type == ID_DATA && !Attributes::are(self.content);
+            return (!fits).then_some(Fit::Malformed);
         }
         let (Some(stated), Some(kind)) = (stated, kind) else {
             return Some(Fit::Malformed);
@@ -253,7 +278,9 @@ impl Look<'_> {
         if kind != self.content_type {
             return Some(Fit::Malformed);
         }
-        let digest = self.digests.get(policy::micalg(digest))?;
+        let Some(digest) = self.digests.get(policy::micalg(digest)) else {
+            return Some(Fit::Malformed);
+        };
         let same = stated.len() == digest.len() && memcmp::eq(stated, digest);
         (!same).then_some(Fit::Altered)
     }

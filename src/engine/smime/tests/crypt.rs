@@ -1,6 +1,7 @@
 //! Every kind of key both ways through the engine: those that no peer of the front-door tests
 //! knows are shown here alone.
 
+use const_oid::ObjectIdentifier;
 use openssl::pkey::PKey;
 
 use super::made::{self, CONTENT, NOW, desk, open, person, seal, seeded};
@@ -133,6 +134,35 @@ fn short_tags_and_odd_nonces_are_refused() {
         assert_eq!(kind, Kind::DecryptFailed, "{length}");
     }
     assert!(open(&cx, &relaxed(&der)).is_ok());
+}
+
+/// Whether a key fitted must not show in the answer: a cipher that is not here is an error of
+/// its own only before any key is used.
+#[test]
+fn an_unknown_cipher_does_not_tell_whether_a_key_fits() {
+    let authority = made::make(&made::authority("Root"), None);
+    let own = person(made::p256(), "critical,keyAgreement", &authority);
+    let (cx, cert) = desk(&own, &authority);
+    let to = std::slice::from_ref(&cert);
+    for (cipher, oid) in [
+        (Cipher::Cbc, "2.16.840.1.101.3.4.1.42"),
+        (Cipher::Gcm, "2.16.840.1.101.3.4.1.46"),
+    ] {
+        let SealedOut::Enveloped { der, .. } = seal(&cx, None, to, cipher) else {
+            panic!("no envelope");
+        };
+        let oid = ObjectIdentifier::new_unwrap(oid);
+        let at = memchr::memmem::rfind(&der, oid.as_bytes()).unwrap();
+        let mut unknown = der.clone();
+        // 2.16.840.1.101.3.4.1.127: nobody's.
+        unknown[at + oid.as_bytes().len() - 1] = 0x7F;
+        // The wrapped key: 32 bytes and 8 to check.
+        let wrapped = memchr::memmem::find(&der, &[4, 40]).unwrap();
+        let mut unfit = unknown.clone();
+        unfit[wrapped + 5] ^= 1;
+        let kinds = [unknown, unfit].map(|der| open(&cx, &der).unwrap_err().kind);
+        assert_eq!(kinds[0], kinds[1], "{cipher:?}");
+    }
 }
 
 /// The same object with indefinite lengths for its three outermost elements.

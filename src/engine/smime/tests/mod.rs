@@ -1,6 +1,7 @@
 //! The engine through its front door.
 
 mod anchors;
+mod attacks;
 mod certs;
 mod chains;
 mod crypt;
