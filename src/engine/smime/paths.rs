@@ -1,5 +1,8 @@
 //! Ways from a certificate to an authority, out of all that is at hand: what a message brought,
 //! what the store has, the anchors. Finds them; whether they hold is told elsewhere.
+//!
+//! Whoever writes a message chooses what it brings. So what is here is searched alone first:
+//! nothing in a message can use up what that search may cost.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,11 +24,15 @@ use crate::base::keys::Protocol;
 pub(super) const DEPTH_MAX: usize = 10;
 
 /// How many certificates are tried as somebody's issuer in one search: each costs a signature
-/// check. Who brings a thousand of one name only keeps their own chain from being found.
+/// check. Who brings a thousand of one name only keeps what they bring from being found.
 const TRIES_MAX: usize = 256;
 
-/// How many ways are looked at: cross-signed authorities have a handful.
+/// How many ways are looked at in one search: cross-signed authorities have a handful.
 const PATHS_MAX: usize = 16;
+
+/// How many steps one search takes. Five certificates for each of eight keys are within
+/// [`TRIES_MAX`] and open 5^8 ways; real cross-signing takes some dozen steps.
+const STEPS_MAX: usize = 1024;
 
 /// What OpenSSL says of a candidate whose key identifier, or serial number, is not the one that
 /// a certificate names: X509_V_ERR_AKID_SKID_MISMATCH, X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH.
@@ -59,22 +66,50 @@ pub(super) fn find(
     anchors: &[Arc<Authority>],
     cx: &Context,
 ) -> Result<Ways> {
+    let here = search(cert, HashMap::new(), anchors, cx)?;
+    if brought.is_empty() {
+        return Ok(here);
+    }
     let mut pool: HashMap<String, Vec<&Bytes>> = HashMap::new();
     for der in brought {
         if let Some(subject) = subject(der) {
             pool.entry(subject).or_default().push(der);
         }
     }
+    let all = search(cert, pool, anchors, cx)?;
+    let mut complete = here.complete;
+    for path in all.complete {
+        if !complete.iter().any(|known| known.is_same(&path)) {
+            complete.push(path);
+        }
+    }
+    Ok(Ways { complete, ..all })
+}
+
+fn search(
+    cert: &Arc<Certificate>,
+    pool: HashMap<String, Vec<&Bytes>>,
+    anchors: &[Arc<Authority>],
+    cx: &Context,
+) -> Result<Ways> {
     let mut search = Search {
         cx,
         pool,
         anchors,
         known: HashMap::new(),
         tries: 0,
+        steps: 0,
         ways: Ways::default(),
     };
     search.walk(&mut vec![Arc::clone(cert)])?;
     Ok(search.ways)
+}
+
+impl Path {
+    fn is_same(&self, other: &Path) -> bool {
+        let ids = |path: &Path| -> Vec<_> { path.certs.iter().map(|c| c.id.clone()).collect() };
+        self.anchor.cert.id == other.anchor.cert.id && ids(self) == ids(other)
+    }
 }
 
 struct Search<'a> {
@@ -85,12 +120,18 @@ struct Search<'a> {
     /// The issuers of a certificate, by its fingerprint.
     known: HashMap<String, Vec<Arc<Certificate>>>,
     tries: usize,
+    steps: usize,
     ways: Ways,
 }
 
 impl Search<'_> {
     fn walk(&mut self, path: &mut Vec<Arc<Certificate>>) -> Result<()> {
         self.cx.job.check()?;
+        if self.steps >= STEPS_MAX {
+            self.ways.refused = true;
+            return Ok(());
+        }
+        self.steps = self.steps.saturating_add(1);
         let Some(last) = path.last().map(Arc::clone) else {
             return Ok(());
         };
@@ -144,19 +185,14 @@ impl Search<'_> {
             return Ok(known.clone());
         }
         let mut candidates: Vec<Bytes> = Vec::new();
-        candidates.extend(
-            self.pool
-                .get(name)
-                .into_iter()
-                .flatten()
-                .map(|der| (*der).clone()),
-        );
         let mut handles = vec![cert.issuer_handle()];
         handles.extend(cert.x509.authority_key_id().map(|id| hex(id.as_slice())));
         for handle in handles {
             let stored = self.cx.certs.by_handle(Protocol::Smime, &handle)?;
             candidates.extend(stored.into_iter().map(|stored| stored.cert));
         }
+        let brought = self.pool.get(name).into_iter().flatten();
+        candidates.extend(brought.map(|der| (*der).clone()));
         let mut found: Vec<Arc<Certificate>> = Vec::new();
         for der in candidates {
             if self.tries >= TRIES_MAX {

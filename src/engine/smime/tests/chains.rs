@@ -536,3 +536,75 @@ fn a_bag_of_ten_thousand_costs_little() {
         }
     }
 }
+
+/// A certificate with another serial number every time it is made.
+fn again(made: &Made, issuer: &Made, name: &str) -> Made {
+    make(
+        &Spec {
+            key: Some(made.key.clone()),
+            ..authority(name)
+        },
+        Some(issuer),
+    )
+}
+
+#[test]
+fn a_bag_does_not_crowd_out_what_is_here() {
+    let root = make(&authority("Root"), None);
+    let middle = make(&authority("Middle"), Some(&root));
+    let made = make(&leaf(), Some(&middle));
+    // A thousand that bear the issuer's name; what the message brought is nothing but them.
+    let template = make(&authority("Middle"), None).der().to_vec();
+    let bag: Vec<Bytes> = (0u32..1000)
+        .map(|n| {
+            let mut der = template.clone();
+            let end = der.len();
+            der[end - 4..].copy_from_slice(&n.to_be_bytes());
+            Bytes::from(der)
+        })
+        .collect();
+    let mut store = trusting(&[&root]);
+    store.certs.push(middle.der());
+    let cert = certs::read(&made.der()).unwrap();
+    let cx = context(store, Policy::default(), NOW);
+    let judged = chain::judge(&cert, &bag, Some(NOW), &cx).unwrap();
+    assert_eq!(judged.trust, Trust::Anchored);
+}
+
+#[test]
+fn ways_that_a_bag_opens_do_not_crowd_out_what_is_here() {
+    let root = make(&authority("Root"), None);
+    let middle = make(&authority("Middle"), Some(&root));
+    let made = make(&leaf(), Some(&middle));
+    // Twenty ways by the root's name that do not hold: another key of that name signed them.
+    let forger = make(&authority("Root"), None);
+    let dead: Vec<Made> = (0..20).map(|_| again(&middle, &forger, "Middle")).collect();
+    let dead: Vec<&Made> = dead.iter().collect();
+    let mut store = trusting(&[&root]);
+    store.certs.push(middle.der());
+    let judged = judge(&made, &dead, Some(NOW), store);
+    assert_eq!(judged.trust, Trust::Anchored);
+}
+
+#[test]
+fn a_maze_of_authorities_is_left_soon() {
+    // Seven storeys of five certificates for one key each: 5^7 ways, and none of them ends at
+    // an anchor. Given up, which is not the same as an authority that nobody has.
+    let top = make(&authority("Top"), None);
+    let mut above = top;
+    let mut maze: Vec<Made> = Vec::new();
+    for storey in 0..7 {
+        let name = format!("Storey {storey}");
+        let first = make(&authority(&name), Some(&above));
+        for _ in 0..4 {
+            maze.push(again(&first, &above, &name));
+        }
+        maze.push(first.clone());
+        above = first;
+    }
+    let made = make(&leaf(), Some(&above));
+    let maze: Vec<&Made> = maze.iter().collect();
+    let root = make(&authority("Root"), None);
+    let judged = judge(&made, &maze, Some(NOW), trusting(&[&root]));
+    assert_eq!(judged.trust, Trust::Untrusted);
+}
