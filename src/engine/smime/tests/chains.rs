@@ -537,7 +537,7 @@ fn a_bag_of_ten_thousand_costs_little() {
     }
 }
 
-/// A certificate with another serial number every time it is made.
+/// An authority's key in a certificate of another serial number.
 fn again(made: &Made, issuer: &Made, name: &str) -> Made {
     make(
         &Spec {
