@@ -19,6 +19,10 @@ use crate::base::layer::{Encryption, Opened};
 use crate::base::verdict::{Integrity, Reason, Recipient};
 use crate::base::{Context, Secret};
 
+/// How many times own keys are tried on one message: each costs a private operation, and a
+/// sender may name the same key again and again.
+const TRIES_MAX: usize = 16;
+
 /// What a question for a message's password is about.
 const PASSWORD: &str = "the password of a message";
 
@@ -132,8 +136,11 @@ fn content_key(
     }
     let mut locked = Vec::new();
     let mut failed = None;
-    for (way, cert) in &named.all {
-        let Some(cert) = cert else { continue };
+    let own = named
+        .all
+        .iter()
+        .filter_map(|(way, cert)| Some((way, cert.as_ref()?)));
+    for (way, cert) in own.take(TRIES_MAX) {
         cx.job.check()?;
         match cx.private.state(&cert.id) {
             SecretState::None => continue,
