@@ -335,3 +335,47 @@ fn smime_from_the_first_key_to_an_authority_for_one_domain() {
     assert!(anchors.len() > 50);
     assert!(anchors.iter().all(|anchor| anchor["source"] == "bundled"));
 }
+
+#[test]
+fn a_key_is_renewed_and_revoked() {
+    let me = Person::new();
+    let end = |days: i64| (chrono::Utc::now() + chrono::Duration::days(days)).to_rfc3339();
+    let address = "me@sealpost.example";
+    let made = [
+        "keys",
+        "generate",
+        "--address",
+        address,
+        "--no-passphrase",
+        "--expires",
+    ];
+    me.run(&[&made[..], &[&end(3)]].concat());
+    let told = me.run(&["keys", "renew", address, "--expires", &end(300)]);
+    assert!(told.contains("another end"), "{told}");
+    assert!(
+        me.fail(&["keys", "renew", address, "--expires", "soon"])
+            .contains("RFC 3339")
+    );
+    let told = me.run(&["keys", "revoke", address, "--reason", "superseded"]);
+    assert!(told.contains("is revoked"), "{told}");
+    let shown: Value = serde_json::from_str(&me.run(&["keys", "show", address, "--json"])).unwrap();
+    assert_eq!(shown["key"]["status"], "revoked");
+    let smime = Person::new();
+    smime.run(&[
+        "keys",
+        "generate",
+        "--smime",
+        "--address",
+        address,
+        "--no-passphrase",
+    ]);
+    let renew = ["keys", "renew", address, "--expires"];
+    let told = smime.run(&[&renew[..], &[&end(300), "--request", "new.csr"]].concat());
+    assert!(told.contains("new.csr"), "{told}");
+    assert_eq!(fs::read(smime.0.path().join("new.csr")).unwrap()[0], 0x30);
+    assert!(
+        smime
+            .fail(&["keys", "revoke", address])
+            .contains("authority")
+    );
+}

@@ -260,6 +260,37 @@ pub enum Keys {
         #[command(flatten)]
         common: Common,
     },
+    /// Give one of yours another end; of S/MIME, make a request for its authority
+    Renew {
+        #[command(flatten)]
+        key: OneKey,
+        /// The new end, an instant (RFC 3339)
+        #[arg(long, value_name = "INSTANT")]
+        expires: String,
+        /// Write the request for an authority (PKCS#10, DER) into FILE
+        #[arg(long, value_name = "FILE")]
+        request: Option<PathBuf>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Say that one of yours counts no more, for ever
+    Revoke {
+        #[command(flatten)]
+        key: OneKey,
+        /// Without one, the revocation that was kept when the key was made will do, and its
+        /// passphrase is not needed
+        #[arg(long, value_enum)]
+        reason: Option<Reason>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Put one of yours under another passphrase
+    Passphrase {
+        #[command(flatten)]
+        key: OneKey,
+        #[command(flatten)]
+        common: Common,
+    },
     /// See whether a passphrase opens a key
     Unlock {
         #[command(flatten)]
@@ -290,6 +321,16 @@ pub enum Profile {
     Modern,
     /// RFC 9980
     PostQuantum,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Reason {
+    /// There is a newer key
+    Superseded,
+    /// Somebody else may have it
+    Compromised,
+    /// It is used no longer
+    Retired,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

@@ -1,14 +1,15 @@
 //! `sealpost keys …`: tables for people, the protocol's results with `--json`.
 
-use super::args::{Keys, Level, OneKey, Profile};
+use super::args::{Keys, Level, OneKey, Profile, Reason};
 use super::session::Session;
 use super::{input, print, words};
 use crate::base::keys::{Acceptance, Key};
 use crate::base::{Address, Error, KeyId, Kind, Protocol, Result};
-use crate::engine::{self, Format};
+use crate::engine::{self, Format, Revoking};
 use crate::verbs::keys::{
     self, Accept, AcceptRequest, DeleteRequest, ExportRequest, GenerateRequest, ImportChange,
-    ImportRequest, ListReply, ListRequest, LockRequest, NewPassphrase, OneRequest,
+    ImportRequest, ListReply, ListRequest, LockRequest, NewPassphrase, OneRequest, RenewRequest,
+    RevokeRequest,
 };
 
 /// Runs one of the commands about keys.
@@ -110,6 +111,27 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
                 &format!("{} is {said} for {}", request.id, request.address),
             )
         }
+        Keys::Renew { .. } => renew(command, session),
+        Keys::Revoke {
+            key,
+            reason,
+            common,
+        } => {
+            let request = RevokeRequest {
+                id: id(session, &key.key)?,
+                reason: reason.map_or(Revoking::Unspecified, Into::into),
+                ask: session.ask(),
+            };
+            let reply = session.run(|world, cx| keys::revoke(world, &request, cx))?;
+            let told = format!("{} is revoked; give it to those who have it", request.id);
+            done(&reply, common.json, &told)
+        }
+        Keys::Passphrase { key, common } => {
+            let request = one(session, key)?;
+            let reply = session.run(|world, cx| keys::passphrase(world, &request, cx))?;
+            let told = format!("{} lies under the new passphrase", request.id);
+            done(&reply, common.json, &told)
+        }
         Keys::Unlock { key, common } => {
             let request = one(session, key)?;
             let reply = session.run(|world, cx| keys::unlock(world, &request, cx))?;
@@ -170,6 +192,36 @@ fn generate(command: &Keys, session: &Session) -> Result<()> {
         return print::json(&reply);
     }
     print::out(&page(&reply.key))
+}
+
+fn renew(command: &Keys, session: &Session) -> Result<()> {
+    let Keys::Renew {
+        key,
+        expires,
+        request: file,
+        common,
+    } = command
+    else {
+        return Ok(());
+    };
+    let request = RenewRequest {
+        id: id(session, &key.key)?,
+        expires: expires.clone(),
+        ask: session.ask(),
+    };
+    let reply = session.run(|world, cx| keys::renew(world, &request, cx))?;
+    if let (Some(file), Some(made)) = (file, &reply.request) {
+        input::write(file, made.bytes()?)?;
+    }
+    let told = match (&reply.request, file) {
+        (None, _) => format!(
+            "{} has another end; give it to those who have it",
+            request.id
+        ),
+        (Some(_), Some(file)) => format!("send {} to the authority", file.display()),
+        (Some(_), None) => "an authority has to renew it: say --request FILE".to_owned(),
+    };
+    done(&reply, common.json, &told)
 }
 
 fn export(command: &Keys, session: &Session) -> Result<()> {
@@ -338,6 +390,16 @@ fn page(key: &Key) -> String {
         line("Note:", words::attention(*attention).to_owned());
     }
     print::table(&rows)
+}
+
+impl From<Reason> for Revoking {
+    fn from(reason: Reason) -> Revoking {
+        match reason {
+            Reason::Superseded => Revoking::Superseded,
+            Reason::Compromised => Revoking::Compromised,
+            Reason::Retired => Revoking::Retired,
+        }
+    }
 }
 
 impl From<Level> for Acceptance {

@@ -132,6 +132,9 @@ fn common(command: &Command) -> Common {
             | Keys::Export { common, .. }
             | Keys::Delete { common, .. }
             | Keys::Accept { common, .. }
+            | Keys::Renew { common, .. }
+            | Keys::Revoke { common, .. }
+            | Keys::Passphrase { common, .. }
             | Keys::Unlock { common, .. }
             | Keys::Lock { common, .. },
         ) => *common,

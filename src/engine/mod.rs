@@ -95,6 +95,25 @@ pub trait Engine: Send + Sync {
     /// `internal` when the cryptographic library refuses.
     fn generate(&self, spec: &KeySpec, passphrase: &Passphrase, cx: &Context) -> Result<NewKey>;
 
+    /// A key whose end comes later: its certificate with a new one (`expires`, Unix seconds), or
+    /// a request to its authority for another certificate of the same key. Asks the private key.
+    ///
+    /// # Errors
+    /// `key.locked`; `key.unusable` for one that is revoked or can't sign.
+    fn renew(&self, cert: &[u8], expires: u64, cx: &Context) -> Result<Renewed>;
+
+    /// The certificate with its own word that it counts no more. Asks the private key.
+    ///
+    /// # Errors
+    /// `key.locked`; `request.invalid` in a family whose authorities do that.
+    fn revoke(&self, cert: &[u8], why: Revoking, cx: &Context) -> Result<Vec<u8>>;
+
+    /// The certificate with a revocation that was made with the key and kept.
+    ///
+    /// # Errors
+    /// `message.malformed` when it is not that key's.
+    fn revoke_by(&self, cert: &[u8], kept: &[u8]) -> Result<Vec<u8>>;
+
     /// Certificates in the form that `format` names; public material only.
     ///
     /// # Errors
@@ -202,6 +221,30 @@ pub struct NewKey {
     pub sealed: Secret,
     /// A PKCS#10 request for the same key, DER, where the family has authorities.
     pub request: Option<Vec<u8>>,
+    /// Its revocation, for the day when its passphrase is lost, where the family has such a thing.
+    pub revocation: Option<Vec<u8>>,
+}
+
+/// What renewing a key came to.
+pub struct Renewed {
+    /// The certificate with its new end.
+    pub cert: Option<Vec<u8>>,
+    /// A PKCS#10 request for the same key, DER.
+    pub request: Option<Vec<u8>>,
+}
+
+/// Why a key is revoked (RFC 9580 5.2.3.31).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Revoking {
+    #[default]
+    Unspecified,
+    /// There is a newer key.
+    Superseded,
+    /// Somebody else may have it: nothing that it signed counts any more.
+    Compromised,
+    /// Its owner uses it no longer.
+    Retired,
 }
 
 /// The forms in which keys leave.

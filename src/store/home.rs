@@ -96,6 +96,10 @@ impl Home {
         self.state.join("revocation-lists")
     }
 
+    pub(super) fn revocations(&self) -> PathBuf {
+        self.state.join("revocations")
+    }
+
     pub(super) fn capabilities(&self) -> PathBuf {
         self.state.join("capabilities")
     }

@@ -20,6 +20,7 @@ mod lookup;
 mod policy;
 mod put;
 mod query;
+mod revocations;
 mod secrets;
 
 use std::path::PathBuf;
@@ -166,6 +167,7 @@ impl Store {
         if !secrets::delete(&self.home, id)? {
             return Err(no_such_key());
         }
+        self.forget_revocation(id)?;
         self.change(|tx| {
             tx.set_secret(id, secrets::wrap(&self.home, id))?;
             tx.bump()

@@ -11,7 +11,7 @@ use crate::base::{Context, Error, KeyId, Protocol, Result, Secret};
 use crate::verbs::{World, anchors, autocrypt, keys, open, plan, seal, text};
 
 /// Every method that is a verb, in the order in which `hello` lists them.
-pub const METHODS: [&str; 21] = [
+pub const METHODS: [&str; 25] = [
     "message/open",
     "message/seal",
     "message/plan",
@@ -22,6 +22,10 @@ pub const METHODS: [&str; 21] = [
     "keys/export",
     "keys/delete",
     "keys/accept",
+    "keys/settle",
+    "keys/renew",
+    "keys/revoke",
+    "keys/passphrase",
     "keys/unlock",
     "keys/lock",
     "text/decrypt",
@@ -66,6 +70,10 @@ impl Service for Verbs {
             "keys/export" => read(world, keys::export, params),
             "keys/delete" => read(world, keys::delete, params),
             "keys/accept" => read(world, keys::accept, params),
+            "keys/settle" => read(world, keys::settle, params),
+            "keys/renew" => read(world, keys::renew, params),
+            "keys/revoke" => read(world, keys::revoke, params),
+            "keys/passphrase" => read(world, keys::passphrase, params),
             "keys/unlock" => read(world, keys::unlock, params),
             "keys/lock" => read(
                 world,

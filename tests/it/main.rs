@@ -23,6 +23,7 @@ mod bouncy;
 mod choosing;
 mod corpora;
 mod dialogue;
+mod life;
 mod peers;
 mod revocation;
 mod roundtrip;

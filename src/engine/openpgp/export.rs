@@ -28,12 +28,21 @@ pub(super) fn export(certs: &[Bytes], format: Format) -> Result<Vec<u8>> {
 /// See [`crate::engine::Engine::rewrap`].
 pub(super) fn rewrap(
     sealed: &Secret,
+    chain: &[Bytes],
     old: &Passphrase,
     new: &Passphrase,
     format: Format,
 ) -> Result<Vec<u8>> {
     let shape = Shape::of(format)?;
-    let cert = reseal(certs::parse(sealed.expose())?, old, new)?;
+    let mut cert = certs::parse(sealed.expose())?;
+    // What became of the certificate since goes along.
+    if let Some(own) = chain.first() {
+        let own = certs::parse(own)?;
+        cert = cert
+            .merge_public(own)
+            .map_err(|e| Error::internal("the certificate can't be written").because(e))?;
+    }
+    let cert = reseal(cert, old, new)?;
     let bytes = import::secret(&cert)?.expose().to_vec();
     Ok(shape.write(Kind::PrivateKey, bytes))
 }

@@ -54,7 +54,7 @@ pub(super) fn generate(spec: &KeySpec, passphrase: &Passphrase, cx: &Context) ->
     let encryption = KeyFlags::empty()
         .set_transport_encryption()
         .set_storage_encryption();
-    let (cert, _) = CertBuilder::new()
+    let (cert, revocation) = CertBuilder::new()
         .set_creation_time(cx.now)
         .set_cipher_suite(suite)
         .set_profile(version)
@@ -71,11 +71,17 @@ pub(super) fn generate(spec: &KeySpec, passphrase: &Passphrase, cx: &Context) ->
     let cert = reseal(cert, &Passphrase::None, passphrase)?;
     let sealed = import::secret(&cert)?;
     let public = cert.strip_secret_key_material();
+    let revoked = public
+        .clone()
+        .insert_packets(std::iter::once(Packet::from(revocation)))
+        .map_err(refused)?
+        .0;
     Ok(NewKey {
         facts: certs::facts_of(&public, unix(cx.now)),
         cert: import::public(&public)?,
         sealed,
         request: None,
+        revocation: Some(import::public(&revoked)?),
     })
 }
 

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::{Engine, Format, Incoming, KeySpec, NewKey, Passphrase};
+use super::{Engine, Format, Incoming, KeySpec, NewKey, Passphrase, Renewed, Revoking};
 use crate::base::error::Result;
 use crate::base::keys::{CertFacts, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
@@ -20,6 +20,7 @@ mod door;
 mod export;
 mod generate;
 mod import;
+mod life;
 mod mdc;
 mod offer;
 mod open;
@@ -108,12 +109,24 @@ impl Engine for OpenPgp {
     fn rewrap(
         &self,
         sealed: &Secret,
-        _chain: &[Bytes],
+        chain: &[Bytes],
         old: &Passphrase,
         new: &Passphrase,
         format: Format,
     ) -> Result<Vec<u8>> {
-        export::rewrap(sealed, old, new, format)
+        export::rewrap(sealed, chain, old, new, format)
+    }
+
+    fn renew(&self, cert: &[u8], expires: u64, cx: &Context) -> Result<Renewed> {
+        life::renew(cert, expires, cx)
+    }
+
+    fn revoke(&self, cert: &[u8], why: Revoking, cx: &Context) -> Result<Vec<u8>> {
+        life::revoke(cert, why, cx)
+    }
+
+    fn revoke_by(&self, cert: &[u8], kept: &[u8]) -> Result<Vec<u8>> {
+        life::revoke_by(cert, kept)
     }
 
     fn offer(&self, cert: &[u8], address: &Address) -> Option<String> {

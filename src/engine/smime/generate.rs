@@ -61,6 +61,7 @@ pub(super) fn generate(spec: &KeySpec, passphrase: &Passphrase, cx: &Context) ->
         sealed: pkcs8::seal(&key, passphrase)?,
         cert,
         request: Some(request),
+        revocation: None,
     })
 }
 

@@ -26,6 +26,7 @@ mod generate;
 mod import;
 mod kem;
 mod kinds;
+mod life;
 #[cfg(fuzzing)]
 #[path = "tests/made.rs"]
 #[allow(dead_code)] // the tests want more of it
@@ -50,7 +51,7 @@ mod verify;
 
 use bytes::Bytes;
 
-use super::{Engine, Format, Incoming, KeySpec, NewKey, Passphrase};
+use super::{Engine, Format, Incoming, KeySpec, NewKey, Passphrase, Renewed, Revoking};
 use crate::base::error::Result;
 use crate::base::keys::{CertFacts, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
@@ -153,6 +154,18 @@ impl Engine for Smime {
         format: Format,
     ) -> Result<Vec<u8>> {
         export::rewrap(sealed, chain, old, new, format)
+    }
+
+    fn renew(&self, cert: &[u8], _expires: u64, cx: &Context) -> Result<Renewed> {
+        life::renew(cert, cx)
+    }
+
+    fn revoke(&self, _cert: &[u8], _why: Revoking, _cx: &Context) -> Result<Vec<u8>> {
+        Err(life::by_authority())
+    }
+
+    fn revoke_by(&self, _cert: &[u8], _kept: &[u8]) -> Result<Vec<u8>> {
+        Err(life::by_authority())
     }
 
     fn offer(&self, _cert: &[u8], _address: &Address) -> Option<String> {

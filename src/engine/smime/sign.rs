@@ -34,11 +34,11 @@ const CHUNK: usize = 1 << 20;
 const UTC_UNTIL: u64 = 2_524_608_000;
 
 /// How a key signs.
-struct Way {
-    digest: Digest,
-    how: Signing,
+pub(super) struct Way {
+    pub digest: Digest,
+    pub how: Signing,
     /// AlgorithmIdentifier, DER.
-    algorithm: Vec<u8>,
+    pub algorithm: Vec<u8>,
 }
 
 /// Signs `content`.
@@ -124,7 +124,7 @@ fn object(head: &[u8], content: Option<&[u8]>, tail: &[u8]) -> Vec<u8> {
 }
 
 /// SHA-256 wherever the key allows it; PKCS#1 v1.5 for RSA, which every reader knows.
-fn way(cert: &Certificate) -> Option<Way> {
+pub(super) fn way(cert: &Certificate) -> Option<Way> {
     let info = cert.parsed.tbs_certificate().subject_public_key_info();
     let oid = info.algorithm.oid;
     let pure = |digest| Way {

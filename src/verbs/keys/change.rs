@@ -86,6 +86,9 @@ pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Resul
     cx.job.commit()?;
     // The certificate last: what is cut off before it was never a key, and what has one is whole.
     world.store.put_secret(&id, &new.sealed, wrap)?;
+    if let Some(revocation) = &new.revocation {
+        world.store.put_revocation(&id, revocation)?;
+    }
     world
         .store
         .accept(&id, &request.address, Acceptance::Accepted, unix(cx.now))?;
@@ -111,7 +114,7 @@ fn plain(name: &str) -> bool {
 }
 
 /// A new passphrase, not empty.
-fn new_passphrase(id: Option<&KeyId>, label: &str, cx: &Context) -> Result<Arc<Secret>> {
+pub(super) fn new_passphrase(id: Option<&KeyId>, label: &str, cx: &Context) -> Result<Arc<Secret>> {
     let (secret, attempt) = cx.answers.passphrase(Need::Wrap, id, label)?;
     if secret.is_empty() {
         return Err(Answers::wrong(Need::Wrap, id, label, attempt));
@@ -227,7 +230,14 @@ fn revocation_list(world: &World, list: &RevocationList, cx: &Context) -> Result
     let known = known.and_then(|known| read_revocation_list(&known).ok());
     let genuine = is_genuine_revocation_list(list, cx)?;
     let forged = genuine == Some(false);
-    let newer = !forged && known.is_none_or(|known| known.this_update < list.this_update);
+    // A genuine one is newer than any that was taken up before its authority was here.
+    let stands = |known: &RevocationList| -> Result<bool> {
+        let older = known.this_update < list.this_update;
+        let displaced =
+            genuine == Some(true) && is_genuine_revocation_list(known, cx)? == Some(false);
+        Ok(!older && !displaced)
+    };
+    let newer = !forged && !known.as_ref().map(stands).transpose()?.unwrap_or(false);
     if newer {
         // One that is signed by nobody would put a genuine one out of force.
         if genuine.is_none() {
@@ -306,7 +316,7 @@ fn wrap(
 }
 
 /// The form in which secret halves lie on disk.
-fn native(protocol: Protocol) -> Format {
+pub(super) fn native(protocol: Protocol) -> Format {
     match protocol {
         Protocol::OpenPgp => Format::Binary,
         Protocol::Smime => Format::Der,

@@ -1,10 +1,12 @@
 //! `keys/*`: looking after certificates and secret keys.
 
 mod change;
+mod life;
 mod show;
 mod unlock;
 
 pub use change::{accept, delete, export, generate, import};
+pub use life::{passphrase, renew, revoke, settle};
 pub use show::{list, show};
 pub use unlock::{lock, unlock};
 
@@ -14,7 +16,7 @@ use super::{Ask, Asks};
 use crate::base::body::{Bodies, Body};
 use crate::base::keys::{Acceptance, Key, SecretState};
 use crate::base::{Address, KeyId, Protocol, Result};
-use crate::engine::{Format, Profile};
+use crate::engine::{Format, Profile, Revoking};
 
 /// `keys/list`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -40,7 +42,7 @@ pub struct ListReply {
     pub revision: u64,
 }
 
-/// `keys/show`, `keys/unlock`.
+/// `keys/show`, `keys/unlock`, `keys/passphrase`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OneRequest {
@@ -200,6 +202,48 @@ pub struct AcceptRequest {
     pub ask: Ask,
 }
 
+/// `keys/renew`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RenewRequest {
+    pub id: KeyId,
+    /// RFC 3339. For S/MIME the authority decides.
+    pub expires: String,
+    #[serde(default)]
+    pub ask: Ask,
+}
+
+/// A renewed key.
+#[derive(Debug, Clone, Serialize)]
+pub struct RenewReply {
+    pub key: Key,
+    /// A PKCS#10 request to the authority for the same key, DER (S/MIME).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<Body>,
+    pub revision: u64,
+}
+
+/// `keys/revoke`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RevokeRequest {
+    pub id: KeyId,
+    #[serde(default)]
+    pub reason: Revoking,
+    #[serde(default)]
+    pub ask: Ask,
+}
+
+/// `keys/settle`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SettleRequest {
+    pub address: Address,
+    pub keep: KeyId,
+    #[serde(default)]
+    pub reject: Vec<KeyId>,
+}
+
 /// Until when a key is unlocked; RFC 3339.
 #[derive(Debug, Clone, Serialize)]
 pub struct UnlockReply {
@@ -229,6 +273,9 @@ impl Bodies for ExportRequest {}
 impl Bodies for DeleteRequest {}
 impl Bodies for RevisionReply {}
 impl Bodies for AcceptRequest {}
+impl Bodies for RenewRequest {}
+impl Bodies for RevokeRequest {}
+impl Bodies for SettleRequest {}
 impl Bodies for UnlockReply {}
 impl Bodies for LockRequest {}
 impl Bodies for LockReply {}
@@ -245,6 +292,12 @@ impl Bodies for GenerateReply {
     }
 }
 
+impl Bodies for RenewReply {
+    fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
+        self.request.bodies(visit)
+    }
+}
+
 impl Bodies for DataReply {
     fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
         self.data.bodies(visit)
@@ -253,6 +306,7 @@ impl Bodies for DataReply {
 
 impl Asks for ListRequest {}
 impl Asks for LockRequest {}
+impl Asks for SettleRequest {}
 
 macro_rules! asks {
     ($($request:ty),*) => {$(
@@ -269,5 +323,7 @@ asks!(
     ImportRequest,
     ExportRequest,
     DeleteRequest,
-    AcceptRequest
+    AcceptRequest,
+    RenewRequest,
+    RevokeRequest
 );
