@@ -90,22 +90,7 @@ impl Town {
             "inter.pem",
         ]);
         ca.write("entity", entity());
-        let signed = message(
-            ALICE,
-            &ca.go(&[
-                "cms",
-                "-sign",
-                "-in",
-                "entity",
-                "-binary",
-                "-signer",
-                "alice.pem",
-                "-inkey",
-                "alice.key",
-                "-certfile",
-                "inter.pem",
-            ]),
-        );
+        let signed = message(ALICE, &ca.signed("alice", "inter"));
         let town = Town {
             ca,
             port,

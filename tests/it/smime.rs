@@ -162,6 +162,19 @@ impl Ca {
         .concat()
     }
 
+    /// `entity` signed by somebody, with their certificate and that of `above` (nobody: "").
+    pub(crate) fn signed(&self, who: &str, above: &str) -> Vec<u8> {
+        let (cert, key) = (format!("{who}.pem"), format!("{who}.key"));
+        let above = format!("{above}.pem");
+        let mut args = vec![
+            "cms", "-sign", "-in", "entity", "-binary", "-signer", &cert, "-inkey", &key,
+        ];
+        if above != ".pem" {
+            args.extend(["-certfile", &above]);
+        }
+        self.go(&args)
+    }
+
     pub(crate) fn trust(&self, host: &mut Host) {
         let root = host.body(&self.read("root.pem"));
         host.good("anchors/add", json!({"data": root}));
@@ -239,16 +252,7 @@ fn what_openssl_signs() {
             }
         }
     }
-    ca.write(
-        "changed",
-        message(
-            ALICE,
-            &ca.go(&[
-                "cms", "-sign", "-in", "entity", "-binary", "-signer", "rsa.pem", "-inkey",
-                "rsa.key",
-            ]),
-        ),
-    );
+    ca.write("changed", message(ALICE, &ca.signed("rsa", "")));
     let changed = String::from_utf8(ca.read("changed"))
         .unwrap()
         .replace("Caf", "caf");
@@ -698,22 +702,7 @@ fn good_signatures_bring_certificates_and_what_their_owners_read() {
     import(&mut alice, &ca.file("renewed"), json!(true));
     let id = host.good("keys/list", json!({"query": ALICE}))["keys"][0]["id"].clone();
     ca.write("entity", entity());
-    let renewed = message(
-        ALICE,
-        &ca.go(&[
-            "cms",
-            "-sign",
-            "-in",
-            "entity",
-            "-binary",
-            "-signer",
-            "renewed.pem",
-            "-inkey",
-            "renewed.key",
-            "-certfile",
-            "middle.pem",
-        ]),
-    );
+    let renewed = message(ALICE, &ca.signed("renewed", "middle"));
     let opened = host.open(&renewed).unwrap();
     assert_eq!(
         opened["keys"][0]["change"],
@@ -1044,19 +1033,7 @@ fn a_signature_belongs_to_one_address() {
     for (subject, extensions, head, status, reason) in BOUND {
         ca.write("who.ext", extensions);
         ca.sign("who", subject, "who.ext", "middle", "20");
-        let mime = ca.go(&[
-            "cms",
-            "-sign",
-            "-in",
-            "entity",
-            "-binary",
-            "-signer",
-            "who.pem",
-            "-inkey",
-            "who.key",
-            "-certfile",
-            "middle.pem",
-        ]);
+        let mime = ca.signed("who", "middle");
         let mail = message("x@y.example", &mime);
         let mail = String::from_utf8(mail)
             .unwrap()
@@ -1171,22 +1148,7 @@ fn authorities_that_policy_names() {
     let Some(ca) = Ca::new() else { return };
     ca.person("alice", "rsa:2048", ALICE);
     ca.write("entity", entity());
-    let signed = message(
-        ALICE,
-        &ca.go(&[
-            "cms",
-            "-sign",
-            "-in",
-            "entity",
-            "-binary",
-            "-signer",
-            "alice.pem",
-            "-inkey",
-            "alice.key",
-            "-certfile",
-            "middle.pem",
-        ]),
-    );
+    let signed = message(ALICE, &ca.signed("alice", "middle"));
     let other = Ca::new().unwrap();
     ca.write(
         "both.pem",
@@ -1263,19 +1225,7 @@ fn signed_before_the_end() {
     ca.trust(&mut host);
     ca.person("alice", "rsa:2048", ALICE);
     ca.write("entity", entity());
-    let mime = ca.go(&[
-        "cms",
-        "-sign",
-        "-in",
-        "entity",
-        "-binary",
-        "-signer",
-        "alice.pem",
-        "-inkey",
-        "alice.key",
-        "-certfile",
-        "middle.pem",
-    ]);
+    let mime = ca.signed("alice", "middle");
     let days = |days: i64| {
         let at = std::time::SystemTime::now();
         let offset = std::time::Duration::from_secs(days.unsigned_abs() * 86_400);
@@ -1461,22 +1411,7 @@ fn a_revoked_certificate_is_known_by_its_list() {
     let Some(ca) = Ca::new() else { return };
     ca.person("alice", "rsa:2048", ALICE);
     ca.write("entity", entity());
-    let signed = message(
-        ALICE,
-        &ca.go(&[
-            "cms",
-            "-sign",
-            "-in",
-            "entity",
-            "-binary",
-            "-signer",
-            "alice.pem",
-            "-inkey",
-            "alice.key",
-            "-certfile",
-            "middle.pem",
-        ]),
-    );
+    let signed = message(ALICE, &ca.signed("alice", "middle"));
     let home = Home::new();
     let mut host = home.start();
     host.hello();

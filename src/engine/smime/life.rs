@@ -2,16 +2,15 @@
 
 use const_oid::ObjectIdentifier;
 use der::Encode as _;
-use openssl::hash::hash;
 
 use super::ber::{self, BIT_STRING, SEQUENCE, SET};
-use super::certs::{self, ALTERNATIVE_NAME, Certificate, EXTENDED_USAGE, KEY_USAGE};
+use super::certs::{self, ALTERNATIVE_NAME, EXTENDED_USAGE, KEY_USAGE};
 use super::cms::CONTEXT_0;
+use super::seal;
 use super::sign::{self, Way};
-use super::{policy, seal};
 use crate::base::Context;
 use crate::base::error::{Error, Result};
-use crate::base::keys::{Digest, KeyPairId, Signing};
+use crate::base::keys::{Digest, Signing};
 use crate::engine::Renewed;
 
 const EXTENSION_REQUEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.14");
@@ -43,7 +42,8 @@ pub(super) fn renew(cert: &[u8], cx: &Context) -> Result<Renewed> {
             &ber::element(CONTEXT_0, &[&attribute]),
         ],
     );
-    let signature = signature(&cert, &way, &info, cx)?;
+    let signature = sign::value(&cert, &way, info.clone(), cx)?;
+    let signature = ber::element(BIT_STRING, &[&[0], &signature]);
     Ok(Renewed {
         cert: None,
         request: Some(ber::element(
@@ -51,22 +51,6 @@ pub(super) fn renew(cert: &[u8], cx: &Context) -> Result<Renewed> {
             &[&info, &algorithm(&way), &signature],
         )),
     })
-}
-
-/// The BIT STRING of the signature.
-fn signature(cert: &Certificate, way: &Way, info: &[u8], cx: &Context) -> Result<Vec<u8>> {
-    let message = match way.how {
-        Signing::Message => info.to_vec(),
-        _ => hash(policy::message_digest(way.digest), info)
-            .map_err(|e| Error::internal("the request can't be hashed").because(e))?
-            .to_vec(),
-    };
-    let pair = KeyPairId {
-        cert: cert.id.clone(),
-        subkey: cert.id.fingerprint().to_owned(),
-    };
-    let signed = cx.private.sign(&pair, way.how, &message)?;
-    Ok(ber::element(BIT_STRING, &[&[0], &signed]))
 }
 
 /// CMS names the key's algorithm of PKCS#1 v1.5 where everybody else names the signature's.

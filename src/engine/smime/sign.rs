@@ -56,17 +56,7 @@ pub(super) fn signed(
     let digest = digest(content, way.digest, cx)?;
     let stated = stated(cert, &digest, &digest_algorithm, &way.algorithm, cx)?;
     let encoded = ber::set_of(SET, stated.clone());
-    let message = match way.how {
-        Signing::Message => encoded,
-        _ => hash(policy::message_digest(way.digest), &encoded)
-            .map_err(|e| Error::internal("the attributes can't be hashed").because(e))?
-            .to_vec(),
-    };
-    let pair = KeyPairId {
-        cert: cert.id.clone(),
-        subkey: cert.id.fingerprint().to_owned(),
-    };
-    let signature = cx.private.sign(&pair, way.how, &message)?;
+    let signature = value(cert, &way, encoded, cx)?;
     let info = ber::element(
         SEQUENCE,
         &[
@@ -121,6 +111,29 @@ fn object(head: &[u8], content: Option<&[u8]>, tail: &[u8]) -> Vec<u8> {
         out.extend_from_slice(content.unwrap_or_default());
         out.extend_from_slice(tail);
     })
+}
+
+/// The signature value over some bytes.
+///
+/// # Errors
+/// `key.locked`; `internal`.
+pub(super) fn value(
+    cert: &Certificate,
+    way: &Way,
+    bytes: Vec<u8>,
+    cx: &Context,
+) -> Result<Vec<u8>> {
+    let message = match way.how {
+        Signing::Message => bytes,
+        _ => hash(policy::message_digest(way.digest), &bytes)
+            .map_err(|e| Error::internal("what is to be signed can't be hashed").because(e))?
+            .to_vec(),
+    };
+    let pair = KeyPairId {
+        cert: cert.id.clone(),
+        subkey: cert.id.fingerprint().to_owned(),
+    };
+    cx.private.sign(&pair, way.how, &message)
 }
 
 /// SHA-256 wherever the key allows it; PKCS#1 v1.5 for RSA, which every reader knows.

@@ -299,7 +299,11 @@ pub(super) fn address(text: &str) -> Address {
 
 /// A key out of its seed, as PKCS#8 has it (RFC 9881 6, RFC 9935 6).
 pub(super) fn seeded(oid: &str, length: usize) -> PKey<Private> {
-    let seed = ber::element(0x80, &[&vec![7; length]]);
+    from_seed(oid, &vec![7; length])
+}
+
+pub(super) fn from_seed(oid: &str, seed: &[u8]) -> PKey<Private> {
+    let seed = ber::element(0x80, &[seed]);
     let key = ber::element(
         SEQUENCE,
         &[

@@ -4,31 +4,16 @@
 #![allow(clippy::print_stdout)]
 
 use bytes::Bytes;
-use const_oid::ObjectIdentifier;
 use openssl::bn::BigNum;
 use openssl::hash::MessageDigest;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::{X509, X509Name};
 
-use super::made::{NOW, Store, asn1, context, corpora, day, open};
+use super::made::{NOW, Store, asn1, context, corpora, day, from_seed, open};
 use crate::base::layer::{Fit, Trust};
 use crate::base::policy::Policy;
-use crate::engine::smime::ber::{self, OCTET_STRING, SEQUENCE};
+use crate::engine::smime::ber;
 use crate::engine::smime::cms::{self, CertId, Object};
-
-fn example_key(oid: &str) -> PKey<Private> {
-    let seed: Vec<u8> = (0..32).collect();
-    let seed = ber::element(0x80, &[&seed]);
-    let key = ber::element(
-        SEQUENCE,
-        &[
-            &ber::integer(0),
-            &ber::algorithm(ObjectIdentifier::new_unwrap(oid), &[]),
-            &ber::element(OCTET_STRING, &[&seed]),
-        ],
-    );
-    PKey::private_key_from_pkcs8(&key).unwrap()
-}
 
 /// A certificate for `key` that the first signature of `message` names.
 fn named_by(message: &Bytes, key: &PKey<Private>) -> Bytes {
@@ -78,7 +63,8 @@ fn ml_dsa_samples_hold() {
     ] {
         let file = format!("smime-bc/pkix/cms/mldsa/SignedData_ML-DSA-{name}.pem");
         let message = read(&root.join(file));
-        let key = example_key(oid);
+        let seed: Vec<u8> = (0..32).collect();
+        let key = from_seed(oid, &seed);
         let mut store = Store::default();
         store.certs.push(named_by(&message, &key));
         let cx = context(store, Policy::default(), NOW);
