@@ -379,3 +379,27 @@ fn a_key_is_renewed_and_revoked() {
             .contains("authority")
     );
 }
+
+#[test]
+fn the_rules_say_who_set_them() {
+    let me = Person::new();
+    let state = me.0.path().join("state");
+    fs::create_dir_all(&state).unwrap();
+    let told = me.run(&["policy"]);
+    let legacy = told
+        .lines()
+        .find(|line| line.starts_with("legacy"))
+        .unwrap();
+    assert!(
+        legacy.contains("false") && legacy.contains("default"),
+        "{told}"
+    );
+    fs::write(state.join("policy.toml"), "unlock-seconds = 60\n").unwrap();
+    let shown: Value = serde_json::from_str(&me.run(&["policy", "--json"])).unwrap();
+    assert_eq!(shown["policy"]["unlock-seconds"], 60);
+    assert_eq!(shown["origins"]["unlock-seconds"], "person");
+    assert_eq!(shown["origins"]["legacy"], "default");
+    fs::write(state.join("policy.toml"), "\nunlock = 60\n").unwrap();
+    let told = me.fail(&["policy"]);
+    assert!(told.contains("policy.toml, line 2"), "{told}");
+}

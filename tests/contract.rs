@@ -44,6 +44,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("verbs/keys/mod.rs", "ImportChange", "change of an import"),
     ("engine/mod.rs", "Profile", "profile"),
     ("engine/mod.rs", "Format", "export format"),
+    ("base/policy.rs", "Origin", "origin of a rule"),
     ("engine/mod.rs", "Revoking", "reason to revoke"),
     ("verbs/anchors.rs", "AnchorSource", "source of an anchor"),
 ];

@@ -1,13 +1,14 @@
 //! What is allowed here. The defaults are the careful choice; a file widens or narrows them.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::ask::Action;
 
 /// The rules in force, as `policy.toml` spells them (kebab-case, every key optional).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Policy {
     /// Decrypt with material that is called weak today. Signatures are judged all the same.
@@ -35,11 +36,33 @@ pub struct Policy {
     pub unconfirmed: Vec<Action>,
 }
 
+/// The rules in force, and who set each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ruled {
+    pub policy: Policy,
+    /// By the names that `policy.toml` has for them.
+    pub origins: BTreeMap<String, Origin>,
+}
+
+/// Who set a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// Nobody: what the program takes for careful.
+    Default,
+    /// The person's own file.
+    Person,
+    /// The administrator's file.
+    Administrator,
+    /// Both, each a part of it or the same.
+    Both,
+}
+
 /// The rule behind [`Policy::anchors_files`], as errors name it.
 pub const ANCHORS_FILES: &str = "anchors-files";
 
 /// When something is looked up over the network. The stricter first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fetching {
     Never,

@@ -27,6 +27,11 @@ pub enum Command {
     /// Authorities that may vouch for S/MIME certificates
     #[command(subcommand)]
     Anchors(Anchors),
+    /// The rules in force, and who set each
+    Policy {
+        #[command(flatten)]
+        common: Common,
+    },
     /// Small texts without a message around them
     #[command(subcommand)]
     Text(Text),

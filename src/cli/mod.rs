@@ -26,6 +26,7 @@ mod demo;
 mod input;
 mod keys;
 mod open;
+mod policy;
 mod print;
 mod seal;
 mod session;
@@ -114,6 +115,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Seal(args) => seal::run(args, &session()?),
         Command::Keys(command) => keys::run(command, &session()?),
         Command::Anchors(command) => anchors::run(command, &session()?),
+        Command::Policy { common } => policy::run(common.json, &session()?),
         Command::Text(command) => text::run(command, &session()?),
         Command::Demo => demo::run(),
     }
@@ -143,6 +145,7 @@ fn common(command: &Command) -> Common {
         ) => *common,
         Command::Text(Text::Decrypt(text) | Text::Verify(text)) => text.common,
         Command::Text(Text::Encrypt { text, .. } | Text::Sign { text, .. }) => text.common,
+        Command::Policy { common } => *common,
         Command::Demo => Common {
             json: false,
             no_ask: true,

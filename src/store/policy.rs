@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use toml::{Table, Value};
+
 use super::files;
 use super::home::Home;
-use crate::base::policy::Policy;
+use crate::base::policy::{Origin, Policy, Ruled};
 use crate::base::{Error, Kind, Result};
 
 /// The largest policy file, in bytes: the whole vocabulary fits into a hundredth of it.
@@ -22,19 +24,54 @@ const SYSTEM: &str = r"C:\ProgramData\sealpost\policy.toml";
 /// # Errors
 /// `policy.refused` with rule `policy.toml` when a file can't be understood, an unknown key
 /// included: a rule that is misspelt must not be a rule that is not there.
-pub fn policy(home: &Home) -> Result<Policy> {
+pub fn policy(home: &Home) -> Result<Ruled> {
     load(&home.policy(), Path::new(SYSTEM))
 }
 
-fn load(person: &Path, system: &Path) -> Result<Policy> {
-    Ok(match (one(person)?, one(system)?) {
+fn load(person: &Path, system: &Path) -> Result<Ruled> {
+    let (person, system) = (one(person)?, one(system)?);
+    let policy = match (&person, &system) {
         (None, None) => Policy::default(),
-        (Some(only), None) | (None, Some(only)) => only,
-        (Some(person), Some(system)) => system.stricter(&person),
-    })
+        (Some(only), None) | (None, Some(only)) => only.policy.clone(),
+        (Some(person), Some(system)) => system.policy.clone().stricter(&person.policy),
+    };
+    let origins = values(&policy)?
+        .into_iter()
+        .map(|(rule, value)| {
+            let origin = origin(&rule, &value, person.as_ref(), system.as_ref());
+            (rule, origin)
+        })
+        .collect();
+    Ok(Ruled { policy, origins })
 }
 
-fn one(path: &Path) -> Result<Option<Policy>> {
+/// Who made a rule what it is.
+fn origin(rule: &str, value: &Value, person: Option<&File>, system: Option<&File>) -> Origin {
+    let says = |file: Option<&File>| file.and_then(|file| file.stated.get(rule)).cloned();
+    match (says(person), says(system)) {
+        (None, None) => Origin::Default,
+        (Some(_), None) => Origin::Person,
+        (None, Some(_)) => Origin::Administrator,
+        (Some(theirs), Some(ours)) => match (theirs == *value, ours == *value) {
+            (true, false) => Origin::Person,
+            (false, true) => Origin::Administrator,
+            _ => Origin::Both,
+        },
+    }
+}
+
+/// Rules by name.
+fn values(policy: &Policy) -> Result<Table> {
+    Table::try_from(policy).map_err(|e| Error::internal("the rules can't be told").because(e))
+}
+
+/// One file: its rules with all defaults, and what it states itself.
+struct File {
+    policy: Policy,
+    stated: Table,
+}
+
+fn one(path: &Path) -> Result<Option<File>> {
     let refused = |message: String| {
         Error::new(
             Kind::PolicyRefused {
@@ -59,7 +96,11 @@ fn one(path: &Path) -> Result<Option<Policy>> {
             "{shown} is not UTF-8 text; save it as such"
         )));
     };
-    toml::from_str(&text).map(Some).map_err(|e| {
+    let read = toml::from_str::<Policy>(&text).and_then(|policy| {
+        let stated = toml::from_str::<Table>(&text)?;
+        Ok(File { policy, stated })
+    });
+    read.map(Some).map_err(|e| {
         let start = e.span().map_or(0, |span| span.start);
         let line = text.bytes().take(start).filter(|b| *b == b'\n').count() + 1;
         let what = e.message().replace('\n', " ");
@@ -74,7 +115,7 @@ mod tests {
     use super::*;
     use crate::base::ask::Action;
 
-    fn check(person: Option<&str>, system: Option<&str>) -> Result<Policy> {
+    fn ruled(person: Option<&str>, system: Option<&str>) -> Result<Ruled> {
         let home = tempfile::tempdir().unwrap();
         let path = |name: &str, text: Option<&str>| {
             let path = home.path().join(name);
@@ -84,6 +125,26 @@ mod tests {
             path
         };
         load(&path("policy.toml", person), &path("system.toml", system))
+    }
+
+    fn check(person: Option<&str>, system: Option<&str>) -> Result<Policy> {
+        ruled(person, system).map(|ruled| ruled.policy)
+    }
+
+    #[test]
+    fn every_rule_says_whose_it_is() {
+        let person =
+            "legacy = true\nunlock-seconds = 60\nask-client = true\nprivate-hosts = [\"a\"]";
+        let system = "unlock-seconds = 600\nask-client = false\nprivate-hosts = [\"a\"]\nfetch-revocation = \"never\"";
+        let ruled = ruled(Some(person), Some(system)).unwrap();
+        let of = |rule: &str| ruled.origins[rule];
+        assert_eq!(of("bundled-anchors"), Origin::Default);
+        assert_eq!(of("legacy"), Origin::Person);
+        assert_eq!(of("unlock-seconds"), Origin::Person);
+        assert_eq!(of("ask-client"), Origin::Administrator);
+        assert_eq!(of("fetch-revocation"), Origin::Administrator);
+        assert_eq!(of("private-hosts"), Origin::Both);
+        assert_eq!(ruled.origins.len(), 10);
     }
 
     #[test]

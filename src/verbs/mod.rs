@@ -20,6 +20,7 @@ pub mod open;
 mod payload;
 mod peel;
 pub mod plan;
+pub mod policy;
 mod recent;
 pub mod seal;
 pub mod text;

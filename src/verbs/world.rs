@@ -1,6 +1,6 @@
 //! Everything a verb reaches for: the store, the engines, the unlocked keys, the policy.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -13,7 +13,7 @@ use crate::base::error::Kind;
 use crate::base::job::Job;
 use crate::base::keys::{Certs, Private, Protocol, SecretState};
 use crate::base::network::Network;
-use crate::base::policy::Policy;
+use crate::base::policy::{Origin, Policy, Ruled};
 use crate::base::{Address, Context, Error, KeyId, Result, Secret};
 use crate::engine::openpgp::OpenPgp;
 use crate::engine::smime::Smime;
@@ -24,6 +24,7 @@ use crate::store::{Home, Store};
 pub struct World {
     pub store: Arc<Store>,
     pub policy: Arc<Policy>,
+    pub(super) origins: BTreeMap<String, Origin>,
     refused: Option<(Kind, String)>,
     engines: Vec<Arc<dyn Engine>>,
     private: Private,
@@ -38,9 +39,9 @@ pub struct World {
 impl World {
     /// The world that lies at `home`. Rules that can't be read are told by [`World::ready`].
     pub fn open(home: Home) -> World {
-        let (policy, refused) = match crate::store::policy(&home) {
-            Ok(policy) => (policy, None),
-            Err(error) => (Policy::default(), Some((error.kind, error.message))),
+        let (Ruled { policy, origins }, refused) = match crate::store::policy(&home) {
+            Ok(ruled) => (ruled, None),
+            Err(error) => (Ruled::default(), Some((error.kind, error.message))),
         };
         let policy = Arc::new(policy);
         let openpgp = Arc::new(OpenPgp::new());
@@ -61,6 +62,7 @@ impl World {
             store,
             network: crate::net::network(&policy.private_hosts),
             policy,
+            origins,
             refused,
             engines: vec![openpgp, smime],
             private,

@@ -8,10 +8,10 @@ use crate::base::ask::Answers;
 use crate::base::job::Job;
 use crate::base::policy::Policy;
 use crate::base::{Context, Error, KeyId, Protocol, Result, Secret};
-use crate::verbs::{World, anchors, autocrypt, keys, open, plan, seal, text};
+use crate::verbs::{World, anchors, autocrypt, keys, open, plan, policy, seal, text};
 
 /// Every method that is a verb, in the order in which `hello` lists them.
-pub const METHODS: [&str; 25] = [
+pub const METHODS: [&str; 26] = [
     "message/open",
     "message/seal",
     "message/plan",
@@ -37,6 +37,7 @@ pub const METHODS: [&str; 25] = [
     "anchors/list",
     "anchors/add",
     "anchors/remove",
+    "policy/show",
 ];
 
 /// The verbs as a service.
@@ -89,6 +90,7 @@ impl Service for Verbs {
             "anchors/list" => read(world, anchors::list, params),
             "anchors/add" => read(world, anchors::add, params),
             "anchors/remove" => read(world, anchors::remove, params),
+            "policy/show" => read(world, policy::show, params),
             _ => Err(Error::internal("a method is listed that is no verb")),
         }
     }
