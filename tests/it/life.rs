@@ -124,6 +124,37 @@ fn a_key_gets_another_end() {
     }
 }
 
+/// What was let expire on purpose does not come back to life with the rest.
+#[test]
+fn a_subkey_that_ended_long_ago_stays_ended() {
+    let Some(gpg) = Gpg::new() else { return };
+    let then = ["--faked-system-time", "20250101T000000!"];
+    let fpr = gpg.key(&format!("Me <{ME}>"), "ed25519", "cv25519", &then);
+    let old = [
+        &then[..],
+        &["--quick-add-key", &fpr, "cv25519", "encr", "2025-02-01"],
+    ]
+    .concat();
+    gpg.go(&old, b"");
+    let home = home();
+    let mut host = home.start();
+    host.hello();
+    let secret = gpg.secret(&fpr);
+    let id = import(&mut host, &secret, json!(true))["imported"][0]["id"].clone();
+    host.good("keys/renew", json!({"id": id, "expires": days(100)}));
+    let cert = export(&mut host, &[id.as_str().unwrap()]);
+    gpg.go(&["--import"], cert.as_bytes());
+    let list = gpg.text(&["--with-colons", "--list-keys"], b"");
+    let ends: Vec<i64> = list
+        .lines()
+        .filter(|line| line.starts_with("sub:"))
+        .map(|line| line.split(':').nth(6).unwrap().parse().unwrap())
+        .collect();
+    let now = Utc::now().timestamp();
+    let (ended, alive): (Vec<i64>, Vec<i64>) = ends.iter().partition(|end| **end < now);
+    assert_eq!((ended.len(), alive.len()), (1, 1), "{list}");
+}
+
 #[test]
 fn a_revoked_key_reads_and_signs_no_more() {
     let home = home();

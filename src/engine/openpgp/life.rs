@@ -34,7 +34,8 @@ pub(super) fn renew(bytes: &[u8], expires: u64, cx: &Context) -> Result<Renewed>
     })
 }
 
-/// The primary key and every subkey that is not revoked get the same end.
+/// The primary key gets another end, and with it every subkey but those that are revoked or had
+/// ended before it: those were let go on purpose.
 fn signatures(
     valid: &ValidCert<'_>,
     cert: &Cert,
@@ -52,8 +53,12 @@ fn signatures(
         .primary_key()
         .set_expiration_time(&mut primary, Some(end))
         .map_err(&failed)?;
+    let whole = valid.primary_key().key_expiration_time();
     for subkey in valid.keys().subkeys() {
-        if certs::is_revoked(&subkey.revocation_status()) {
+        let let_go = subkey
+            .key_expiration_time()
+            .is_some_and(|end| end <= cx.now && whole.is_none_or(|whole| end < whole));
+        if let_go || certs::is_revoked(&subkey.revocation_status()) {
             continue;
         }
         let key = subkey.key().clone();
