@@ -140,7 +140,13 @@ fn put(world: &World, own: &StoredCert, cert: &[u8], cx: &Context) -> Result<()>
             Some(old) => engine.merge(old, cert)?,
             None => cert.to_vec(),
         };
+        // What was just signed may be a moment later than the request.
         let facts = engine.facts(&merged, now)?;
+        let changed = facts.changed.as_deref().and_then(parse_rfc3339);
+        let facts = match changed.filter(|changed| *changed > now) {
+            Some(changed) => engine.facts(&merged, changed)?,
+            None => facts,
+        };
         Ok((merged, facts))
     })?;
     changes.into_iter().try_for_each(|change| change.map(drop))
