@@ -88,7 +88,14 @@ pub enum Kind {
     #[serde(rename = "decrypt.failed")]
     DecryptFailed,
     #[serde(rename = "policy.refused")]
-    PolicyRefused { rule: &'static str },
+    PolicyRefused {
+        rule: &'static str,
+        /// Where the rules themselves can't be read.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        line: Option<usize>,
+    },
     #[serde(rename = "plan.stale")]
     PlanStale,
     #[serde(rename = "store.unavailable")]
@@ -252,6 +259,12 @@ impl Error {
     /// A cap that was passed; `limit` is its name.
     pub fn limit(limit: &'static str, message: impl Into<String>) -> Error {
         Error::new(Kind::LimitExceeded { limit, r#use: None }, message)
+    }
+
+    /// What a rule does not allow; `rule` is its name.
+    pub fn refused(rule: &'static str, message: impl Into<String>) -> Error {
+        let (file, line) = (None, None);
+        Error::new(Kind::PolicyRefused { rule, file, line }, message)
     }
 
     /// A fault of ours.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{Store, files};
 use crate::base::keys::Anchor;
 use crate::base::policy::ANCHORS_FILES;
-use crate::base::{Error, KeyId, Kind, Protocol, Result};
+use crate::base::{Error, KeyId, Protocol, Result};
 
 /// The largest anchor, with its domains.
 const ANCHOR_MAX: u64 = 1 << 20;
@@ -152,10 +152,8 @@ impl Store {
 /// A file of authorities that policy names.
 pub(super) fn file(path: &Path) -> Result<Bytes> {
     let refused = |what: &str| {
-        Error::new(
-            Kind::PolicyRefused {
-                rule: ANCHORS_FILES,
-            },
+        Error::refused(
+            ANCHORS_FILES,
             format!("{} {what}; mend policy.toml or the file", path.display()),
         )
     };

@@ -72,29 +72,34 @@ struct File {
 }
 
 fn one(path: &Path) -> Result<Option<File>> {
-    let refused = |message: String| {
+    let shown = path.display();
+    let refused = |line: Option<usize>, message: String| {
         Error::new(
             Kind::PolicyRefused {
                 rule: "policy.toml",
+                file: Some(shown.to_string()),
+                line,
             },
             message,
         )
     };
-    let shown = path.display();
     let bytes = match files::read(path, POLICY_MAX) {
         Ok(Some((bytes, _))) => bytes,
         Ok(None) => return Ok(None),
         // Rules that can't be read are not rules that are not there.
         Err(e) => {
-            return Err(
-                refused(format!("{shown} can't be read; make it a readable file")).because(e),
-            );
+            return Err(refused(
+                None,
+                format!("{shown} can't be read; make it a readable file"),
+            )
+            .because(e));
         }
     };
     let Ok(text) = String::from_utf8(bytes) else {
-        return Err(refused(format!(
-            "{shown} is not UTF-8 text; save it as such"
-        )));
+        return Err(refused(
+            None,
+            format!("{shown} is not UTF-8 text; save it as such"),
+        ));
     };
     let read = toml::from_str::<Policy>(&text).and_then(|policy| {
         let stated = toml::from_str::<Table>(&text)?;
@@ -104,9 +109,10 @@ fn one(path: &Path) -> Result<Option<File>> {
         let start = e.span().map_or(0, |span| span.start);
         let line = text.bytes().take(start).filter(|b| *b == b'\n').count() + 1;
         let what = e.message().replace('\n', " ");
-        refused(format!(
-            "{shown}, line {line}: {what}; mend or remove the line"
-        ))
+        refused(
+            Some(line),
+            format!("{shown}, line {line}: {what}; mend or remove the line"),
+        )
     })
 }
 

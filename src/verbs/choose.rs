@@ -293,10 +293,8 @@ pub(super) fn recipients(
                 ));
             }
             (State::Refused, _) => {
-                return Err(Error::new(
-                    Kind::PolicyRefused {
-                        rule: "undecided-recipients",
-                    },
+                return Err(Error::refused(
+                    "undecided-recipients",
                     "policy allows accepted keys only; accept the recipient's key first",
                 ));
             }

@@ -115,10 +115,8 @@ pub fn open(world: &World, request: &Request, cx: &Context) -> Result<OpenedMess
 fn online(world: &World, asked: Option<Asking>) -> Result<Option<Online>> {
     let fetches = match (world.policy.fetch_revocation, asked) {
         (Fetching::Never, Some(Asking::Fetch)) => {
-            return Err(Error::new(
-                Kind::PolicyRefused {
-                    rule: "fetch-revocation",
-                },
+            return Err(Error::refused(
+                "fetch-revocation",
                 "policy does not let authorities be asked; open the message without that",
             ));
         }

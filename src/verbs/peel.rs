@@ -595,7 +595,7 @@ fn unreadable(error: &Error) -> Option<Fit> {
     match error.kind {
         Kind::MessageMalformed | Kind::LimitExceeded { .. } => Some(Fit::Malformed),
         // Rules that can't be read say nothing of a signature.
-        Kind::PolicyRefused { rule } if rule != ANCHORS_FILES => Some(Fit::Unsupported),
+        Kind::PolicyRefused { rule, .. } if rule != ANCHORS_FILES => Some(Fit::Unsupported),
         _ => None,
     }
 }

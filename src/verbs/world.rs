@@ -120,8 +120,8 @@ impl World {
             .iter()
             .find(|engine| engine.protocol() == protocol)
             .ok_or_else(|| {
-                Error::new(
-                    Kind::PolicyRefused { rule: "protocol" },
+                Error::refused(
+                    "protocol",
                     "this host does not speak that protocol; see engines in the answer to hello",
                 )
             })

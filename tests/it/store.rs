@@ -371,6 +371,13 @@ fn a_rule_that_is_misspelt_stops_everything_but_the_greeting() {
     host.hello();
     let fault = host.fault("keys/list", json!({}));
     assert_eq!(fault.kind(), "policy.refused");
+    assert_eq!(fault.data["line"], 2, "{}", fault.data);
+    assert!(
+        fault.data["file"]
+            .as_str()
+            .unwrap()
+            .ends_with("policy.toml")
+    );
     std::fs::write(folder.join("policy.toml"), "unlock-seconds = 60\n").unwrap();
     home.start().good("keys/list", json!({}));
 }

@@ -9,7 +9,7 @@ use x509_cert::Version;
 use super::certs::{self, Certificate};
 use super::names;
 use crate::base::context::parse_rfc3339;
-use crate::base::error::{Error, Kind, Result};
+use crate::base::error::{Error, Result};
 use crate::base::policy::ANCHORS_FILES;
 use crate::base::{Address, Context};
 
@@ -91,10 +91,8 @@ pub(super) fn given(cx: &Context) -> Result<Vec<Arc<Authority>>> {
 /// The authorities in a file; all of it has to be understood.
 fn of_file(file: &Bytes) -> Result<Vec<Arc<Authority>>> {
     let refused = || {
-        Error::new(
-            Kind::PolicyRefused {
-                rule: ANCHORS_FILES,
-            },
+        Error::refused(
+            ANCHORS_FILES,
             "a file of authorities has something else in it than their certificates; mend it",
         )
     };
