@@ -217,6 +217,19 @@ fn who_lost_the_passphrase_can_still_revoke() {
     assert_eq!(reply["key"]["status"], "revoked");
 }
 
+/// The same for a key that was brought along, as long as it could be used when it came.
+#[test]
+fn a_key_that_was_brought_along_can_be_revoked_too() {
+    let Some(gpg) = Gpg::new() else { return };
+    let fpr = gpg.key(&format!("Me <{ME}>"), "ed25519", "cv25519", &[]);
+    let home = home();
+    let mut host = asking(&home);
+    let id = import(&mut host, &gpg.secret(&fpr), json!(true))["imported"][0]["id"].clone();
+    answered(&mut host, "keys/passphrase", json!({"id": id}), &["new"]).unwrap();
+    let reply = home.start().good("keys/revoke", json!({"id": id}));
+    assert_eq!(reply["key"]["status"], "revoked");
+}
+
 #[test]
 fn a_key_gets_another_passphrase() {
     let home = home();

@@ -211,6 +211,9 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
         });
     }
     world.store.accept_many(&said, now)?;
+    for id in &secrets {
+        super::life::keep_revocation(world, id, cx)?;
+    }
     Ok(ImportReply {
         imported,
         skipped: incoming

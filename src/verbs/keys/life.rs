@@ -54,6 +54,23 @@ pub fn revoke(world: &World, request: &RevokeRequest, cx: &Context) -> Result<Ke
     reply(world, &request.id, cx)
 }
 
+/// Makes and keeps the revocation of a key that came without one, where its secret half can be
+/// used without asking.
+pub(super) fn keep_revocation(world: &World, id: &KeyId, cx: &Context) -> Result<()> {
+    let Some(own) = world.store.cert(id)? else {
+        return Ok(());
+    };
+    if world.store.revocation(id)?.is_some() {
+        return Ok(());
+    }
+    let engine = world.engine(id.protocol())?;
+    // One that is locked, or whose family has no such thing, goes without.
+    match engine.revoke(&own.cert, Revoking::Unspecified, cx) {
+        Ok(revocation) => world.store.put_revocation(id, &revocation),
+        Err(_) => Ok(()),
+    }
+}
+
 /// `keys/passphrase`: an own key lies under another passphrase from now on.
 ///
 /// # Errors
