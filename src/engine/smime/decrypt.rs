@@ -104,9 +104,13 @@ fn named(ways: Vec<Way>, cx: &Context) -> Result<Named> {
 fn own(id: &CertId, cx: &Context) -> Result<Option<Certificate>> {
     let found = cx.certs.by_handle(Protocol::Smime, &handle(id))?;
     let own = found.iter().filter(|stored| stored.own);
-    Ok(own
-        .filter_map(|stored| certs::read(&stored.cert).ok())
-        .find(|cert| names(id, cert)))
+    let read = own.filter_map(|stored| certs::read(&stored.cert).ok());
+    // Renewals share a key identifier: the newest is told.
+    let at = unix(cx.judged_at());
+    Ok(read.filter(|cert| names(id, cert)).max_by_key(|cert| {
+        let valid = cert.status(at) == KeyStatus::Valid;
+        (valid, cert.not_before(), !cert.is_self_issued())
+    }))
 }
 
 /// The content key, the cipher that it is for, and what is to be said of the encryption.
