@@ -364,3 +364,26 @@ fn a_certificate_is_renewed_by_its_authority() {
         );
     }
 }
+
+/// What became of a key goes along with its secret half.
+#[test]
+fn an_exported_secret_key_has_its_new_end() {
+    let home = home();
+    let mut host = asking(&home);
+    let made = host.good(
+        "keys/generate",
+        json!({"protocol": "openpgp", "address": ME, "expires": days(5), "passphrase": "none"}),
+    );
+    let id = made["key"]["id"].clone();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let renewed = host.good("keys/renew", json!({"id": id, "expires": days(400)}));
+    let params = json!({"ids": [id], "secret": true});
+    let reply = answered(&mut host, "keys/export", params, &["x"]).unwrap();
+    let file = host.bytes(&reply["data"]);
+    let elsewhere = Home::new();
+    let mut other = elsewhere.start();
+    import(&mut other, &file, Value::Null);
+    let shown = other.good("keys/show", json!({"id": id}));
+    assert_eq!(shown["key"]["expires"], renewed["key"]["expires"]);
+    assert_eq!(shown["key"]["secret"], "locked");
+}
