@@ -10,7 +10,7 @@ use x509_cert::ext::pkix::{AuthorityInfoAccessSyntax, CrlDistributionPoints};
 
 use super::certs::Certificate;
 use super::ocsp;
-use super::revocation::{self, Found, LIST_MAX, List};
+use super::revocation::{self, DISTRIBUTION_POINTS, Found, LIST_MAX, List};
 use crate::base::Context;
 use crate::base::context::unix;
 use crate::base::error::Result;
@@ -19,7 +19,6 @@ use crate::base::verdict::RevocationState;
 
 const ACCESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.1");
 const OCSP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1");
-const DISTRIBUTION_POINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.31");
 
 /// How many places of each kind are asked about one certificate.
 const PLACES_MAX: usize = 2;

@@ -113,6 +113,22 @@ fn plain(name: &str) -> bool {
         .all(|c| !c.is_control() && !matches!(c, '<' | '>') && !crate::base::address::hidden(c))
 }
 
+/// What a secret half lies under now, and which attempt at it this is.
+pub(super) fn old_passphrase(
+    id: &KeyId,
+    device: Option<Arc<Secret>>,
+    label: &str,
+    cx: &Context,
+) -> Result<(Passphrase, u32)> {
+    Ok(match device {
+        Some(device) => (Passphrase::Random(device), 0),
+        None => {
+            let (secret, attempt) = cx.answers.passphrase(Need::Unwrap, Some(id), label)?;
+            (Passphrase::Human(secret), attempt)
+        }
+    })
+}
+
 /// A new passphrase, not empty.
 pub(super) fn new_passphrase(id: Option<&KeyId>, label: &str, cx: &Context) -> Result<Arc<Secret>> {
     let (secret, attempt) = cx.answers.passphrase(Need::Wrap, id, label)?;
@@ -394,13 +410,7 @@ pub fn export(world: &World, request: &ExportRequest, cx: &Context) -> Result<Da
     let label = world.label(first)?;
     let sealed = world.store.sealed_secret(first)?;
     cx.confirm(Action::ExportSecret, &label)?;
-    let (old, attempt) = match sealed.device {
-        Some(device) => (Passphrase::Random(device), 0),
-        None => {
-            let (secret, attempt) = cx.answers.passphrase(Need::Unwrap, Some(first), &label)?;
-            (Passphrase::Human(secret), attempt)
-        }
-    };
+    let (old, attempt) = old_passphrase(first, sealed.device, &label, cx)?;
     let new = Passphrase::Human(new_passphrase(Some(first), &label, cx)?);
     let own = world.store.cert(first)?.ok_or_else(no_such_key)?;
     let chain = engine.with_issuers(&own.cert, cx)?;

@@ -79,13 +79,7 @@ pub fn passphrase(world: &World, request: &OneRequest, cx: &Context) -> Result<K
     let id = &request.id;
     let label = world.label(id)?;
     let sealed = world.store.sealed_secret(id)?;
-    let (old, attempt) = match sealed.device {
-        Some(device) => (Passphrase::Random(device), 0),
-        None => {
-            let (secret, attempt) = cx.answers.passphrase(Need::Unwrap, Some(id), &label)?;
-            (Passphrase::Human(secret), attempt)
-        }
-    };
+    let (old, attempt) = super::change::old_passphrase(id, sealed.device, &label, cx)?;
     let engine = world.engine(id.protocol())?;
     let form = super::change::native(id.protocol());
     let under = |new: &Passphrase| {
