@@ -15,7 +15,8 @@
 //! host/                          reader, workers, one writer, blobs, asking, the log
 //! wire/                          frames, JSON-RPC, the table of methods
 //! verbs/                         open, seal, plan, keys, text: what a person can do
-//! mail/ | engine/ | store/ | net/  MIME, no crypto | crypto, no MIME | files, opaque bytes | HTTP
+//! mail/ | engine/ | store/         MIME, no crypto | crypto, no MIME | files, opaque bytes
+//! net/ | agent/                  HTTP | the unlocked keys' own process
 //! base/                          errors, verdicts, keys, questions, secrets: no I/O
 //! ```
 //!
@@ -28,6 +29,8 @@
 //!   the engines reach them through traits in [`base::keys`].
 //! - [`net`] contacts hosts, and only for requests that a person or a policy lets do so. The
 //!   engines reach it through [`base::network`].
+//! - `agent` carries what needs a private key to the process that holds the unlocked ones, and
+//!   is that process. It knows the door ([`base::keys::PrivateKeys`]), not what lies behind.
 //! - [`verbs`] peel layers, join what the three below say, and come to the verdict. No JSON
 //!   text, no stdin, no clock: all that comes in with a [`base::Context`].
 //! - [`wire`] turns frames into calls of verbs and their results into frames. [`host`] runs
@@ -67,6 +70,8 @@
 //! [`base::verdict`] for what the program is for; [`verbs::open`] for how it gets there;
 //! [`engine::Engine`] for what a family of encryption has to do.
 
+#[cfg(unix)]
+pub mod agent;
 pub mod base;
 pub mod cli;
 pub mod engine;

@@ -23,6 +23,7 @@ impl Person {
             .current_dir(self.0.path())
             .env("SEALPOST_HOME", self.0.path().join("state"))
             .env("SEALPOST_PINENTRY", "none")
+            .env("SEALPOST_AGENT", "none")
             .env("SEALPOST_CONFIRM", "yes")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -185,6 +186,7 @@ fn a_passphrase_is_asked_for_until_it_is_right() {
             .args(arguments)
             .env("SEALPOST_HOME", person.path("state"))
             .env("SEALPOST_PINENTRY", &program)
+            .env("SEALPOST_AGENT", "none")
             .stdin(Stdio::null())
             .output()
             .unwrap();

@@ -4,7 +4,7 @@
 //! we could not look. `Kind` is the contract: its wire names are append-only. The message
 //! names the thing and says what to do next, and never quotes a value out of a request.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ask::Question;
 use super::keys::KeyId;
@@ -130,7 +130,7 @@ pub enum Half {
 }
 
 /// What a missing key was wanted for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyUse {
     Recipient,

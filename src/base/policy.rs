@@ -17,8 +17,10 @@ pub struct Policy {
     pub ask_client: bool,
     /// Encrypt to keys about which the person has not decided yet.
     pub undecided_recipients: bool,
-    /// How long an unlocked key stays unlocked, in seconds.
+    /// How long an unlocked key stays unlocked without being used, in seconds.
     pub unlock_seconds: u64,
+    /// How long it stays so however much it is used, in seconds.
+    pub unlock_seconds_most: u64,
     /// Authorities that come with the program (Mozilla's, for mail) may vouch for S/MIME
     /// certificates. Without them only the person's own anchors do.
     pub bundled_anchors: bool,
@@ -79,6 +81,7 @@ impl Default for Policy {
             ask_client: true,
             undecided_recipients: true,
             unlock_seconds: 15 * 60,
+            unlock_seconds_most: 8 * 60 * 60,
             bundled_anchors: true,
             anchors_files: Vec::new(),
             fetch_revocation: Fetching::Asked,
@@ -97,6 +100,7 @@ impl Policy {
             ask_client: self.ask_client && other.ask_client,
             undecided_recipients: self.undecided_recipients && other.undecided_recipients,
             unlock_seconds: self.unlock_seconds.min(other.unlock_seconds),
+            unlock_seconds_most: self.unlock_seconds_most.min(other.unlock_seconds_most),
             bundled_anchors: self.bundled_anchors && other.bundled_anchors,
             anchors_files: either(self.anchors_files, &other.anchors_files),
             fetch_revocation: self.fetch_revocation.min(other.fetch_revocation),

@@ -35,6 +35,13 @@ pub enum Command {
     /// Small texts without a message around them
     #[command(subcommand)]
     Text(Text),
+    /// Hold unlocked keys for all hosts of this person; they start it by themselves
+    #[cfg(unix)]
+    Agent {
+        /// Lock everything and end the one that runs
+        #[arg(long)]
+        end: bool,
+    },
     /// Show the main job with two made-up people; touches no key of yours
     Demo,
 }

@@ -38,7 +38,8 @@ impl Client {
         let mut child = Command::new(program)
             .arg(origin)
             .env("SEALPOST_HOME", home)
-            // A demonstration asks nobody.
+            // A demonstration asks nobody, and leaves nothing behind.
+            .env("SEALPOST_AGENT", "none")
             .env("SEALPOST_PINENTRY", "none")
             .env("SEALPOST_CONFIRM", "no")
             .stdin(Stdio::piped())

@@ -18,6 +18,8 @@ use crate::store::Home;
 use crate::verbs::{Ask, World};
 use crate::wire::methods::Verbs;
 
+#[cfg(unix)]
+mod agent;
 mod anchors;
 mod args;
 mod ask;
@@ -90,7 +92,7 @@ fn conversation(origin: &str) -> Result<u8> {
     let home = Home::from_env()?;
     logging::start(&home.state);
     log::info!("start, called by {}", print::plain(origin));
-    let service = Verbs::new(Arc::new(World::open(home)));
+    let service = Verbs::new(Arc::new(world(home)));
     let (input, output) = process::stdio()
         .map_err(|e| Error::internal("standard input and output are closed").because(e))?;
     Ok(host::run(
@@ -99,6 +101,18 @@ fn conversation(origin: &str) -> Result<u8> {
         Arc::new(service),
         Settings::from_env(),
     ))
+}
+
+/// The world at `home`, its unlocked keys where they outlive this process if that can be.
+fn world(home: Home) -> World {
+    #[cfg(unix)]
+    {
+        agent::world(home)
+    }
+    #[cfg(not(unix))]
+    {
+        World::open(home)
+    }
 }
 
 fn run(command: &Command) -> Result<()> {
@@ -117,6 +131,10 @@ fn run(command: &Command) -> Result<()> {
         Command::Anchors(command) => anchors::run(command, &session()?),
         Command::Policy { common } => policy::run(common.json, &session()?),
         Command::Text(command) => text::run(command, &session()?),
+        #[cfg(unix)]
+        Command::Agent { end: true } => agent::end(),
+        #[cfg(unix)]
+        Command::Agent { end: false } => agent::run(),
         Command::Demo => demo::run(),
     }
 }
@@ -146,12 +164,17 @@ fn common(command: &Command) -> Common {
         Command::Text(Text::Decrypt(text) | Text::Verify(text)) => text.common,
         Command::Text(Text::Encrypt { text, .. } | Text::Sign { text, .. }) => text.common,
         Command::Policy { common } => *common,
-        Command::Demo => Common {
-            json: false,
-            no_ask: true,
-        },
+        #[cfg(unix)]
+        Command::Agent { .. } => QUIET,
+        Command::Demo => QUIET,
     }
 }
+
+/// The options of commands that have none.
+const QUIET: Common = Common {
+    json: false,
+    no_ask: true,
+};
 
 /// An error for programs: the contract's data with its sentence.
 #[derive(Serialize)]

@@ -23,7 +23,7 @@ impl Session {
     /// # Errors
     /// `store.unavailable` when there is no such place, `policy.refused` for a bad policy.
     pub fn open(ask: Ask) -> Result<Session> {
-        let world = World::open(Home::from_env()?);
+        let world = super::world(Home::from_env()?);
         world.ready()?;
         Ok(Session { world, ask })
     }

@@ -423,6 +423,34 @@ impl Lock {
             }
         }
     }
+
+    /// The lock, if nobody has it.
+    ///
+    /// # Errors
+    /// `store.unavailable` when it can't be had at all.
+    pub(super) fn try_take(path: &Path) -> Result<Option<Lock>> {
+        let file = private(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(e)) => Err(unavailable(path, e)),
+        }
+    }
+}
+
+/// Makes a folder that only this user may enter, whatever it was before.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(super) fn private_folder(path: &Path) -> Result<()> {
+    folder(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+            .map_err(|e| unavailable(path, e))?;
+    }
+    Ok(())
 }
 
 /// The error when another program holds the store.

@@ -116,6 +116,10 @@ impl Home {
         self.state.join("decisions.journal")
     }
 
+    pub(super) fn agent(&self) -> PathBuf {
+        self.state.join("agent")
+    }
+
     pub(super) fn lock(&self) -> PathBuf {
         self.state.join("lock")
     }

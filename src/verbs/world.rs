@@ -1,7 +1,7 @@
 //! Everything a verb reaches for: the store, the engines, the unlocked keys, the policy.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use crate::base::ask::Answers;
 use crate::base::context::unix;
 use crate::base::error::Kind;
 use crate::base::job::Job;
-use crate::base::keys::{Certs, Private, Protocol, SecretState};
+use crate::base::keys::{Certs, Lease, Private, Protocol, SecretState};
 use crate::base::network::Network;
 use crate::base::policy::{Origin, Policy, Ruled};
 use crate::base::{Address, Context, Error, KeyId, Result, Secret};
@@ -29,7 +29,6 @@ pub struct World {
     engines: Vec<Arc<dyn Engine>>,
     private: Private,
     pub(super) network: Arc<dyn Network>,
-    until: Mutex<HashMap<KeyId, u64>>,
     /// Autocrypt fields that were taken up: from whom, the value, on which day.
     pub(super) harvested: Recent<(Address, String, u64), KeyId>,
     /// Autocrypt fields that were made of a certificate.
@@ -66,10 +65,22 @@ impl World {
             refused,
             engines: vec![openpgp, smime],
             private,
-            until: Mutex::default(),
             harvested: Recent::default(),
             offers: Recent::default(),
         }
+    }
+
+    /// The same, with the unlocked keys in this person's agent, which `start` starts.
+    #[cfg(unix)]
+    pub fn through_agent(mut self, start: crate::agent::Start) -> World {
+        let socket = self.store.home().agent_socket();
+        self.private = crate::agent::private(socket, start, self.private);
+        self
+    }
+
+    /// The door to the private keys.
+    pub fn private(&self) -> Private {
+        Arc::clone(&self.private)
     }
 
     /// Whether the rules are known. Without them no verb may run.
@@ -132,25 +143,21 @@ impl World {
     /// # Errors
     /// `passphrase.wrong`, `key.missing`, `key.unusable`.
     pub fn unlock(&self, id: &KeyId, passphrase: &Secret, now: SystemTime) -> Result<u64> {
-        let until = unix(now).saturating_add(self.policy.unlock_seconds);
-        self.private.unlock(id, passphrase, until)?;
-        self.until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id.clone(), until);
-        Ok(until)
+        let policy = &self.policy;
+        let most = policy.unlock_seconds_most.max(policy.unlock_seconds);
+        let lease = Lease::new(unix(now), policy.unlock_seconds, most);
+        self.private.unlock(id, passphrase, lease)?;
+        Ok(lease.until())
     }
 
-    /// Wipes one unlocked key, or all of them.
+    /// Wipes one unlocked key, or all of them, for every host.
     pub fn lock(&self, id: Option<&KeyId>) {
         self.private.lock(id);
-        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        match id {
-            Some(id) => {
-                until.remove(id);
-            }
-            None => until.clear(),
-        }
+    }
+
+    /// Wipes the keys that this process holds itself.
+    pub fn wipe(&self) {
+        self.private.wipe();
     }
 
     /// Where the secret half of a key is now.
@@ -160,11 +167,7 @@ impl World {
 
     /// Until when a key is unlocked, in Unix seconds.
     pub(super) fn unlocked_until(&self, id: &KeyId) -> Option<u64> {
-        self.until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(id)
-            .copied()
+        self.private.until(id)
     }
 
     /// A key as a dialog names it: name, first address, fingerprint.

@@ -116,7 +116,7 @@ impl Service for Verbs {
     }
 
     fn wipe(&self) {
-        self.world.lock(None);
+        self.world.wipe();
     }
 }
 

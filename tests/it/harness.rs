@@ -30,6 +30,11 @@ pub fn long() -> bool {
     std::env::var_os("SEALPOST_LONG").is_some_and(|v| v != "0" && !v.is_empty())
 }
 
+/// Every host works through its agent, not only in the tests of agents.
+pub fn agents() -> bool {
+    std::env::var_os("SEALPOST_AGENTS").is_some_and(|v| v != "0" && !v.is_empty())
+}
+
 /// `short` by default, `many` in the long form.
 pub fn amount(short: usize, many: usize) -> usize {
     if long() { many } else { short }
@@ -84,6 +89,10 @@ impl Home {
             .env_remove("SEALPOST_CONFIRM")
             .env_remove("SEALPOST_LOG")
             .env_remove("GNUPGHOME");
+        // One process for each home and test would be many; tests of the agent say so.
+        if !agents() {
+            command.env("SEALPOST_AGENT", "none");
+        }
         if let Some(answer) = self.confirm {
             command.env("SEALPOST_CONFIRM", answer);
         }

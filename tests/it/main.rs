@@ -17,6 +17,7 @@ mod mime;
 mod packets;
 mod peer;
 
+mod agent;
 mod asking;
 mod badinput;
 mod bouncy;

@@ -5,7 +5,7 @@
 //! passphrases, and files.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use sequoia_openpgp::Cert;
 use sequoia_openpgp::crypto::S2K;
@@ -19,9 +19,10 @@ use super::certs;
 use super::rsa::{self, RsaPair};
 use crate::base::error::{Error, KeyUse, Kind, Result};
 use crate::base::keys::{
-    Certs, KeyId, KeyPairId, Opening, PrivateKeys, Protocol, SecretState, Signing,
+    Certs, KeyId, KeyPairId, Lease, Opening, PrivateKeys, Protocol, SecretState, Signing,
 };
 use crate::base::{Secret, ask};
+use crate::engine::private::Held;
 
 /// The most memory that unlocking may take, as Argon2's exponent of KiB: 1 GiB.
 const ARGON2_MEMORY_MAX: u8 = 20;
@@ -29,56 +30,43 @@ const ARGON2_MEMORY_MAX: u8 = 20;
 /// The most passes that unlocking may take over that memory.
 const ARGON2_PASSES_MAX: u8 = 16;
 
-/// Until a key is locked by hand: nobody's passphrase opened it.
-const FOREVER: u64 = u64::MAX;
-
 /// Private keys in this process, unlocked for a time. A key whose passphrase the store itself
 /// keeps opens by itself when it is used first.
 pub struct Unlocked {
     certs: Arc<dyn Certs>,
-    open: Mutex<HashMap<KeyId, Arc<Open>>>,
+    open: Held<Pairs>,
 }
 
-/// One certificate's key pairs.
-struct Open {
-    until: u64,
-    /// By fingerprint.
-    pairs: HashMap<String, Pair>,
-}
+/// One certificate's key pairs, by fingerprint.
+type Pairs = HashMap<String, Pair>;
 
 impl Unlocked {
     /// None is unlocked yet.
     pub fn new(certs: Arc<dyn Certs>) -> Unlocked {
         Unlocked {
             certs,
-            open: Mutex::default(),
+            open: Held::default(),
         }
     }
 
-    fn lock_map(&self) -> MutexGuard<'_, HashMap<KeyId, Arc<Open>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn open_as(&self, id: &KeyId, passphrase: &Secret, until: u64) -> Result<Arc<Open>> {
+    fn open_as(&self, id: &KeyId, passphrase: &Secret, lease: Lease) -> Result<Arc<Pairs>> {
         let sealed = self.certs.sealed_secret(id)?;
         let cert = certs::parse(sealed.sealed.expose())?;
         if certs::id(&cert) != *id {
             return Err(mismatch(&certs::id(&cert)));
         }
         let pairs = pairs(&cert, &Password::from(passphrase.expose()))?;
-        let open = Arc::new(Open { until, pairs });
-        self.lock_map().insert(id.clone(), Arc::clone(&open));
-        Ok(open)
+        Ok(self.open.hold(id, pairs, lease))
     }
 
     /// The unlocked key pairs of one certificate.
-    fn opened(&self, id: &KeyId) -> Result<Arc<Open>> {
-        if let Some(open) = self.lock_map().get(id) {
-            return Ok(Arc::clone(open));
+    fn opened(&self, id: &KeyId) -> Result<Arc<Pairs>> {
+        if let Some(open) = self.open.used(id) {
+            return Ok(open);
         }
         let sealed = self.certs.sealed_secret(id)?;
         match sealed.device {
-            Some(passphrase) => self.open_as(id, &passphrase, FOREVER),
+            Some(passphrase) => self.open_as(id, &passphrase, Lease::FOREVER),
             None => {
                 let cert = certs::parse(sealed.sealed.expose())?;
                 Err(ask::locked(id, &certs::label(&cert)))
@@ -92,7 +80,7 @@ impl PrivateKeys for Unlocked {
         if id.protocol() != Protocol::OpenPgp {
             return SecretState::None;
         }
-        if self.lock_map().contains_key(id) {
+        if self.open.has(id) {
             return SecretState::Unlocked;
         }
         match self.certs.sealed_secret(id) {
@@ -107,7 +95,7 @@ impl PrivateKeys for Unlocked {
             return Err(Error::internal("an OpenPGP key signs in OpenPGP's way"));
         };
         let open = self.opened(&key.cert)?;
-        let pair = open.pairs.get(&key.subkey);
+        let pair = open.get(&key.subkey);
         let pair = pair.ok_or_else(|| absent(KeyUse::Sign, &key.subkey))?;
         let signature = pair.sign(HashAlgorithm::from(hash), digest)?;
         signature
@@ -120,27 +108,27 @@ impl PrivateKeys for Unlocked {
             return Err(Error::internal("an OpenPGP key opens in OpenPGP's way"));
         };
         let open = self.opened(&key.cert)?;
-        let pair = open.pairs.get(&key.subkey);
+        let pair = open.get(&key.subkey);
         let pair = pair.ok_or_else(|| absent(KeyUse::Decrypt, &key.subkey))?;
         let ciphertext = mpi::Ciphertext::parse(pair.public.pk_algo(), ciphertext)
             .map_err(|e| Error::decrypt_failed().because(e))?;
         pair.decrypt(&ciphertext, length)
     }
 
-    fn unlock(&self, id: &KeyId, passphrase: &Secret, until: u64) -> Result<()> {
-        self.open_as(id, passphrase, until).map(|_| ())
+    fn unlock(&self, id: &KeyId, passphrase: &Secret, lease: Lease) -> Result<()> {
+        self.open_as(id, passphrase, lease).map(|_| ())
+    }
+
+    fn until(&self, id: &KeyId) -> Option<u64> {
+        self.open.until(id)
     }
 
     fn lock(&self, id: Option<&KeyId>) {
-        let mut open = self.lock_map();
-        match id {
-            Some(id) => drop(open.remove(id)),
-            None => open.clear(),
-        }
+        self.open.lock(id);
     }
 
     fn expire(&self, now: u64) {
-        self.lock_map().retain(|_, open| open.until > now);
+        self.open.expire(now);
     }
 }
 

@@ -3,8 +3,7 @@
 //! Here alone a secret key is in the clear, in memory that OpenSSL wipes when it is freed,
 //! until its time is over. Not here: asking for passphrases, and files.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use openssl::error::ErrorStack;
 use openssl::pkey::{Id, PKey, PKeyRef, Private};
@@ -16,25 +15,16 @@ use zeroize::Zeroizing;
 use super::{certs, kem, pkcs8, policy};
 use crate::base::error::{Error, KeyUse, Kind, Result};
 use crate::base::keys::{
-    Certs, KeyId, KeyPairId, Opening, PrivateKeys, Protocol, SecretState, Signing,
+    Certs, KeyId, KeyPairId, Lease, Opening, PrivateKeys, Protocol, SecretState, Signing,
 };
 use crate::base::{Secret, ask};
-
-/// Until a key is locked by hand: nobody's passphrase opened it.
-const FOREVER: u64 = u64::MAX;
+use crate::engine::private::Held;
 
 /// Private keys in this process, unlocked for a time. A key whose passphrase the store itself
 /// keeps opens by itself when it is used first.
 pub struct Unlocked {
     certs: Arc<dyn Certs>,
-    open: Mutex<HashMap<KeyId, Open>>,
-}
-
-/// One private key.
-#[derive(Clone)]
-struct Open {
-    until: u64,
-    key: Arc<PKey<Private>>,
+    open: Held<PKey<Private>>,
 }
 
 impl Unlocked {
@@ -42,15 +32,11 @@ impl Unlocked {
     pub fn new(certs: Arc<dyn Certs>) -> Unlocked {
         Unlocked {
             certs,
-            open: Mutex::default(),
+            open: Held::default(),
         }
     }
 
-    fn lock_map(&self) -> MutexGuard<'_, HashMap<KeyId, Open>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn open_as(&self, id: &KeyId, passphrase: &Secret, until: u64) -> Result<Arc<PKey<Private>>> {
+    fn open_as(&self, id: &KeyId, passphrase: &Secret, lease: Lease) -> Result<Arc<PKey<Private>>> {
         let sealed = self.certs.sealed_secret(id)?;
         let key = pkcs8::open(&sealed.sealed, passphrase)?;
         let cert = self.cert(id)?;
@@ -58,13 +44,7 @@ impl Unlocked {
         if !public.is_ok_and(|public| public.public_eq(&key)) || !pkcs8::belongs_together(&key) {
             return Err(pkcs8::mismatch(id));
         }
-        let key = Arc::new(key);
-        let open = Open {
-            until,
-            key: Arc::clone(&key),
-        };
-        self.lock_map().insert(id.clone(), open);
-        Ok(key)
+        Ok(self.open.hold(id, key, lease))
     }
 
     fn cert(&self, id: &KeyId) -> Result<certs::Certificate> {
@@ -75,11 +55,11 @@ impl Unlocked {
 
     /// An unlocked key.
     fn opened(&self, id: &KeyId) -> Result<Arc<PKey<Private>>> {
-        if let Some(open) = self.lock_map().get(id) {
-            return Ok(Arc::clone(&open.key));
+        if let Some(key) = self.open.used(id) {
+            return Ok(key);
         }
         match self.certs.sealed_secret(id)?.device {
-            Some(passphrase) => self.open_as(id, &passphrase, FOREVER),
+            Some(passphrase) => self.open_as(id, &passphrase, Lease::FOREVER),
             None => Err(ask::locked(id, &certs::label(&self.cert(id)?))),
         }
     }
@@ -90,7 +70,7 @@ impl PrivateKeys for Unlocked {
         if id.protocol() != Protocol::Smime {
             return SecretState::None;
         }
-        if self.lock_map().contains_key(id) {
+        if self.open.has(id) {
             return SecretState::Unlocked;
         }
         match self.certs.sealed_secret(id) {
@@ -126,20 +106,20 @@ impl PrivateKeys for Unlocked {
         }
     }
 
-    fn unlock(&self, id: &KeyId, passphrase: &Secret, until: u64) -> Result<()> {
-        self.open_as(id, passphrase, until).map(|_| ())
+    fn unlock(&self, id: &KeyId, passphrase: &Secret, lease: Lease) -> Result<()> {
+        self.open_as(id, passphrase, lease).map(|_| ())
+    }
+
+    fn until(&self, id: &KeyId) -> Option<u64> {
+        self.open.until(id)
     }
 
     fn lock(&self, id: Option<&KeyId>) {
-        let mut open = self.lock_map();
-        match id {
-            Some(id) => drop(open.remove(id)),
-            None => open.clear(),
-        }
+        self.open.lock(id);
     }
 
     fn expire(&self, now: u64) {
-        self.lock_map().retain(|_, open| open.until > now);
+        self.open.expire(now);
     }
 }
 

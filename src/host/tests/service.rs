@@ -12,7 +12,7 @@ use crate::base::ask::{Action, Answers, Need, locked};
 use crate::base::body::{Bodies, Body};
 use crate::base::job::Job;
 use crate::base::keys::{
-    Acceptance, Certs, KeyPairId, Opening, PrivateKeys, Protocol, SealedSecret, SecretState,
+    Acceptance, Certs, KeyPairId, Lease, Opening, PrivateKeys, Protocol, SealedSecret, SecretState,
     Signing, StoredCert, no_such_key,
 };
 use crate::base::policy::Policy;
@@ -281,8 +281,12 @@ impl PrivateKeys for NoKeys {
         Err(no_such_key())
     }
 
-    fn unlock(&self, _: &KeyId, _: &Secret, _: u64) -> Result<()> {
+    fn unlock(&self, _: &KeyId, _: &Secret, _: Lease) -> Result<()> {
         Err(no_such_key())
+    }
+
+    fn until(&self, _: &KeyId) -> Option<u64> {
+        None
     }
 
     fn lock(&self, _: Option<&KeyId>) {}

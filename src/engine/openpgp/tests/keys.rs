@@ -5,7 +5,7 @@ use sequoia_openpgp::types::SignatureType;
 use sequoia_openpgp::{Cert, Packet};
 
 use super::*;
-use crate::base::keys::{Attention, KeyStatus, Usage};
+use crate::base::keys::{Attention, KeyStatus, Lease, Usage};
 use crate::engine::{Format, Under};
 
 fn engine() -> OpenPgp {
@@ -99,7 +99,7 @@ fn keys_go_out_and_come_back() {
             assert_eq!(back.keys[0].cert, key.cert);
             let stored = desk.put(&key.cert, Some((found.sealed.expose(), None)));
             desk.private
-                .unlock(&stored.id, &secret("new"), NOW + 1)
+                .unlock(&stored.id, &secret("new"), Lease::new(NOW, 1, 1000))
                 .unwrap();
             let wrong = engine().rewrap(
                 &key.sealed,
@@ -302,7 +302,7 @@ fn secrets_in_the_clear_are_checked() {
             let stored = desk.put(&public, Some((&sealed, None)));
             let error = desk
                 .private
-                .unlock(&stored.id, &secret("p"), NOW + 1)
+                .unlock(&stored.id, &secret("p"), Lease::new(NOW, 1, 1000))
                 .unwrap_err();
             assert_eq!(error.kind.name(), "key.unusable");
         }

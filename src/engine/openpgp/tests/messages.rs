@@ -13,7 +13,7 @@ use sequoia_openpgp::{Cert, Packet, PacketPile};
 use super::super::armor;
 use super::*;
 use crate::base::ask::{Answer, Need, Question};
-use crate::base::keys::SecretState;
+use crate::base::keys::{Lease, SecretState};
 use crate::base::layer::Fit;
 use crate::base::verdict::{Integrity, Reason};
 
@@ -150,17 +150,23 @@ fn locked_keys_are_asked_for_and_forgotten_again() {
         .unwrap_err();
     assert_eq!(error.kind.name(), "key.locked");
 
-    let wrong = desk.private.unlock(&alice.id, &secret("wrong"), NOW + 10);
+    let wrong = desk
+        .private
+        .unlock(&alice.id, &secret("wrong"), Lease::new(NOW, 10, 1000));
     assert_eq!(wrong.unwrap_err().kind, Kind::PassphraseWrong);
     let right = secret("correct horse");
-    desk.private.unlock(&alice.id, &right, NOW + 10).unwrap();
+    desk.private
+        .unlock(&alice.id, &right, Lease::new(NOW, 10, 1000))
+        .unwrap();
     assert_eq!(desk.private.state(&alice.id), SecretState::Unlocked);
     assert_eq!(decrypt(sealed.clone(), &desk.cx).unwrap().content, TEXT);
     desk.private.expire(NOW + 9);
     assert_eq!(desk.private.state(&alice.id), SecretState::Unlocked);
     desk.private.expire(NOW + 10);
     assert_eq!(kind(decrypt(sealed.clone(), &desk.cx)), "key.locked");
-    desk.private.unlock(&alice.id, &right, NOW + 10).unwrap();
+    desk.private
+        .unlock(&alice.id, &right, Lease::new(NOW, 10, 1000))
+        .unwrap();
     desk.private.lock(None);
     assert_eq!(kind(decrypt(sealed, &desk.cx)), "key.locked");
 }
@@ -253,7 +259,7 @@ fn hidden_recipients_try_unlocked_keys_and_ask_once() {
     // The person answers, the verb runs again: no second question.
     let right = secret("pass");
     desk.private
-        .unlock(&locked[0].id, &right, NOW + 100)
+        .unlock(&locked[0].id, &right, Lease::new(NOW, 100, 1000))
         .unwrap();
     desk.cx
         .answers

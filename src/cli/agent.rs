@@ -1,0 +1,100 @@
+//! `sealpost agent`: the process that holds unlocked keys; and how hosts come to one.
+
+use std::env;
+use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::SystemTime;
+
+use super::print;
+use crate::agent::{self, Start, Surroundings};
+use crate::base::context::unix;
+use crate::base::{Error, Result};
+use crate::host::{logging, process};
+use crate::store::{AgentPlace, Home};
+use crate::verbs::World;
+
+/// The world at `home`, its unlocked keys in the agent unless `SEALPOST_AGENT` is `none`.
+pub fn world(home: Home) -> World {
+    let world = World::open(home);
+    match env::var_os("SEALPOST_AGENT") {
+        Some(agent) if agent == "none" => world,
+        _ => world.through_agent(start()),
+    }
+}
+
+/// Starts this program once more, as the agent. It leaves the browser's session by itself.
+fn start() -> Start {
+    Box::new(|| {
+        let Ok(program) = env::current_exe() else {
+            return false;
+        };
+        let started = Command::new(program)
+            .arg("agent")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(mut child) = started else {
+            return false;
+        };
+        // So that nothing is left of it when it ends before us.
+        let waiting = thread::Builder::new()
+            .name("agent".to_owned())
+            .spawn(move || child.wait());
+        waiting.is_ok()
+    })
+}
+
+/// `sealpost agent`: holds keys for the hosts of this person until nobody needs them. Ends at
+/// once when there is an agent already.
+///
+/// # Errors
+/// `store.unavailable` when its socket can't be made.
+pub fn run() -> Result<()> {
+    process::harden();
+    // Already the first of a session when a person starts it by hand: that is as good.
+    let _ = rustix::process::setsid();
+    let home = Home::from_env()?;
+    let Some(mut place) = AgentPlace::take(&home)? else {
+        return Ok(());
+    };
+    logging::start(&home.state);
+    let listener = UnixListener::bind(home.agent_socket()).map_err(|e| {
+        Error::new(
+            crate::base::Kind::StoreUnavailable,
+            "the agent can't make its socket in the folder of state; hosts do without it",
+        )
+        .because(e)
+    })?;
+    place.occupied();
+    // No folder is held that somebody wants to unmount.
+    let _ = env::set_current_dir("/");
+    log::info!("agent: begins, process {}", std::process::id());
+    let keys = World::open(home).private();
+    let place = Arc::new(place);
+    let theirs = Arc::clone(&place);
+    let surroundings = Surroundings {
+        now: || unix(SystemTime::now()),
+        in_place: Box::new(move || theirs.is_in_place()),
+        lock: Arc::new(AtomicBool::new(false)),
+    };
+    agent::serve(listener, keys, &surroundings);
+    drop(surroundings);
+    Arc::into_inner(place).map_or(Ok(()), AgentPlace::leave)
+}
+
+/// `sealpost agent --end`: everything is locked, and the agent is gone.
+///
+/// # Errors
+/// `store.unavailable` when there is no folder of state.
+pub fn end() -> Result<()> {
+    let home = Home::from_env()?;
+    match agent::end(&home.agent_socket()) {
+        true => print::note("the agent has ended; all keys are locked"),
+        false => print::note("there is no agent; nothing is unlocked"),
+    }
+    Ok(())
+}

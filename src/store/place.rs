@@ -1,0 +1,66 @@
+//! Where the agent's socket lies, and who may put it there: one process at a time, in a folder
+//! that nobody else may enter.
+
+use std::path::PathBuf;
+
+use super::files::{self, Lock, Stamp};
+use super::home::Home;
+use crate::base::Result;
+
+impl Home {
+    /// The socket behind which this folder's agent is, if there is one.
+    pub fn agent_socket(&self) -> PathBuf {
+        self.agent().join("socket")
+    }
+}
+
+/// The right to be the agent, for as long as this lives.
+pub struct AgentPlace {
+    _lock: Lock,
+    socket: PathBuf,
+    stamp: Option<Stamp>,
+}
+
+impl AgentPlace {
+    /// Takes the place, and removes the socket of an agent that has died. `None` when another
+    /// process is the agent.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn take(home: &Home) -> Result<Option<AgentPlace>> {
+        let folder = home.agent();
+        files::private_folder(&folder)?;
+        let Some(lock) = Lock::try_take(&folder.join("lock"))? else {
+            return Ok(None);
+        };
+        let socket = home.agent_socket();
+        files::remove(&socket)?;
+        Ok(Some(AgentPlace {
+            _lock: lock,
+            socket,
+            stamp: None,
+        }))
+    }
+
+    /// The socket is there from now on.
+    pub fn occupied(&mut self) {
+        self.stamp = files::stamp(&self.socket);
+    }
+
+    /// Whether hosts still find the socket that was there.
+    pub fn is_in_place(&self) -> bool {
+        self.stamp.is_some() && files::stamp(&self.socket) == self.stamp
+    }
+
+    /// The socket is taken away.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn leave(self) -> Result<()> {
+        match self.is_in_place() {
+            true => files::remove(&self.socket).map(drop),
+            // The folder has gone, or somebody else's is there.
+            false => Ok(()),
+        }
+    }
+}
