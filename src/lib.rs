@@ -75,6 +75,8 @@ pub mod agent;
 pub mod base;
 pub mod cli;
 pub mod engine;
+#[cfg(unix)]
+pub mod gnupg;
 pub mod host;
 pub mod mail;
 pub mod net;

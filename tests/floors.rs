@@ -53,7 +53,10 @@ const DOORMEN: &[(&str, &[&str])] = &[
     ("toml", &["store/"]),
     ("ureq", &["net/http.rs"]),
     ("x509_cert", &["engine/smime/"]),
-    ("std::env", &["store/", "gnupg/", "host/", "cli/", "main.rs"]),
+    (
+        "std::env",
+        &["store/", "gnupg/", "host/", "cli/", "main.rs"],
+    ),
     // The store's files, those that a person names on the command line, and the log.
     (
         "std::fs",

@@ -108,7 +108,9 @@ enum Fault<'a> {
 /// Reasons why a key is unusable, and caps, which have no place in what is said: names that
 /// both sides know.
 const NAMES: &[&str] = &[
+    "in-gnupg",
     "mismatch",
+    "on-token",
     "passphrase-memory",
     "token-absent",
     "token-locked",

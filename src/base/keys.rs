@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::address::Address;
 use super::error::{Error, Result};
+use super::gnupg::Grip;
 use super::secret::Secret;
 
 /// The two families.
@@ -177,6 +178,8 @@ pub enum Source {
     Attached,
     Signature,
     Shared,
+    /// GnuPG's keyring.
+    Gnupg,
 }
 
 /// A second valid certificate that turned up for an address.
@@ -291,13 +294,20 @@ pub trait Certs: Send + Sync {
     /// The secret half as it lies on disk.
     ///
     /// # Errors
-    /// `key.missing` when there is none; `key.unusable` when it lies on a token.
+    /// `key.missing` when there is none; `key.unusable` when it lies on a token or in
+    /// GnuPG's agent.
     fn sealed_secret(&self, id: &KeyId) -> Result<SealedSecret>;
 
     /// Where the secret half lies, in the words of whoever reaches tokens; `None` when it lies on
     /// none.
     fn token(&self, _id: &KeyId) -> Result<Option<Bytes>> {
         Ok(None)
+    }
+
+    /// What GnuPG's agent calls the key pairs of a certificate whose secret half it has; none
+    /// for any other.
+    fn grips(&self, _id: &KeyId) -> Result<Vec<Grip>> {
+        Ok(Vec::new())
     }
 
     /// The person's own trust anchors, beside those that come with the program.

@@ -11,6 +11,7 @@ pub mod body;
 pub mod context;
 pub mod draft;
 pub mod error;
+pub mod gnupg;
 pub mod job;
 pub mod keys;
 pub mod layer;

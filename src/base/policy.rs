@@ -21,6 +21,8 @@ pub struct Policy {
     pub unlock_seconds: u64,
     /// How long it stays so however much it is used, in seconds.
     pub unlock_seconds_most: u64,
+    /// Use the keys in place that GnuPG has, where it is in use.
+    pub gnupg: bool,
     /// Authorities that come with the program (Mozilla's, for mail) may vouch for S/MIME
     /// certificates. Without them only the person's own anchors do.
     pub bundled_anchors: bool,
@@ -88,6 +90,7 @@ impl Default for Policy {
             undecided_recipients: true,
             unlock_seconds: 15 * 60,
             unlock_seconds_most: 8 * 60 * 60,
+            gnupg: true,
             bundled_anchors: true,
             anchors_files: Vec::new(),
             fetch_revocation: Fetching::Asked,
@@ -108,6 +111,7 @@ impl Policy {
             undecided_recipients: self.undecided_recipients && other.undecided_recipients,
             unlock_seconds: self.unlock_seconds.min(other.unlock_seconds),
             unlock_seconds_most: self.unlock_seconds_most.min(other.unlock_seconds_most),
+            gnupg: self.gnupg && other.gnupg,
             bundled_anchors: self.bundled_anchors && other.bundled_anchors,
             anchors_files: either(self.anchors_files, &other.anchors_files),
             fetch_revocation: self.fetch_revocation.min(other.fetch_revocation),

@@ -16,9 +16,8 @@ use crate::host::{logging, process};
 use crate::store::{AgentPlace, Home};
 use crate::verbs::World;
 
-/// The world at `home`, its unlocked keys in the agent unless `SEALPOST_AGENT` is `none`.
-pub fn world(home: Home) -> World {
-    let world = World::open(home);
+/// The world with its unlocked keys in the agent, unless `SEALPOST_AGENT` is `none`.
+pub fn through(world: World) -> World {
     match env::var_os("SEALPOST_AGENT") {
         Some(agent) if agent == "none" => world,
         _ => world.through_agent(start()),

@@ -229,8 +229,13 @@ pub enum Keys {
     /// Take in certificates and secret keys
     Import {
         /// A file of them; - is standard input
-        file: PathBuf,
-        /// Accept them for the addresses that they name
+        #[arg(required_unless_present = "from_gnupg")]
+        file: Option<PathBuf>,
+        /// All certificates of GnuPG's keyring
+        #[arg(long, conflicts_with = "file")]
+        from_gnupg: bool,
+        /// Accept them for the addresses that they name; those of GnuPG for which it calls them
+        /// valid
         #[arg(long)]
         accept: bool,
         #[command(flatten)]

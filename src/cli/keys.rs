@@ -8,8 +8,8 @@ use crate::base::{Address, Error, KeyId, Kind, Protocol, Result};
 use crate::engine::{self, Format, Revoking};
 use crate::verbs::keys::{
     self, Accept, AcceptRequest, DeleteRequest, ExportRequest, GenerateRequest, ImportChange,
-    ImportRequest, ListReply, ListRequest, LockRequest, NewPassphrase, OneRequest, RenewRequest,
-    RevokeRequest,
+    ImportFrom, ImportRequest, ListReply, ListRequest, LockRequest, NewPassphrase, OneRequest,
+    RenewRequest, RevokeRequest,
 };
 
 /// Runs one of the commands about keys.
@@ -47,11 +47,13 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
         Keys::Generate { .. } => generate(command, session),
         Keys::Import {
             file,
+            from_gnupg,
             accept,
             common,
         } => {
             let request = ImportRequest {
-                data: input::read(file)?,
+                data: file.as_deref().map(input::read).transpose()?,
+                from: from_gnupg.then_some(ImportFrom::Gnupg),
                 accept: accept.then_some(Accept::Own(true)),
                 ask: session.ask(),
             };

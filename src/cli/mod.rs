@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::base::error::{Blame, Closed};
 use crate::base::{Error, Kind, Result};
 use crate::host::{self, Settings, logging, process};
-use crate::store::Home;
+use crate::store::{self, Home};
 use crate::verbs::{Ask, World};
 use crate::wire::methods::Verbs;
 
@@ -103,15 +103,20 @@ fn conversation(origin: &str) -> Result<u8> {
     ))
 }
 
-/// The world at `home`, its unlocked keys where they outlive this process if that can be.
+/// The world at `home`: its unlocked keys where they outlive this process if that can be, and
+/// GnuPG's keys in place if there are any.
 fn world(home: Home) -> World {
+    let world = World::open(home);
     #[cfg(unix)]
-    {
-        agent::world(home)
-    }
-    #[cfg(not(unix))]
-    {
-        World::open(home)
+    let world = gnupg(agent::through(world));
+    world
+}
+
+#[cfg(unix)]
+fn gnupg(world: World) -> World {
+    match store::gnupg_home().filter(|_| world.policy.gnupg) {
+        Some(home) => world.with_gnupg(crate::gnupg::gnupg(home)),
+        None => world,
     }
 }
 

@@ -16,7 +16,7 @@ pub mod openpgp;
 mod private;
 pub mod smime;
 
-pub use private::Unlocked;
+pub use private::{Unlocked, WithGnuPg};
 
 /// One family of end-to-end encryption.
 pub trait Engine: Send + Sync {

@@ -74,6 +74,8 @@ struct Offers<'a> {
 const FEATURES: &[&str] = &[
     // `revocation` in `message/open`.
     "revocation-fetch",
+    // `from` in `keys/import`.
+    "import-gnupg",
 ];
 
 /// Reads a hello; gives what the client said and the answer, which lists `engines` and

@@ -116,6 +116,10 @@ impl Home {
         self.state.join("decisions.journal")
     }
 
+    pub(super) fn gnupg(&self) -> PathBuf {
+        self.state.join("gnupg")
+    }
+
     pub(super) fn agent(&self) -> PathBuf {
         self.state.join("agent")
     }
@@ -133,6 +137,19 @@ impl AsRef<Path> for Home {
     fn as_ref(&self) -> &Path {
         &self.state
     }
+}
+
+/// GnuPG's home folder, where its keys are to be used: the one that `GNUPGHOME` names, or else
+/// the person's own, unless this is not the person's own state (`SEALPOST_HOME`). `None` when
+/// there is no such folder.
+pub fn gnupg_home() -> Option<PathBuf> {
+    let named = |name| env::var_os(name).filter(|value| !value.is_empty());
+    let home = match (named("GNUPGHOME"), named("SEALPOST_HOME")) {
+        (Some(path), _) => PathBuf::from(path),
+        (None, None) => etcetera::home_dir().ok()?.join(".gnupg"),
+        (None, Some(_)) => return None,
+    };
+    (home.is_absolute() && home.is_dir()).then_some(home)
 }
 
 fn unavailable(message: &str) -> Error {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::certs::{Folder, Place};
 use super::db::{Brief, Db};
 use super::{Sight, Store, index, secrets};
+use crate::base::gnupg::Grip;
 use crate::base::keys::{Acceptance, Anchor, Certs, SealedSecret, StoredCert};
 use crate::base::{Address, KeyId, Protocol, Result};
 
@@ -51,6 +52,10 @@ impl Certs for Store {
 
     fn token(&self, id: &KeyId) -> Result<Option<Bytes>> {
         secrets::token(&self.home, id)
+    }
+
+    fn grips(&self, id: &KeyId) -> Result<Vec<Grip>> {
+        secrets::grips(&self.home, id)
     }
 
     fn anchors(&self) -> Result<Vec<Anchor>> {

@@ -13,6 +13,7 @@ mod authorities;
 mod certs;
 mod db;
 mod files;
+mod gnupg;
 mod home;
 mod index;
 mod journal;
@@ -31,7 +32,7 @@ use std::time::{Duration, Instant};
 
 pub use certs::{CERT_MAX, Place};
 pub use files::LineFile;
-pub use home::{Home, Ownership};
+pub use home::{Home, Ownership, gnupg_home};
 pub use place::AgentPlace;
 pub use policy::policy;
 pub use put::{Change, Merged, Put};

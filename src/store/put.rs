@@ -273,7 +273,7 @@ fn nearer(known: Source, new: Source) -> Source {
     let rank = |source| match source {
         Source::Generated => 3,
         Source::Imported => 2,
-        Source::Shared => 1,
+        Source::Shared | Source::Gnupg => 1,
         Source::Autocrypt | Source::Attached | Source::Signature => 0,
     };
     if rank(new) > rank(known) { new } else { known }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::files::{self, Lock, Stamp};
 use super::home::Home;
+use crate::base::gnupg::Grip;
 use crate::base::keys::{SealedSecret, no_such_key};
 use crate::base::{Error, KeyId, Kind, Protocol, Result, Secret};
 
@@ -36,6 +37,8 @@ pub enum Wrap {
     Device,
     /// Nothing: it is not here, and the file says on which token it lies.
     Token,
+    /// Nothing: GnuPG's agent has it, and the file says what it calls its key pairs.
+    GnuPg,
 }
 
 impl Wrap {
@@ -44,11 +47,12 @@ impl Wrap {
             Wrap::Passphrase => "passphrase",
             Wrap::Device => "device",
             Wrap::Token => "token",
+            Wrap::GnuPg => "gnupg",
         }
     }
 
     fn named(name: &str) -> Option<Wrap> {
-        [Wrap::Passphrase, Wrap::Device, Wrap::Token]
+        [Wrap::Passphrase, Wrap::Device, Wrap::Token, Wrap::GnuPg]
             .into_iter()
             .find(|wrap| wrap.name() == name)
     }
@@ -88,8 +92,8 @@ pub(super) fn delete(home: &Home, id: &KeyId) -> Result<bool> {
 /// Reads a secret half.
 ///
 /// # Errors
-/// `key.missing`; `key.unusable` when it lies on a token; `store.damaged` when the file is not
-/// as it was written.
+/// `key.missing`; `key.unusable` when it lies on a token or in GnuPG's agent; `store.damaged`
+/// when the file is not as it was written.
 pub(super) fn get(home: &Home, id: &KeyId) -> Result<SealedSecret> {
     let (wrap, sealed) = read(home, id)?;
     let device = match wrap {
@@ -102,6 +106,15 @@ pub(super) fn get(home: &Home, id: &KeyId) -> Result<SealedSecret> {
                     reasons: vec!["on-token"],
                 },
                 "the secret half of this key lies on a token and never leaves it; use the token's own program",
+            ));
+        }
+        Wrap::GnuPg => {
+            return Err(Error::new(
+                Kind::KeyUnusable {
+                    id: id.clone(),
+                    reasons: vec!["in-gnupg"],
+                },
+                "the secret half of this key is kept by GnuPG; use gpg for this",
             ));
         }
     };
@@ -118,6 +131,34 @@ pub(super) fn token(home: &Home, id: &KeyId) -> Result<Option<Bytes>> {
     }
     let (_, place) = read(home, id)?;
     Ok(Some(Bytes::copy_from_slice(place.expose())))
+}
+
+/// What GnuPG's agent calls the key pairs of a certificate; none when it does not have them.
+///
+/// # Errors
+/// `store.damaged` when the file is not as it was written.
+pub(super) fn grips(home: &Home, id: &KeyId) -> Result<Vec<Grip>> {
+    if wrap(home, id) != Some(Wrap::GnuPg) {
+        return Ok(Vec::new());
+    }
+    let (_, written) = read(home, id)?;
+    let text = std::str::from_utf8(written.expose()).map_err(|_| damaged())?;
+    Ok(text
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(subkey, keygrip)| Grip {
+            subkey: subkey.to_owned(),
+            keygrip: keygrip.to_owned(),
+        })
+        .collect())
+}
+
+/// How [`grips`] are written.
+pub(super) fn written(grips: &[Grip]) -> Secret {
+    let lines = grips
+        .iter()
+        .map(|g| format!("{} {}\n", g.subkey, g.keygrip));
+    Secret::from(lines.collect::<String>())
 }
 
 fn read(home: &Home, id: &KeyId) -> Result<(Wrap, Secret)> {
@@ -283,6 +324,16 @@ mod tests {
             panic!("a place was read as a secret half");
         };
         assert_eq!(error.kind.name(), "key.unusable");
+
+        let grip = |n: &str| Grip {
+            subkey: n.repeat(20),
+            keygrip: n.repeat(20),
+        };
+        let both = [grip("AA"), grip("BB")];
+        put(&home, &id(), &written(&both), Wrap::GnuPg).unwrap();
+        assert_eq!(grips(&home, &id()).unwrap(), both);
+        assert!(get(&home, &id()).is_err());
+        assert!(token(&home, &id()).unwrap().is_none());
         assert!(delete(&home, &id()).unwrap());
         assert!(!delete(&home, &id()).unwrap());
     }

@@ -65,7 +65,8 @@ fn introduce(of: &Person, to: &Person) {
         .unwrap()
         .data;
     let import = ImportRequest {
-        data,
+        data: Some(data),
+        from: None,
         accept: Some(Accept::Own(true)),
         ask: super::Ask::Never,
     };

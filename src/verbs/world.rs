@@ -1,7 +1,7 @@
 //! Everything a verb reaches for: the store, the engines, the unlocked keys, the policy.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use super::recent::Recent;
 use crate::base::ask::Answers;
 use crate::base::context::unix;
 use crate::base::error::Kind;
+use crate::base::gnupg::GnuPg;
 use crate::base::job::Job;
 use crate::base::keys::{Certs, Lease, Private, Protocol, SecretState};
 use crate::base::network::Network;
@@ -17,7 +18,7 @@ use crate::base::policy::{Origin, Policy, Ruled};
 use crate::base::{Address, Context, Error, KeyId, Result, Secret};
 use crate::engine::openpgp::OpenPgp;
 use crate::engine::smime::Smime;
-use crate::engine::{Engine, Unlocked};
+use crate::engine::{Engine, Unlocked, WithGnuPg};
 use crate::store::{Home, Store};
 
 /// One person's keys and rules. Made once per process; opening it reads nothing but policy.
@@ -29,6 +30,8 @@ pub struct World {
     engines: Vec<Arc<dyn Engine>>,
     private: Private,
     pub(super) network: Arc<dyn Network>,
+    /// GnuPG, where its keys are used in place; and as of when they were looked at last.
+    pub(super) gnupg: Option<(Arc<dyn GnuPg>, Mutex<String>)>,
     /// Autocrypt fields that were taken up: from whom, the value, on which day.
     pub(super) harvested: Recent<(Address, String, u64), KeyId>,
     /// Autocrypt fields that were made of a certificate.
@@ -61,6 +64,7 @@ impl World {
             store,
             network: crate::net::network(&policy.private_hosts),
             policy,
+            gnupg: None,
             origins,
             refused,
             engines: vec![openpgp, smime],
@@ -75,6 +79,14 @@ impl World {
     pub fn through_agent(mut self, start: crate::agent::Start) -> World {
         let socket = self.store.home().agent_socket();
         self.private = crate::agent::private(socket, start, self.private);
+        self
+    }
+
+    /// The same, with the keys in place that GnuPG has.
+    pub fn with_gnupg(mut self, gnupg: Arc<dyn GnuPg>) -> World {
+        let certs = Arc::clone(&self.store) as Arc<dyn Certs>;
+        self.private = Arc::new(WithGnuPg::new(&certs, Arc::clone(&gnupg), self.private));
+        self.gnupg = Some((gnupg, Mutex::default()));
         self
     }
 
@@ -97,7 +109,7 @@ impl World {
     /// What a verb gets to know when it runs at `now`.
     pub fn context(&self, now: SystemTime, job: Arc<Job>, answers: Arc<Answers>) -> Context {
         self.private.expire(unix(now));
-        Context {
+        let cx = Context {
             now,
             at: None,
             policy: Arc::clone(&self.policy),
@@ -106,7 +118,9 @@ impl World {
             certs: Arc::clone(&self.store) as Arc<dyn Certs>,
             private: Arc::clone(&self.private),
             online: None,
-        }
+        };
+        super::gnupg::take_up(self, &cx);
+        cx
     }
 
     /// Wipes the keys whose time is over at `now`.

@@ -103,7 +103,7 @@ pub fn verdict(
 }
 
 const READER: &str = "reader@sealpost.example";
-const SIGNERS: [(&str, &str, &str); 4] = [
+pub const SIGNERS: [(&str, &str, &str); 4] = [
     ("ed@gpg.example", "ed25519", "cv25519"),
     ("rsa@gpg.example", "rsa2048", "rsa2048"),
     ("p256@gpg.example", "nistp256", "nistp256"),
@@ -705,7 +705,7 @@ fn secret_keys_of_gpg() {
 
 /// gpg decrypts a sealed message and finds a good signature over it, in the ciphertext or as
 /// a MIME layer inside.
-fn read_by_gpg(gpg: &Gpg, message: &[u8], text: &str) -> Result<(), String> {
+pub fn read_by_gpg(gpg: &Gpg, message: &[u8], text: &str) -> Result<(), String> {
     let ran = gpg.tried(
         &["--status-fd", "2", "--decrypt"],
         mime::block(message).as_bytes(),

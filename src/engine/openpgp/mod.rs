@@ -18,7 +18,9 @@ mod cleartext;
 mod decrypt;
 mod door;
 mod export;
+mod expression;
 mod generate;
+mod gnupg;
 mod import;
 mod life;
 mod mdc;
@@ -30,6 +32,7 @@ mod rsa;
 mod seal;
 mod verify;
 
+pub use gnupg::InGnuPg;
 pub use private::Unlocked;
 
 /// The OpenPGP engine. Holds nothing; everything it needs is in the [`Context`].

@@ -16,13 +16,14 @@ const INDEXED_MAX: usize = 256;
 
 // Append only: the positions stand in the tables.
 const PROTOCOLS: [Protocol; 2] = [Protocol::OpenPgp, Protocol::Smime];
-const SOURCES: [Source; 6] = [
+const SOURCES: [Source; 7] = [
     Source::Autocrypt,
     Source::Attached,
     Source::Signature,
     Source::Shared,
     Source::Imported,
     Source::Generated,
+    Source::Gnupg,
 ];
 const STATUSES: [KeyStatus; 5] = [
     KeyStatus::Valid,
@@ -40,7 +41,7 @@ const ATTENTIONS: [Attention; 6] = [
     Attention::NoAddress,
     Attention::Weak,
 ];
-const WRAPS: [Wrap; 3] = [Wrap::Passphrase, Wrap::Device, Wrap::Token];
+const WRAPS: [Wrap; 4] = [Wrap::Passphrase, Wrap::Device, Wrap::Token, Wrap::GnuPg];
 
 pub(super) const BRIEF: &str = "cert.id, cert.folder, cert.stamp, cert.source, cert.hidden,
     EXISTS (SELECT 1 FROM secret WHERE secret.id = cert.id)";

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::show::reply;
 use super::{
     Accept, AcceptRequest, DataReply, DeleteRequest, ExportRequest, GenerateReply, GenerateRequest,
-    ImportChange, ImportReply, ImportRequest, Imported, KeyReply, NewPassphrase, RevisionReply,
-    Skipped,
+    ImportChange, ImportFrom, ImportReply, ImportRequest, Imported, KeyReply, NewPassphrase,
+    RevisionReply, Skipped,
 };
 use crate::base::ask::{Action, Answers, Need};
 use crate::base::context::{parse_rfc3339, unix};
@@ -145,7 +145,11 @@ pub(super) fn new_passphrase(id: Option<&KeyId>, label: &str, cx: &Context) -> R
 /// `message.malformed` when there is no key in it; `consent.denied` when `accept` was not
 /// confirmed; `limit.exceeded`; `store.unavailable`.
 pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<ImportReply> {
-    let data = request.data.bytes()?;
+    let data = match (&request.data, request.from) {
+        (Some(data), None) => data.bytes()?,
+        (None, Some(ImportFrom::Gnupg)) => return super::gnupg::import(world, request, cx),
+        _ => return Err(Error::invalid("/data", "say what to import, and once only")),
+    };
     if data.len() > IMPORT_MAX {
         return Err(Error::limit(
             "import",
@@ -166,10 +170,18 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
         Some(Accept::These(addresses)) => Some(Some(addresses)),
     };
     if accept.is_some() {
-        cx.confirm(
-            Action::AcceptByImport,
-            &accept_label(&incoming.keys, &request.accept),
-        )?;
+        let told: Vec<_> = incoming
+            .keys
+            .iter()
+            .map(|key| {
+                let addresses = match &request.accept {
+                    Some(Accept::These(addresses)) => addresses,
+                    _ => &key.facts.addresses,
+                };
+                (&key.facts.id, addresses.iter().collect())
+            })
+            .collect();
+        cx.confirm(Action::AcceptByImport, &accept_label(&told))?;
     }
     let mut secrets = BTreeSet::new();
     let mut wrapped = Vec::new();
@@ -199,15 +211,17 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
         })?;
     let mut imported = Vec::new();
     let mut said = Vec::new();
+    let mut skipped: Vec<_> = incoming
+        .skipped
+        .iter()
+        .map(|reason| Skipped { reason })
+        .collect();
     for (key, change) in incoming.keys.iter().zip(changes) {
-        let change = match change {
-            Ok(change) => change,
-            Err(error) if matches!(error.kind, Kind::LimitExceeded { .. }) => {
-                incoming.skipped.push("too-large");
-                continue;
-            }
-            Err(error) => return Err(error),
+        let Some(mut filed) = filed(key, change, &mut skipped)? else {
+            continue;
         };
+        filed.secret = secrets.contains(&key.facts.id);
+        imported.push(filed);
         if let Some(named) = accept {
             let addresses = accepted_for(&key.facts.addresses, named.map(Vec::as_slice));
             said.extend(
@@ -216,15 +230,6 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
                     .map(|address| (key.facts.id.clone(), address, Acceptance::Accepted)),
             );
         }
-        imported.push(Imported {
-            id: key.facts.id.clone(),
-            change: match change {
-                Change::New => ImportChange::New,
-                Change::Updated => ImportChange::Updated,
-                Change::Unchanged => ImportChange::Unchanged,
-            },
-            secret: secrets.contains(&key.facts.id),
-        });
     }
     world.store.accept_many(&said, now)?;
     for id in &secrets {
@@ -232,11 +237,7 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
     }
     Ok(ImportReply {
         imported,
-        skipped: incoming
-            .skipped
-            .into_iter()
-            .map(|reason| Skipped { reason })
-            .collect(),
+        skipped,
         revocation_lists: 0,
         revision: world.store.revision()?,
     })
@@ -294,8 +295,33 @@ fn read(world: &World, data: &[u8], cx: &Context) -> Result<crate::engine::Incom
     Err(failed.unwrap_or_else(|| Error::malformed("there is no key in this; import a key file")))
 }
 
+/// What became of one certificate; `None` when it was left out.
+pub(super) fn filed(
+    key: &IncomingKey,
+    change: Result<Change>,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Option<Imported>> {
+    let change = match change {
+        Ok(Change::New) => ImportChange::New,
+        Ok(Change::Updated) => ImportChange::Updated,
+        Ok(Change::Unchanged) => ImportChange::Unchanged,
+        Err(error) if matches!(error.kind, Kind::LimitExceeded { .. }) => {
+            skipped.push(Skipped {
+                reason: "too-large",
+            });
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(Some(Imported {
+        id: key.facts.id.clone(),
+        change,
+        secret: false,
+    }))
+}
+
 /// What is here already and what came, in one.
-fn merged(
+pub(in crate::verbs) fn merged(
     world: &World,
     key: &IncomingKey,
     old: Option<&[u8]>,
@@ -351,19 +377,15 @@ fn accepted_for(own: &[Address], named: Option<&[Address]>) -> Vec<Address> {
 }
 
 /// What the person confirms: fingerprints and the addresses they are accepted for.
-fn accept_label(keys: &[IncomingKey], accept: &Option<Accept>) -> String {
+pub(super) fn accept_label(keys: &[(&KeyId, Vec<&Address>)]) -> String {
     /// More than this nobody reads in a dialog.
     const SHOWN: usize = 5;
     let mut label = String::new();
-    for key in keys.iter().take(SHOWN) {
-        let addresses = match accept {
-            Some(Accept::These(addresses)) => addresses.as_slice(),
-            _ => key.facts.addresses.as_slice(),
-        };
-        let addresses: Vec<_> = addresses.iter().take(SHOWN).map(Address::as_str).collect();
+    for (id, addresses) in keys.iter().take(SHOWN) {
+        let addresses: Vec<_> = addresses.iter().take(SHOWN).map(|a| a.as_str()).collect();
         label.push_str(&format!(
             "{} for {}\n",
-            key.facts.id.fingerprint(),
+            id.fingerprint(),
             addresses.join(", ")
         ));
     }
@@ -436,6 +458,15 @@ pub fn delete(world: &World, request: &DeleteRequest, cx: &Context) -> Result<Re
         return Err(Error::invalid(
             "/secret",
             "this key has a secret half, without which its messages can't be read any more; say so if both shall go",
+        ));
+    }
+    if world.store.is_in_gnupg(&request.id) {
+        return Err(Error::new(
+            Kind::KeyUnusable {
+                id: request.id.clone(),
+                reasons: vec!["in-gnupg"],
+            },
+            "this key is GnuPG's, and only used from there; delete it with gpg",
         ));
     }
     let action = if row.own {

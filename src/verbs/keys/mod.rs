@@ -1,10 +1,12 @@
 //! `keys/*`: looking after certificates and secret keys.
 
 mod change;
+mod gnupg;
 mod life;
 mod show;
 mod unlock;
 
+pub(in crate::verbs) use change::merged;
 pub use change::{accept, delete, export, generate, import};
 pub use life::{passphrase, renew, revoke, settle};
 pub use show::{list, show};
@@ -99,11 +101,23 @@ pub enum NewPassphrase {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ImportRequest {
-    pub data: Body,
+    #[serde(default)]
+    pub data: Option<Body>,
+    /// In place of `data`.
+    #[serde(default)]
+    pub from: Option<ImportFrom>,
     #[serde(default)]
     pub accept: Option<Accept>,
     #[serde(default)]
     pub ask: Ask,
+}
+
+/// Another program whose certificates are copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImportFrom {
+    /// GnuPG's keyring. What is accepted is what GnuPG takes for valid.
+    Gnupg,
 }
 
 /// For which addresses imported keys are accepted.

@@ -1,0 +1,93 @@
+//! GnuPG as the others reach it: what its keyring holds, and what its agent does with secret
+//! keys that stay where they are, smartcards included.
+
+use std::path::PathBuf;
+
+use super::error::Result;
+use super::job::Job;
+use super::secret::Secret;
+
+/// One certificate in GnuPG's keyring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Of the primary key, upper-case hex.
+    pub fingerprint: String,
+    /// User ids that GnuPG takes for valid, as they are written: by its web of trust, or
+    /// because the key is the person's own.
+    pub valid: Vec<String>,
+    /// The key pairs whose secret half GnuPG's agent has. Empty for other people's.
+    pub secrets: Vec<Grip>,
+}
+
+/// One key pair that GnuPG's agent has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grip {
+    /// Its fingerprint, upper-case hex.
+    pub subkey: String,
+    /// What the agent calls it, upper-case hex.
+    pub keygrip: String,
+}
+
+/// What a private operation is done with when the agent wants a passphrase.
+#[derive(Clone, Copy)]
+pub enum Access<'a> {
+    /// Whatever the agent remembers.
+    Remembered,
+    /// This; the agent remembers it for its time.
+    With(&'a Secret),
+    /// The agent asks the person itself.
+    Asking,
+}
+
+/// A decrypted value.
+pub struct Value {
+    /// The canonical S-expression.
+    pub expression: Secret,
+    /// The agent left PKCS#1's padding where it was.
+    pub padded: bool,
+}
+
+/// The programs. Nothing is started before it is needed.
+pub trait GnuPg: Send + Sync {
+    /// The files with which the keyring and the secret keys change.
+    fn files(&self) -> Vec<PathBuf>;
+
+    /// The certificates that have secret keys, or all of them.
+    ///
+    /// # Errors
+    /// `store.unavailable` when GnuPG does not do it; `cancelled`.
+    fn list(&self, whose: Whose, job: &Job) -> Result<Vec<Listed>>;
+
+    /// Certificates, binary, without anything secret.
+    ///
+    /// # Errors
+    /// As [`GnuPg::list`].
+    fn export(&self, fingerprints: &[String], job: &Job) -> Result<Vec<u8>>;
+
+    /// Whether a person will be asked by the agent for every use: the key is on a card.
+    ///
+    /// # Errors
+    /// `key.missing` when the agent does not have it; `store.unavailable`.
+    fn on_card(&self, keygrip: &str) -> Result<bool>;
+
+    /// Signs a digest under an OpenPGP hash algorithm; a canonical S-expression comes out.
+    ///
+    /// # Errors
+    /// `passphrase.unavailable` when the agent does not remember it; `passphrase.wrong`;
+    /// `passphrase.cancelled`; `key.missing`; `store.unavailable`.
+    fn sign(&self, keygrip: &str, hash: u8, digest: &[u8], access: Access<'_>) -> Result<Secret>;
+
+    /// Decrypts a value that is given as a canonical S-expression.
+    ///
+    /// # Errors
+    /// As [`GnuPg::sign`]; `decrypt.failed`.
+    fn decrypt(&self, keygrip: &str, expression: &[u8], access: Access<'_>) -> Result<Value>;
+}
+
+/// Which certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// Those with secret keys.
+    Own,
+    All,
+}

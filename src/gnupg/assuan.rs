@@ -1,0 +1,281 @@
+//! GnuPG's agent over Assuan, the few commands of it that private operations take.
+//!
+//! Our own few lines and not `sequoia-gpg-agent`: that brings an asynchronous run-time and
+//! needs a schema compiler at build time, and what is said here has to be wiped.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::base::Secret;
+
+/// Assuan's longest line is 1,000 bytes.
+const LINE_MAX: usize = 1000;
+
+/// The longest answer: a signature or a session key.
+const DATA_MAX: usize = 16 << 10;
+
+/// How long the agent may think: passphrases are stretched.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a person may.
+const PERSON: Duration = Duration::from_secs(5 * 60);
+
+/// GnuPG's error codes, as far as they mean something here.
+pub(super) const NO_SECRET_KEY: u32 = 17;
+pub(super) const BAD_PASSPHRASE: u32 = 11;
+pub(super) const NOT_FOUND: u32 = 27;
+pub(super) const BAD_PIN: u32 = 87;
+pub(super) const CANCELED: u32 = 99;
+pub(super) const FULLY_CANCELED: u32 = 198;
+pub(super) const NO_PIN_ENTRY: u32 = 85;
+pub(super) const TIMEOUT: u32 = 62;
+pub(super) const CARD_REMOVED: u32 = 111;
+pub(super) const CARD_NOT_PRESENT: u32 = 112;
+pub(super) const NO_SCDAEMON: u32 = 119;
+
+/// Why a command came to nothing.
+pub(super) enum Fault {
+    /// The agent can't be reached, or speaks otherwise.
+    Broken(io::Error),
+    /// Its error code, without its source.
+    Said(u32),
+    /// It wanted a passphrase and there is none to give.
+    Wanted,
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Fault {
+        Fault::Broken(error)
+    }
+}
+
+/// What a command gave.
+#[derive(Default)]
+pub(super) struct Given {
+    pub data: Option<Secret>,
+    /// Status lines, without their `S `.
+    pub status: Vec<String>,
+}
+
+/// A conversation with the agent.
+pub(super) struct Assuan {
+    stream: UnixStream,
+    /// Read but not looked at. Never grows beyond its first capacity.
+    buffer: Zeroizing<Vec<u8>>,
+}
+
+/// Answers to what the agent inquires, by keyword.
+pub(super) type Answers<'a> = [(&'a str, &'a [u8])];
+
+impl Assuan {
+    /// Connects; the agent has greeted on return.
+    pub(super) fn connect(socket: &Path) -> Result<Assuan, Fault> {
+        let stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut assuan = Assuan {
+            stream,
+            buffer: Zeroizing::new(Vec::with_capacity(2 * LINE_MAX)),
+        };
+        assuan.answer(&[])?;
+        Ok(assuan)
+    }
+
+    /// From now on a person may have to be waited for.
+    pub(super) fn wait_for_person(&self) -> Result<(), Fault> {
+        Ok(self.stream.set_read_timeout(Some(PERSON))?)
+    }
+
+    /// Sends one command and gives what comes of it.
+    pub(super) fn command(&mut self, command: &str, answers: &Answers<'_>) -> Result<Given, Fault> {
+        if command.len() >= LINE_MAX || command.contains(['\n', '\r']) {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput).into());
+        }
+        self.stream.write_all(format!("{command}\n").as_bytes())?;
+        self.answer(answers)
+    }
+
+    fn answer(&mut self, answers: &Answers<'_>) -> Result<Given, Fault> {
+        let mut given = Given::default();
+        let mut wanted = false;
+        let mut data = Zeroizing::new(Vec::with_capacity(DATA_MAX));
+        loop {
+            let line = self.line()?;
+            if let Some(piece) = line.strip_prefix(b"D ") {
+                let piece = unescape(piece);
+                if data.len() + piece.len() > data.capacity() {
+                    return Err(io::Error::from(io::ErrorKind::InvalidData).into());
+                }
+                data.extend_from_slice(&piece);
+            } else if let Some(status) = line.strip_prefix(b"S ") {
+                given
+                    .status
+                    .push(String::from_utf8_lossy(status).into_owned());
+            } else if let Some(inquiry) = line.strip_prefix(b"INQUIRE ") {
+                let keyword = inquiry
+                    .split(|byte| *byte == b' ')
+                    .next()
+                    .unwrap_or_default();
+                let known = answers
+                    .iter()
+                    .find(|(known, _)| known.as_bytes() == keyword);
+                match known {
+                    Some((_, answer)) => self.send(answer)?,
+                    // A note that a dialog was opened wants no answer.
+                    None if keyword == b"PINENTRY_LAUNCHED" => self.stream.write_all(b"END\n")?,
+                    None => {
+                        wanted = true;
+                        self.stream.write_all(b"CAN\n")?;
+                    }
+                }
+            } else if line.starts_with(b"OK") {
+                if !data.is_empty() {
+                    given.data = Some(Secret::new(std::mem::take(&mut *data)));
+                }
+                return Ok(given);
+            } else if let Some(code) = line.strip_prefix(b"ERR ") {
+                if wanted {
+                    return Err(Fault::Wanted);
+                }
+                let digits = code.split(|byte| *byte == b' ').next().unwrap_or_default();
+                let code = std::str::from_utf8(digits)
+                    .ok()
+                    .and_then(|code| code.parse::<u32>().ok());
+                return Err(Fault::Said(code.unwrap_or(0) & 0xffff));
+            } else if !line.is_empty() && !line.starts_with(b"#") {
+                return Err(io::Error::from(io::ErrorKind::InvalidData).into());
+            }
+        }
+    }
+
+    fn send(&mut self, data: &[u8]) -> Result<(), Fault> {
+        // Escaped, a byte takes three.
+        for piece in data.chunks(LINE_MAX / 4) {
+            let mut line = Zeroizing::new(Vec::with_capacity(LINE_MAX));
+            line.extend_from_slice(b"D ");
+            for byte in piece {
+                match byte {
+                    b'%' => line.extend_from_slice(b"%25"),
+                    b'\r' => line.extend_from_slice(b"%0D"),
+                    b'\n' => line.extend_from_slice(b"%0A"),
+                    byte => line.extend_from_slice(std::slice::from_ref(byte)),
+                }
+            }
+            line.extend_from_slice(b"\n");
+            self.stream.write_all(&line)?;
+        }
+        Ok(self.stream.write_all(b"END\n")?)
+    }
+
+    fn line(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
+        loop {
+            if let Some(end) = memchr::memchr(b'\n', &self.buffer) {
+                let line = self.buffer.get(..end).unwrap_or_default();
+                let line = Zeroizing::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec());
+                self.buffer.drain(..=end);
+                return Ok(line);
+            }
+            let room = self.buffer.capacity().saturating_sub(self.buffer.len());
+            let mut piece = Zeroizing::new([0; LINE_MAX]);
+            let piece = piece.get_mut(..room.min(LINE_MAX)).unwrap_or_default();
+            let count = match self.stream.read(piece) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            // No room is a line without an end.
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.buffer
+                .extend_from_slice(piece.get(..count).unwrap_or_default());
+        }
+    }
+}
+
+/// Undoes Assuan's percent escapes. What is no escape stays as it is.
+fn unescape(data: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut plain = Zeroizing::new(Vec::with_capacity(data.len()));
+    let mut rest = data;
+    while let Some((byte, after)) = rest.split_first() {
+        let escaped = (*byte == b'%').then(|| after.get(..2)).flatten();
+        let escaped = escaped
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match escaped {
+            Some(value) => {
+                plain.push(value);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                plain.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An agent that says these lines after each line that it hears.
+    fn agent(says: &[&'static str]) -> (Assuan, std::thread::JoinHandle<Vec<u8>>) {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let says: Vec<_> = says.to_vec();
+        let heard = std::thread::spawn(move || {
+            for line in says {
+                let _ = theirs.write_all(line.as_bytes());
+            }
+            let mut heard = Vec::new();
+            let _ = theirs.read_to_end(&mut heard);
+            heard
+        });
+        let assuan = Assuan {
+            stream: ours,
+            buffer: Zeroizing::new(Vec::with_capacity(2 * LINE_MAX)),
+        };
+        (assuan, heard)
+    }
+
+    #[test]
+    fn data_and_inquiries_are_escaped() {
+        let (mut assuan, heard) = agent(&[
+            "INQUIRE CIPHERTEXT\n",
+            "S PADDING 0\n",
+            "D a%0Ab%2",
+            "5c\n",
+            "OK done\n",
+        ]);
+        let given = assuan.command("PKDECRYPT", &[("CIPHERTEXT", b"x\n%\r")]);
+        let Ok(given) = given else { panic!() };
+        assert_eq!(given.data.unwrap().expose(), b"a\nb%c");
+        assert_eq!(given.status, ["PADDING 0"]);
+        drop(assuan);
+        assert_eq!(heard.join().unwrap(), b"PKDECRYPT\nD x%0A%25%0D\nEND\n");
+    }
+
+    #[test]
+    fn errors_and_nonsense_end_a_command() {
+        let (mut assuan, _) = agent(&["ERR 67108875 Bad passphrase <GPG Agent>\n"]);
+        let said = assuan.command("PKSIGN", &[]);
+        assert!(matches!(said, Err(Fault::Said(BAD_PASSPHRASE))));
+        let (mut assuan, heard) = agent(&["INQUIRE PASSPHRASE\n", "ERR 99 canceled\n"]);
+        assert!(matches!(assuan.command("PKSIGN", &[]), Err(Fault::Wanted)));
+        drop(assuan);
+        assert_eq!(heard.join().unwrap(), b"PKSIGN\nCAN\n");
+        for nonsense in [&["HTTP/1.1 200 OK\n"][..], &["x".repeat(3000).leak()], &[]] {
+            let (mut assuan, heard) = agent(nonsense);
+            assuan.stream.shutdown(std::net::Shutdown::Write).unwrap();
+            assert!(matches!(assuan.answer(&[]), Err(Fault::Broken(_))));
+            drop(assuan);
+            heard.join().unwrap();
+        }
+        let (mut assuan, _) = agent(&[]);
+        assert!(assuan.command("RESET\nKILLAGENT", &[]).is_err());
+    }
+}
