@@ -17,6 +17,7 @@ pub mod keys;
 pub mod layer;
 pub mod network;
 pub mod policy;
+pub mod private;
 pub mod secret;
 pub mod verdict;
 

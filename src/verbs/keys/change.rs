@@ -14,7 +14,7 @@ use crate::base::context::{parse_rfc3339, unix};
 use crate::base::error::Kind;
 use crate::base::keys::{Acceptance, Certs, Source, no_such_key};
 use crate::base::{Address, Body, Context, Error, KeyId, Protocol, Result, Secret};
-use crate::engine::smime::{RevocationList, is_genuine_revocation_list, read_revocation_list};
+use crate::engine::smime::read_revocation_list;
 use crate::engine::{Format, IncomingKey, KeySpec, Passphrase, Under};
 use crate::store::{Change, Place, Put, Wrap};
 use crate::verbs::World;
@@ -160,7 +160,7 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
         Ok(incoming) => incoming,
         Err(error) if error.kind == Kind::MessageMalformed => {
             let list = read_revocation_list(data).map_err(|_| error)?;
-            return revocation_list(world, &list, cx);
+            return super::revoked::import(world, &list, cx);
         }
         Err(error) => return Err(error),
     };
@@ -239,45 +239,6 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
         imported,
         skipped,
         revocation_lists: 0,
-        revision: world.store.revision()?,
-    })
-}
-
-/// Files an authority's revocation list, unless a newer one is here, or its authority is and has
-/// not signed it. Where the authority is not here, the list counts once it is.
-fn revocation_list(world: &World, list: &RevocationList, cx: &Context) -> Result<ImportReply> {
-    let known = world.store.revocation_list(&list.issuer)?;
-    let known = known.and_then(|known| read_revocation_list(&known).ok());
-    let genuine = is_genuine_revocation_list(list, cx)?;
-    let forged = genuine == Some(false);
-    // A genuine one is newer than any that was taken up before its authority was here.
-    let stands = |known: &RevocationList| -> Result<bool> {
-        let older = known.this_update < list.this_update;
-        let displaced =
-            genuine == Some(true) && is_genuine_revocation_list(known, cx)? == Some(false);
-        Ok(!older && !displaced)
-    };
-    let newer = !forged && !known.as_ref().map(stands).transpose()?.unwrap_or(false);
-    if newer {
-        // One that is signed by nobody would put a genuine one out of force.
-        if genuine.is_none() {
-            cx.confirm(
-                Action::ChangeAnchors,
-                &format!("take up the revocation list of {}", list.issuer),
-            )?;
-        }
-        cx.job.commit()?;
-        world.store.put_revocation_list(&list.issuer, &list.der)?;
-    }
-    Ok(ImportReply {
-        imported: Vec::new(),
-        skipped: match forged {
-            true => vec![Skipped {
-                reason: "bad-signature",
-            }],
-            false => Vec::new(),
-        },
-        revocation_lists: usize::from(newer),
         revision: world.store.revision()?,
     })
 }

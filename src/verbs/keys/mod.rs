@@ -3,6 +3,7 @@
 mod change;
 mod gnupg;
 mod life;
+mod revoked;
 mod show;
 mod unlock;
 
