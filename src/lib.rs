@@ -17,6 +17,7 @@
 //! verbs/                         open, seal, plan, keys, text: what a person can do
 //! mail/ | engine/ | store/         MIME, no crypto | crypto, no MIME | files, opaque bytes
 //! net/ | agent/                  HTTP | the unlocked keys' own process
+//! gnupg/ | desktop/              GnuPG in place | the desktop's key store, its locked screen
 //! base/                          errors, verdicts, keys, questions, secrets: no I/O
 //! ```
 //!
@@ -31,6 +32,8 @@
 //!   engines reach it through [`base::network`].
 //! - `agent` carries what needs a private key to the process that holds the unlocked ones, and
 //!   is that process. It knows the door ([`base::keys::PrivateKeys`]), not what lies behind.
+//! - `gnupg` runs GnuPG's programs and speaks to its agent; [`desktop`] to the desktop. What they
+//!   say is made sense of above.
 //! - [`verbs`] peel layers, join what the three below say, and come to the verdict. No JSON
 //!   text, no stdin, no clock: all that comes in with a [`base::Context`].
 //! - [`wire`] turns frames into calls of verbs and their results into frames. [`host`] runs
@@ -63,7 +66,7 @@
 //! Each library has one place that may name it, so that its errors are translated and its
 //! surprises written down once: byteorder in `wire/frame.rs`, Sequoia in `engine/openpgp`,
 //! mail-parser and mail-builder in `mail`, `std::fs` in `store/files.rs`, rusqlite in
-//! `store/db.rs`, ureq in `net/http.rs`, serde_json in `wire`, `host` and `cli`.
+//! `store/db.rs`, ureq in `net/http.rs`, keyring and zbus in `desktop`, serde_json in `wire`, `host` and `cli`.
 //!
 //! # Where to start reading
 //!
@@ -74,6 +77,7 @@
 pub mod agent;
 pub mod base;
 pub mod cli;
+pub mod desktop;
 pub mod engine;
 #[cfg(unix)]
 pub mod gnupg;

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 /// From the ground up. Names on one line are neighbours and never import one another.
 const FLOORS: &[&[&str]] = &[
     &["base"],
-    &["mail", "engine", "store", "net", "agent", "gnupg", "tokens"],
+    &[
+        "mail", "engine", "store", "net", "agent", "gnupg", "tokens", "desktop",
+    ],
     &["verbs"],
     &["wire"],
     &["host"],
@@ -36,6 +38,7 @@ const DOORMEN: &[(&str, &[&str])] = &[
         &["base/", "mail/", "engine/", "store/", "verbs/", "host/"],
     ),
     ("idna", &["base/address.rs"]),
+    ("keyring", &["desktop/keychain.rs"]),
     ("mail_builder", &["mail/"]),
     ("mail_parser", &["mail/"]),
     ("openpgp_cert_d", &["store/certs.rs"]),
@@ -53,6 +56,7 @@ const DOORMEN: &[(&str, &[&str])] = &[
     ("toml", &["store/"]),
     ("ureq", &["net/http.rs"]),
     ("x509_cert", &["engine/smime/"]),
+    ("zbus", &["desktop/away.rs"]),
     (
         "std::env",
         &["store/", "gnupg/", "host/", "cli/", "main.rs"],
@@ -78,6 +82,7 @@ const DOORMEN: &[(&str, &[&str])] = &[
             "cli/",
             "store/",
             "agent/",
+            "desktop/away.rs",
             "gnupg/program.rs",
             "tokens/module.rs",
         ],

@@ -36,9 +36,6 @@ pub struct Surroundings {
     pub now: fn() -> u64,
     /// Whether the socket still is where hosts look for it.
     pub in_place: Box<dyn Fn() -> bool + Send>,
-    /// Set from outside when everything is to be locked: the screen was, or the machine goes
-    /// to sleep.
-    pub lock: Arc<AtomicBool>,
 }
 
 struct Shared {
@@ -99,8 +96,8 @@ fn watch(shared: &Shared, surroundings: &Surroundings) {
         thread::sleep(TICK);
         shared.keys.expire((surroundings.now)());
         let slept = self::asleep();
-        if slept.saturating_sub(asleep) > SLEPT || surroundings.lock.swap(false, Ordering::SeqCst) {
-            log::info!("agent: locked, the machine slept or its screen is locked");
+        if slept.saturating_sub(asleep) > SLEPT {
+            log::info!("agent: locked, the machine has slept");
             shared.lock(None);
         }
         asleep = slept;

@@ -349,8 +349,50 @@ pub trait Certs: Send + Sync {
 /// A secret half as it lies on disk: a transferable secret key (or PKCS#8), encrypted.
 pub struct SealedSecret {
     pub sealed: Secret,
-    /// The store's own random passphrase, for a key whose owner wanted none: nobody is asked.
-    pub device: Option<Arc<Secret>>,
+    /// What opens it without asking anybody, for a key that no passphrase of a person protects.
+    pub device: Option<Opener>,
+}
+
+/// Where a passphrase lies that no person knows.
+pub enum Opener {
+    /// In the store: its own random one.
+    Store(Arc<Secret>),
+    /// In the desktop's key store, under this name.
+    Keychain(Arc<dyn Keychain>, String),
+}
+
+impl Opener {
+    /// The passphrase.
+    ///
+    /// # Errors
+    /// `passphrase.unavailable` when the desktop does not give it.
+    pub fn passphrase(&self) -> Result<Arc<Secret>> {
+        match self {
+            Opener::Store(passphrase) => Ok(Arc::clone(passphrase)),
+            Opener::Keychain(keychain, name) => keychain.get(name).map(Arc::new),
+        }
+    }
+}
+
+/// The desktop's own key store.
+pub trait Keychain: Send + Sync {
+    /// What lies there under a name.
+    ///
+    /// # Errors
+    /// `passphrase.unavailable` when there is nothing, or no such store.
+    fn get(&self, name: &str) -> Result<Secret>;
+
+    /// Puts something there, in place of what there was.
+    ///
+    /// # Errors
+    /// As [`Keychain::get`].
+    fn put(&self, name: &str, secret: &Secret) -> Result<()>;
+
+    /// Takes it away; it need not be there.
+    ///
+    /// # Errors
+    /// As [`Keychain::get`].
+    fn delete(&self, name: &str) -> Result<()>;
 }
 
 impl From<&KeyId> for String {

@@ -2,6 +2,8 @@
 
 use zeroize::Zeroizing;
 
+use super::error::{Error, Result};
+
 /// A passphrase, a session key, or an unlocked key's bytes.
 ///
 /// There is one way to see what is inside, [`Secret::expose`], so that every use can be
@@ -12,6 +14,18 @@ impl Secret {
     /// Takes the bytes over; the caller's buffer is the secret's from here on.
     pub fn new(bytes: Vec<u8>) -> Secret {
         Secret(Zeroizing::new(bytes))
+    }
+
+    /// So many random bytes: nothing to guess, nothing to stretch.
+    ///
+    /// # Errors
+    /// `internal` when the system has none.
+    pub fn random(length: usize) -> Result<Secret> {
+        let mut bytes = vec![0; length];
+        let filled = getrandom::fill(&mut bytes);
+        let secret = Secret::new(bytes);
+        filled.map_err(|_| Error::internal("the system gives no random numbers; try again"))?;
+        Ok(secret)
     }
 
     /// The bytes themselves.

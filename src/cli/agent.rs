@@ -4,7 +4,6 @@ use std::env;
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::SystemTime;
 
@@ -12,6 +11,7 @@ use super::print;
 use crate::agent::{self, Start, Surroundings};
 use crate::base::context::unix;
 use crate::base::{Error, Result};
+use crate::desktop;
 use crate::host::{logging, process};
 use crate::store::{AgentPlace, Home};
 use crate::verbs::World;
@@ -78,8 +78,12 @@ pub fn run() -> Result<()> {
     let surroundings = Surroundings {
         now: || unix(SystemTime::now()),
         in_place: Box::new(move || theirs.is_in_place()),
-        lock: Arc::new(AtomicBool::new(false)),
     };
+    let held = Arc::clone(&keys);
+    desktop::watch(move || {
+        log::info!("agent: locked, the person has gone");
+        held.lock(None);
+    });
     agent::serve(listener, keys, &surroundings);
     drop(surroundings);
     Arc::into_inner(place).map_or(Ok(()), AgentPlace::leave)

@@ -223,6 +223,9 @@ pub enum Keys {
         /// Ask for no passphrase: the key is as safe as this account's files
         #[arg(long)]
         no_passphrase: bool,
+        /// Ask for no passphrase: the desktop's own key store opens the key
+        #[arg(long, conflicts_with = "no_passphrase")]
+        keychain: bool,
         #[command(flatten)]
         common: Common,
     },

@@ -161,6 +161,7 @@ fn generate(command: &Keys, session: &Session) -> Result<()> {
         request: to_authority,
         expires,
         no_passphrase,
+        keychain,
         common,
     } = command
     else {
@@ -179,10 +180,10 @@ fn generate(command: &Keys, session: &Session) -> Result<()> {
             Profile::PostQuantum => engine::Profile::PostQuantum,
         },
         expires: expires.clone(),
-        passphrase: if *no_passphrase {
-            NewPassphrase::None
-        } else {
-            NewPassphrase::Ask
+        passphrase: match (no_passphrase, keychain) {
+            (true, _) => NewPassphrase::None,
+            (false, true) => NewPassphrase::Keychain,
+            (false, false) => NewPassphrase::Ask,
         },
         ask: session.ask(),
     };

@@ -10,7 +10,7 @@ use crate::base::error::Result;
 use crate::base::keys::{CertFacts, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
 use crate::base::verdict::Recipient;
-use crate::base::{Address, Context, Secret};
+use crate::base::{Address, Context, KeyId, Secret};
 
 pub mod openpgp;
 mod private;
@@ -172,13 +172,14 @@ pub struct IncomingSecret {
 }
 
 /// What a secret half lies under.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Under {
     Nothing,
     /// What a person remembers.
     Passphrase,
-    /// The store's own: the key is here already, under another certificate.
-    Device,
+    /// Whatever that of this certificate lies under, or wherever it lies: the key is here
+    /// already, and nothing was brought.
+    As(KeyId),
 }
 
 /// What a key is to be.

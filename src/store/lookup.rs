@@ -47,7 +47,7 @@ impl Certs for Store {
     }
 
     fn sealed_secret(&self, id: &KeyId) -> Result<SealedSecret> {
-        secrets::get(&self.home, id)
+        secrets::get(&self.home, id, self.keychain.as_ref())
     }
 
     fn token(&self, id: &KeyId) -> Result<Option<Bytes>> {

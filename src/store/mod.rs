@@ -40,7 +40,7 @@ pub use query::{Only, PAGE_MAX, Page, Query, Row};
 pub use secrets::{SECRET_MAX, Wrap};
 
 use crate::base::error::{Error, Kind};
-use crate::base::keys::{Acceptance, CertFacts, StoredCert, no_such_key};
+use crate::base::keys::{Acceptance, CertFacts, Keychain, StoredCert, no_such_key};
 use crate::base::{Address, KeyId, Protocol, Result, Secret};
 use certs::Folder;
 use db::{Db, Tx};
@@ -80,6 +80,7 @@ pub struct Store {
     /// They were compared at least once.
     warm: AtomicBool,
     authorities: Vec<PathBuf>,
+    keychain: Option<Arc<dyn Keychain>>,
 }
 
 /// How sure a look must be to see what others have just written.
@@ -99,7 +100,14 @@ impl Store {
             checked: Mutex::default(),
             warm: AtomicBool::new(false),
             authorities: Vec::new(),
+            keychain: None,
         }
+    }
+
+    /// With the desktop's key store.
+    pub fn with_keychain(mut self, keychain: Arc<dyn Keychain>) -> Store {
+        self.keychain = Some(keychain);
+        self
     }
 
     /// With files of authorities in place of those that come with the program.
@@ -167,8 +175,15 @@ impl Store {
     /// # Errors
     /// `key.missing` when there is none; `store.unavailable`.
     pub fn delete_secret(&self, id: &KeyId) -> Result<()> {
+        let in_keychain = secrets::wrap(&self.home, id) == Some(Wrap::Keychain);
         if !secrets::delete(&self.home, id)? {
             return Err(no_such_key());
+        }
+        if let (true, Some(keychain)) = (in_keychain, &self.keychain)
+            && let Err(error) = keychain.delete(&id.to_string())
+        {
+            // It opens nothing any more.
+            log::warn!("keychain: {}", error.kind.name());
         }
         self.forget_revocation(id)?;
         self.change(|tx| {
@@ -216,6 +231,39 @@ impl Store {
             }
             Ok(())
         })
+    }
+
+    /// Writes a secret half that is sealed under a passphrase which the desktop's key store is
+    /// to keep. Nothing is written where there is no such store.
+    ///
+    /// # Errors
+    /// `passphrase.unavailable`; as [`Store::put_secret`].
+    pub fn put_secret_in_keychain(
+        &self,
+        id: &KeyId,
+        sealed: &Secret,
+        passphrase: &Secret,
+    ) -> Result<()> {
+        let Some(keychain) = &self.keychain else {
+            return Err(Error::new(
+                Kind::PassphraseUnavailable,
+                "this desktop has no key store that the host can use; ask for a passphrase instead",
+            ));
+        };
+        keychain.put(&id.to_string(), passphrase)?;
+        self.put_secret(id, sealed, Wrap::Keychain)
+    }
+
+    /// Keeps for a certificate the secret half of another one, which has the same key.
+    ///
+    /// # Errors
+    /// `key.missing` when that one has none; as [`Store::put_secret`].
+    pub fn put_secret_as(&self, id: &KeyId, other: &KeyId) -> Result<()> {
+        let (wrap, sealed) = secrets::read(&self.home, other)?;
+        if let (Wrap::Keychain, Some(keychain)) = (wrap, &self.keychain) {
+            keychain.put(&id.to_string(), &keychain.get(&other.to_string())?)?;
+        }
+        self.put_secret(id, &sealed, wrap)
     }
 
     /// The store's own passphrase, for keys whose owner wants none: 32 random bytes, made on

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::files::{self, Lock, Stamp};
 use super::home::Home;
 use crate::base::gnupg::Grip;
-use crate::base::keys::{SealedSecret, no_such_key};
+use crate::base::keys::{Keychain, Opener, SealedSecret, no_such_key};
 use crate::base::{Error, KeyId, Kind, Protocol, Result, Secret};
 
 /// The largest secret half, in bytes: the largest certificate, with secret numbers in it.
@@ -35,6 +35,8 @@ pub enum Wrap {
     Passphrase,
     /// The store's own random passphrase.
     Device,
+    /// A random one that the desktop's key store has.
+    Keychain,
     /// Nothing: it is not here, and the file says on which token it lies.
     Token,
     /// Nothing: GnuPG's agent has it, and the file says what it calls its key pairs.
@@ -46,15 +48,22 @@ impl Wrap {
         match self {
             Wrap::Passphrase => "passphrase",
             Wrap::Device => "device",
+            Wrap::Keychain => "keychain",
             Wrap::Token => "token",
             Wrap::GnuPg => "gnupg",
         }
     }
 
     fn named(name: &str) -> Option<Wrap> {
-        [Wrap::Passphrase, Wrap::Device, Wrap::Token, Wrap::GnuPg]
-            .into_iter()
-            .find(|wrap| wrap.name() == name)
+        [
+            Wrap::Passphrase,
+            Wrap::Device,
+            Wrap::Keychain,
+            Wrap::Token,
+            Wrap::GnuPg,
+        ]
+        .into_iter()
+        .find(|wrap| wrap.name() == name)
     }
 }
 
@@ -94,11 +103,24 @@ pub(super) fn delete(home: &Home, id: &KeyId) -> Result<bool> {
 /// # Errors
 /// `key.missing`; `key.unusable` when it lies on a token or in GnuPG's agent; `store.damaged`
 /// when the file is not as it was written.
-pub(super) fn get(home: &Home, id: &KeyId) -> Result<SealedSecret> {
+pub(super) fn get(
+    home: &Home,
+    id: &KeyId,
+    keychain: Option<&Arc<dyn Keychain>>,
+) -> Result<SealedSecret> {
     let (wrap, sealed) = read(home, id)?;
     let device = match wrap {
         Wrap::Passphrase => None,
-        Wrap::Device => Some(device(home)?),
+        Wrap::Device => Some(Opener::Store(device(home)?)),
+        Wrap::Keychain => match keychain {
+            Some(keychain) => Some(Opener::Keychain(Arc::clone(keychain), id.to_string())),
+            None => {
+                return Err(Error::new(
+                    Kind::PassphraseUnavailable,
+                    "what opens this key is in a desktop's key store, and there is none here",
+                ));
+            }
+        },
         Wrap::Token => {
             return Err(Error::new(
                 Kind::KeyUnusable {
@@ -161,7 +183,11 @@ pub(super) fn written(grips: &[Grip]) -> Secret {
     Secret::from(lines.collect::<String>())
 }
 
-fn read(home: &Home, id: &KeyId) -> Result<(Wrap, Secret)> {
+/// The file of a secret half: how it is wrapped, and what there is.
+///
+/// # Errors
+/// As [`get`].
+pub(super) fn read(home: &Home, id: &KeyId) -> Result<(Wrap, Secret)> {
     let (bytes, _) =
         files::read(&path(home, id), SECRET_MAX + HEAD_MAX as u64)?.ok_or_else(no_such_key)?;
     let bytes = Secret::new(bytes);
@@ -218,11 +244,7 @@ pub(super) fn device(home: &Home) -> Result<Arc<Secret>> {
         {
             return Err(device_damaged());
         }
-        let mut fresh = vec![0; DEVICE_BYTES];
-        let filled = getrandom::fill(&mut fresh);
-        let fresh = Secret::new(fresh);
-        filled.map_err(|_| Error::internal("the system gives no random numbers; try again"))?;
-        files::write_first(&file, fresh.expose())?;
+        files::write_first(&file, Secret::random(DEVICE_BYTES)?.expose())?;
     }
     let (bytes, _) = files::read(&file, DEVICE_BYTES as u64)
         .map_err(|e| match e.kind {
@@ -306,21 +328,22 @@ mod tests {
             Wrap::Passphrase,
         )
         .unwrap();
-        let back = get(&home, &id()).unwrap();
+        let back = get(&home, &id(), None).unwrap();
         assert_eq!(back.sealed.expose(), b"sealed\nbytes");
         assert!(back.device.is_none());
 
         let device = device(&home).unwrap();
         put(&home, &id(), &Secret::new(b"other".to_vec()), Wrap::Device).unwrap();
-        let back = get(&home, &id()).unwrap();
+        let back = get(&home, &id(), None).unwrap();
         assert_eq!(back.sealed.expose(), b"other");
-        assert_eq!(back.device.unwrap().expose(), device.expose());
+        let opener = back.device.unwrap();
+        assert_eq!(opener.passphrase().unwrap().expose(), device.expose());
         assert_eq!(all(&home).unwrap(), [(id(), Wrap::Device)]);
 
         let place = Secret::new(b"a token".to_vec());
         put(&home, &id(), &place, Wrap::Token).unwrap();
         assert_eq!(token(&home, &id()).unwrap().unwrap(), "a token");
-        let Err(error) = get(&home, &id()) else {
+        let Err(error) = get(&home, &id(), None) else {
             panic!("a place was read as a secret half");
         };
         assert_eq!(error.kind.name(), "key.unusable");
@@ -332,7 +355,7 @@ mod tests {
         let both = [grip("AA"), grip("BB")];
         put(&home, &id(), &written(&both), Wrap::GnuPg).unwrap();
         assert_eq!(grips(&home, &id()).unwrap(), both);
-        assert!(get(&home, &id()).is_err());
+        assert!(get(&home, &id(), None).is_err());
         assert!(token(&home, &id()).unwrap().is_none());
         assert!(delete(&home, &id()).unwrap());
         assert!(!delete(&home, &id()).unwrap());
@@ -348,7 +371,7 @@ mod tests {
         flipped[200] ^= 1;
         for broken in [&whole[..whole.len() - 1], &whole[..5], &[][..], &flipped] {
             files::write(&path(&home, &id()), broken).unwrap();
-            let Err(error) = get(&home, &id()) else {
+            let Err(error) = get(&home, &id(), None) else {
                 panic!("a damaged file was read");
             };
             assert_eq!(error.kind.name(), "store.damaged");
@@ -371,9 +394,9 @@ mod tests {
 
         put(&home, &id(), &Secret::new(b"x".to_vec()), Wrap::Device).unwrap();
         files::write(&home.device_key(), b"short").unwrap();
-        assert!(get(&home, &id()).is_err());
+        assert!(get(&home, &id(), None).is_err());
         files::remove(&home.device_key()).unwrap();
-        let Err(error) = get(&home, &id()) else {
+        let Err(error) = get(&home, &id(), None) else {
             panic!("made anew");
         };
         assert_eq!(error.kind.name(), "store.damaged");

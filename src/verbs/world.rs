@@ -57,7 +57,11 @@ impl World {
                 },
             )
         };
-        let store = Arc::new(Store::new(home, facts).with_authorities(&policy.anchors_files));
+        let store = Arc::new(
+            Store::new(home, facts)
+                .with_authorities(&policy.anchors_files)
+                .with_keychain(crate::desktop::keychain()),
+        );
         let certs = Arc::clone(&store) as Arc<dyn Certs>;
         let private: Private = Arc::new(Unlocked::new(&certs));
         World {

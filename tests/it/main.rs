@@ -23,6 +23,7 @@ mod badinput;
 mod bouncy;
 mod choosing;
 mod corpora;
+mod desktop;
 mod dialogue;
 mod gnupg;
 mod life;

@@ -66,7 +66,7 @@ impl Unlocked {
         }
         let sealed = self.certs.sealed_secret(id)?;
         match sealed.device {
-            Some(passphrase) => self.open_as(id, &passphrase, Lease::FOREVER),
+            Some(opener) => self.open_as(id, &*opener.passphrase()?, Lease::FOREVER),
             None => {
                 let cert = certs::parse(sealed.sealed.expose())?;
                 Err(ask::locked(id, &certs::label(&cert)))

@@ -165,7 +165,7 @@ fn content_key(
                 encryption.reasons.dedup();
                 return Ok((key, chosen, encryption));
             }
-            Err(error) if error.question.is_some() || error.kind == Kind::Cancelled => {
+            Err(error) if error.question.is_some() || is_about_key(&error.kind) => {
                 return Err(error);
             }
             Err(error) => failed = Some(error),
@@ -188,6 +188,19 @@ fn content_key(
         };
     }
     Err(missing(&named))
+}
+
+/// Whether an error says that a key could not be used at all, and nothing of the ciphertext.
+fn is_about_key(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Cancelled
+            | Kind::KeyUnusable { .. }
+            | Kind::PassphraseCancelled
+            | Kind::PassphraseUnavailable
+            | Kind::StoreDamaged
+            | Kind::StoreUnavailable
+    )
 }
 
 /// What is to be said of the key that opened it: it opens all the same.

@@ -59,7 +59,7 @@ impl Unlocked {
             return Ok(key);
         }
         match self.certs.sealed_secret(id)?.device {
-            Some(passphrase) => self.open_as(id, &passphrase, Lease::FOREVER),
+            Some(opener) => self.open_as(id, &*opener.passphrase()?, Lease::FOREVER),
             None => Err(ask::locked(id, &certs::label(&self.cert(id)?))),
         }
     }

@@ -41,7 +41,13 @@ const ATTENTIONS: [Attention; 6] = [
     Attention::NoAddress,
     Attention::Weak,
 ];
-const WRAPS: [Wrap; 4] = [Wrap::Passphrase, Wrap::Device, Wrap::Token, Wrap::GnuPg];
+const WRAPS: [Wrap; 5] = [
+    Wrap::Passphrase,
+    Wrap::Device,
+    Wrap::Token,
+    Wrap::GnuPg,
+    Wrap::Keychain,
+];
 
 pub(super) const BRIEF: &str = "cert.id, cert.folder, cert.stamp, cert.source, cert.hidden,
     EXISTS (SELECT 1 FROM secret WHERE secret.id = cert.id)";

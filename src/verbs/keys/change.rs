@@ -12,7 +12,7 @@ use super::{
 use crate::base::ask::{Action, Answers, Need};
 use crate::base::context::{parse_rfc3339, unix};
 use crate::base::error::Kind;
-use crate::base::keys::{Acceptance, Certs, Source, no_such_key};
+use crate::base::keys::{Acceptance, Certs, Opener, Source, no_such_key};
 use crate::base::{Address, Body, Context, Error, KeyId, Protocol, Result, Secret};
 use crate::engine::smime::read_revocation_list;
 use crate::engine::{Format, IncomingKey, KeySpec, Passphrase, Under};
@@ -22,6 +22,9 @@ use crate::verbs::World;
 /// The largest thing that can be imported at once: twenty thousand certificates of the usual
 /// size.
 const IMPORT_MAX: usize = 64 << 20;
+
+/// What the desktop's key store keeps for a key.
+const KEYCHAIN_BYTES: usize = 32;
 
 /// The longest name in a new key, in bytes.
 const NAME_MAX: usize = 256;
@@ -67,12 +70,10 @@ pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Resul
             Passphrase::Random(world.store.device_passphrase()?),
             Wrap::Device,
         ),
-        NewPassphrase::Keychain => {
-            return Err(Error::new(
-                Kind::PassphraseUnavailable,
-                "this desktop has no key store that the host can use; ask for a passphrase instead",
-            ));
-        }
+        NewPassphrase::Keychain => (
+            Passphrase::Random(Arc::new(Secret::random(KEYCHAIN_BYTES)?)),
+            Wrap::Keychain,
+        ),
     };
     let spec = KeySpec {
         name: name.map(str::to_owned),
@@ -85,7 +86,13 @@ pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Resul
     let id = new.facts.id.clone();
     cx.job.commit()?;
     // The certificate last: what is cut off before it was never a key, and what has one is whole.
-    world.store.put_secret(&id, &new.sealed, wrap)?;
+    match (&passphrase, wrap) {
+        (Passphrase::Random(passphrase), Wrap::Keychain) => {
+            let store = &world.store;
+            store.put_secret_in_keychain(&id, &new.sealed, passphrase)?;
+        }
+        _ => world.store.put_secret(&id, &new.sealed, wrap)?,
+    }
     if let Some(revocation) = &new.revocation {
         world.store.put_revocation(&id, revocation)?;
     }
@@ -116,12 +123,12 @@ fn plain(name: &str) -> bool {
 /// What a secret half lies under now, and which attempt at it this is.
 pub(super) fn old_passphrase(
     id: &KeyId,
-    device: Option<Arc<Secret>>,
+    device: Option<Opener>,
     label: &str,
     cx: &Context,
 ) -> Result<(Passphrase, u32)> {
     Ok(match device {
-        Some(device) => (Passphrase::Random(device), 0),
+        Some(device) => (Passphrase::Random(device.passphrase()?), 0),
         None => {
             let (secret, attempt) = cx.answers.passphrase(Need::Unwrap, Some(id), label)?;
             (Passphrase::Human(secret), attempt)
@@ -193,8 +200,13 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
     cx.job.commit()?;
     // Secrets first: a certificate without its secret half is an inconvenience, a secret half
     // that was never written is a loss.
-    for (id, (sealed, wrap)) in wrapped {
-        world.store.put_secret(&id, &sealed, wrap)?;
+    for (id, secret) in wrapped {
+        match secret {
+            Wrapped::Sealed(sealed, wrap) => world.store.put_secret(&id, &sealed, wrap)?,
+            Wrapped::As(other) => world.store.put_secret_as(&id, &other)?,
+        }
+        // What was unlocked may have been another state of it.
+        world.lock(Some(&id));
         secrets.insert(id);
     }
     let now = unix(cx.now);
@@ -299,15 +311,18 @@ pub(in crate::verbs) fn merged(
     }
 }
 
+/// A secret half on its way to the disk.
+enum Wrapped {
+    Sealed(Secret, Wrap),
+    /// As that of another certificate of the same key.
+    As(KeyId),
+}
+
 /// A secret half as it will lie on disk.
-fn wrap(
-    world: &World,
-    id: &KeyId,
-    secret: crate::engine::IncomingSecret,
-) -> Result<(Secret, Wrap)> {
+fn wrap(world: &World, id: &KeyId, secret: crate::engine::IncomingSecret) -> Result<Wrapped> {
     match secret.under {
-        Under::Passphrase => return Ok((secret.sealed, Wrap::Passphrase)),
-        Under::Device => return Ok((secret.sealed, Wrap::Device)),
+        Under::Passphrase => return Ok(Wrapped::Sealed(secret.sealed, Wrap::Passphrase)),
+        Under::As(other) => return Ok(Wrapped::As(other)),
         Under::Nothing => {}
     }
     let device = Passphrase::Random(world.store.device_passphrase()?);
@@ -318,7 +333,7 @@ fn wrap(
         &device,
         native(id.protocol()),
     )?;
-    Ok((Secret::new(sealed), Wrap::Device))
+    Ok(Wrapped::Sealed(Secret::new(sealed), Wrap::Device))
 }
 
 /// The form in which secret halves lie on disk.

@@ -12,7 +12,7 @@ use crate::base::context::{from_unix, unix};
 use crate::base::error::{Error, KeyUse, Kind, Result};
 use crate::base::job::Job;
 use crate::base::keys::{
-    Acceptance, Certs, KeyId, PrivateKeys, Protocol, SealedSecret, Source, StoredCert,
+    Acceptance, Certs, KeyId, Opener, PrivateKeys, Protocol, SealedSecret, Source, StoredCert,
 };
 use crate::base::layer::{Cipher, Form, Opened, Seal, Sealed, SealedOut};
 use crate::base::policy::Policy;
@@ -72,7 +72,7 @@ impl Certs for Store {
         sealed
             .map(|(sealed, device)| SealedSecret {
                 sealed: Secret::new(sealed.clone()),
-                device: device.clone(),
+                device: device.clone().map(Opener::Store),
             })
             .ok_or_else(|| {
                 Error::new(

@@ -22,7 +22,8 @@ use crate::base::context::from_unix;
 use crate::base::error::Result;
 use crate::base::job::Job;
 use crate::base::keys::{
-    Acceptance, Anchor, Certs, KeyId, Protocol, SealedSecret, Source, StoredCert, no_such_key,
+    Acceptance, Anchor, Certs, KeyId, Opener, Protocol, SealedSecret, Source, StoredCert,
+    no_such_key,
 };
 use crate::base::layer::{Cipher, Form, Opened, Seal, Sealed, SealedOut};
 use crate::base::policy::Policy;
@@ -82,7 +83,7 @@ impl Certs for Store {
         let device = Arc::new(Secret::new(vec![b'x'; 32]));
         Ok(SealedSecret {
             sealed: pkcs8::seal(key, &Passphrase::Random(Arc::clone(&device)))?,
-            device: Some(device),
+            device: Some(Opener::Store(device)),
         })
     }
 
