@@ -293,6 +293,32 @@ pub enum Keys {
         #[command(flatten)]
         common: Common,
     },
+    /// Give one of yours another address, or let one go for ever
+    Address {
+        #[command(flatten)]
+        key: OneKey,
+        /// An address, or "Name <address>"
+        #[arg(long, value_name = "ADDRESS", required_unless_present = "retire")]
+        add: Option<String>,
+        /// An address that is not yours any more
+        #[arg(long, value_name = "ADDRESS", conflicts_with = "add")]
+        retire: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Give one of yours another subkey, or let one go for ever
+    Subkey {
+        #[command(flatten)]
+        key: OneKey,
+        /// What it is for
+        #[arg(long, value_name = "USE", required_unless_present = "retire")]
+        add: Option<SubkeyUse>,
+        /// Its key id or fingerprint
+        #[arg(long, value_name = "KEY-ID", conflicts_with = "add")]
+        retire: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Say that one of yours counts no more, for ever
     Revoke {
         #[command(flatten)]
@@ -341,6 +367,12 @@ pub enum Profile {
     Modern,
     /// RFC 9980
     PostQuantum,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SubkeyUse {
+    Sign,
+    Encrypt,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -2,7 +2,7 @@
 
 use super::args::{Keys, Level, OneKey, Profile, Reason};
 use super::session::Session;
-use super::{input, print, words};
+use super::{input, parts, print, words};
 use crate::base::keys::{Acceptance, Key};
 use crate::base::{Address, Error, KeyId, Kind, Protocol, Result};
 use crate::engine::{self, Format, Revoking};
@@ -114,6 +114,8 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
             )
         }
         Keys::Renew { .. } => renew(command, session),
+        Keys::Address { .. } => parts::address(command, session),
+        Keys::Subkey { .. } => parts::subkey(command, session),
         Keys::Revoke {
             key,
             reason,
@@ -262,7 +264,7 @@ fn export(command: &Keys, session: &Session) -> Result<()> {
     }
 }
 
-fn done<T: serde::Serialize>(reply: &T, json: bool, text: &str) -> Result<()> {
+pub(super) fn done<T: serde::Serialize>(reply: &T, json: bool, text: &str) -> Result<()> {
     if json {
         print::json(reply)
     } else {
@@ -308,7 +310,7 @@ fn one(session: &Session, key: &OneKey) -> Result<OneRequest> {
 ///
 /// # Errors
 /// `key.missing` when nothing matches, `key.ambiguous` when several do.
-fn id(session: &Session, text: &str) -> Result<KeyId> {
+pub(super) fn id(session: &Session, text: &str) -> Result<KeyId> {
     let bare: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     let named = KeyId::parse(&bare).or_else(|| KeyId::from_hex(Protocol::OpenPgp, &bare));
     if let Some(id) = named {

@@ -28,6 +28,7 @@ mod demo;
 mod input;
 mod keys;
 mod open;
+mod parts;
 mod policy;
 mod print;
 mod seal;
@@ -158,6 +159,8 @@ fn common(command: &Command) -> Common {
             | Keys::Delete { common, .. }
             | Keys::Accept { common, .. }
             | Keys::Renew { common, .. }
+            | Keys::Address { common, .. }
+            | Keys::Subkey { common, .. }
             | Keys::Revoke { common, .. }
             | Keys::Passphrase { common, .. }
             | Keys::Unlock { common, .. }

@@ -114,6 +114,34 @@ pub trait Engine: Send + Sync {
     /// `message.malformed` when it is not that key's.
     fn revoke_by(&self, cert: &[u8], kept: &[u8]) -> Result<Vec<u8>>;
 
+    /// The certificate with a part more or less. Asks the private key.
+    ///
+    /// # Errors
+    /// `key.locked`; `key.unusable` for one that is revoked; `request.invalid` for a part that it
+    /// does not have, can't do without, or that its authority decides about; `limit.exceeded`.
+    fn change(&self, cert: &[u8], part: &Part<'_>, cx: &Context) -> Result<Vec<u8>>;
+
+    /// The certificate with one more subkey of the family's usual kind, and its secret half, under
+    /// the same passphrase as before.
+    ///
+    /// # Errors
+    /// `passphrase.wrong`; as [`Engine::change`].
+    fn add_subkey(
+        &self,
+        cert: &[u8],
+        sealed: &Secret,
+        usage: Usage,
+        passphrase: &Passphrase,
+        cx: &Context,
+    ) -> Result<(Vec<u8>, Secret)>;
+
+    /// The fingerprints of the key pairs whose secret halves are in a sealed one. Empty in a
+    /// family where a certificate has one key pair.
+    ///
+    /// # Errors
+    /// `message.malformed`.
+    fn secret_pairs(&self, sealed: &Secret) -> Result<Vec<String>>;
+
     /// Certificates in the form that `format` names; public material only.
     ///
     /// # Errors
@@ -232,6 +260,21 @@ pub struct Renewed {
     pub cert: Option<Vec<u8>>,
     /// A PKCS#10 request for the same key, DER.
     pub request: Option<Vec<u8>>,
+}
+
+/// What a certificate consists of, besides its first key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// One more address; with the name that the key has already when there is none.
+    Address {
+        name: Option<&'a str>,
+        address: &'a Address,
+    },
+    /// An address that is not its owner's any more.
+    NoAddress(&'a Address),
+    /// A subkey, by fingerprint or key id in upper-case hex, that is not to be used any more.
+    /// What was encrypted to it can still be read.
+    NoSubkey(&'a str),
 }
 
 /// Why a key is revoked (RFC 9580 5.2.3.31).

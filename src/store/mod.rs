@@ -14,6 +14,7 @@ mod certs;
 mod db;
 mod files;
 mod gnupg;
+mod halves;
 mod home;
 mod index;
 mod journal;
@@ -41,7 +42,7 @@ pub use secrets::{SECRET_MAX, Wrap};
 
 use crate::base::error::{Error, Kind};
 use crate::base::keys::{Acceptance, CertFacts, Keychain, StoredCert, no_such_key};
-use crate::base::{Address, KeyId, Protocol, Result, Secret};
+use crate::base::{Address, KeyId, Protocol, Result};
 use certs::Folder;
 use db::{Db, Tx};
 use journal::{Dated, Entry};
@@ -156,42 +157,6 @@ impl Store {
         self.look(Sight::Usual, |db| db.list(query))
     }
 
-    /// Writes a secret half, encrypted by whoever calls; on return it is on the disk. Write
-    /// it before its certificate: then an interruption never leaves a key that claims to be
-    /// ours and can't be opened.
-    ///
-    /// # Errors
-    /// `store.unavailable`; `limit.exceeded` above [`SECRET_MAX`].
-    pub fn put_secret(&self, id: &KeyId, sealed: &Secret, wrap: Wrap) -> Result<()> {
-        secrets::put(&self.home, id, sealed, wrap)?;
-        self.change(|tx| {
-            tx.set_secret(id, secrets::wrap(&self.home, id))?;
-            tx.bump()
-        })
-    }
-
-    /// Removes a secret half for good. The certificate stays.
-    ///
-    /// # Errors
-    /// `key.missing` when there is none; `store.unavailable`.
-    pub fn delete_secret(&self, id: &KeyId) -> Result<()> {
-        let in_keychain = secrets::wrap(&self.home, id) == Some(Wrap::Keychain);
-        if !secrets::delete(&self.home, id)? {
-            return Err(no_such_key());
-        }
-        if let (true, Some(keychain)) = (in_keychain, &self.keychain)
-            && let Err(error) = keychain.delete(&id.to_string())
-        {
-            // It opens nothing any more.
-            log::warn!("keychain: {}", error.kind.name());
-        }
-        self.forget_revocation(id)?;
-        self.change(|tx| {
-            tx.set_secret(id, secrets::wrap(&self.home, id))?;
-            tx.bump()
-        })
-    }
-
     /// Removes a certificate and what was accepted of it; what was rejected stays so. One in
     /// a folder shared with other programs is only hidden, here, until it is put again.
     ///
@@ -231,48 +196,6 @@ impl Store {
             }
             Ok(())
         })
-    }
-
-    /// Writes a secret half that is sealed under a passphrase which the desktop's key store is
-    /// to keep. Nothing is written where there is no such store.
-    ///
-    /// # Errors
-    /// `passphrase.unavailable`; as [`Store::put_secret`].
-    pub fn put_secret_in_keychain(
-        &self,
-        id: &KeyId,
-        sealed: &Secret,
-        passphrase: &Secret,
-    ) -> Result<()> {
-        let Some(keychain) = &self.keychain else {
-            return Err(Error::new(
-                Kind::PassphraseUnavailable,
-                "this desktop has no key store that the host can use; ask for a passphrase instead",
-            ));
-        };
-        keychain.put(&id.to_string(), passphrase)?;
-        self.put_secret(id, sealed, Wrap::Keychain)
-    }
-
-    /// Keeps for a certificate the secret half of another one, which has the same key.
-    ///
-    /// # Errors
-    /// `key.missing` when that one has none; as [`Store::put_secret`].
-    pub fn put_secret_as(&self, id: &KeyId, other: &KeyId) -> Result<()> {
-        let (wrap, sealed) = secrets::read(&self.home, other)?;
-        if let (Wrap::Keychain, Some(keychain)) = (wrap, &self.keychain) {
-            keychain.put(&id.to_string(), &keychain.get(&other.to_string())?)?;
-        }
-        self.put_secret(id, &sealed, wrap)
-    }
-
-    /// The store's own passphrase, for keys whose owner wants none: 32 random bytes, made on
-    /// first use.
-    ///
-    /// # Errors
-    /// `store.damaged` when it is gone although a key depends on it; `store.unavailable`.
-    pub fn device_passphrase(&self) -> Result<Arc<Secret>> {
-        secrets::device(&self.home)
     }
 
     /// Keeps what a person said of a key for an address; on return it is on the disk. A

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::base::Secret;
 use crate::base::keys::{Certs, KeyStatus, Source, Usage};
 
 const NOW: u64 = 1_800_000_000;

@@ -165,6 +165,11 @@ impl World {
         let most = policy.unlock_seconds_most.max(policy.unlock_seconds);
         let lease = Lease::new(unix(now), policy.unlock_seconds, most);
         self.private.unlock(id, passphrase, lease)?;
+        // One that was brought along under its passphrase can make its revocation only now.
+        let cx = self.context(now, Arc::default(), Arc::default());
+        if let Err(error) = super::keys::keep_revocation(self, id, &cx) {
+            log::warn!("no revocation is kept: {}", error.kind.name());
+        }
         Ok(lease.until())
     }
 

@@ -11,7 +11,7 @@ use crate::base::{Context, Error, KeyId, Protocol, Result, Secret};
 use crate::verbs::{World, anchors, autocrypt, keys, open, plan, policy, seal, text};
 
 /// Every method that is a verb, in the order in which `hello` lists them.
-pub const METHODS: [&str; 26] = [
+pub const METHODS: [&str; 28] = [
     "message/open",
     "message/seal",
     "message/plan",
@@ -26,6 +26,8 @@ pub const METHODS: [&str; 26] = [
     "keys/renew",
     "keys/revoke",
     "keys/passphrase",
+    "keys/address",
+    "keys/subkey",
     "keys/unlock",
     "keys/lock",
     "text/decrypt",
@@ -75,6 +77,8 @@ impl Service for Verbs {
             "keys/renew" => read(world, keys::renew, params),
             "keys/revoke" => read(world, keys::revoke, params),
             "keys/passphrase" => read(world, keys::passphrase, params),
+            "keys/address" => read(world, keys::address, params),
+            "keys/subkey" => read(world, keys::subkey, params),
             "keys/unlock" => read(world, keys::unlock, params),
             "keys/lock" => read(
                 world,

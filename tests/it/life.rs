@@ -14,7 +14,7 @@ fn days(days: i64) -> String {
 }
 
 /// A host that may ask its client, and nobody else.
-fn asking(home: &Home) -> Host {
+pub fn asking(home: &Home) -> Host {
     let mut host = home.start();
     host.good(
         "hello",
@@ -23,13 +23,13 @@ fn asking(home: &Home) -> Host {
     host
 }
 
-fn home() -> Home {
+pub fn home() -> Home {
     Home::new().env("SEALPOST_PINENTRY", "none")
 }
 
 /// Calls a method and answers its questions, one after the other, with these passphrases.
 #[track_caller]
-fn answered(
+pub fn answered(
     host: &mut Host,
     method: &str,
     params: Value,

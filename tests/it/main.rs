@@ -27,6 +27,7 @@ mod desktop;
 mod dialogue;
 mod gnupg;
 mod life;
+mod parts;
 mod peers;
 mod revocation;
 mod roundtrip;

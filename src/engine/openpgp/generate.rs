@@ -14,10 +14,10 @@ use sequoia_openpgp::{Cert, Profile as Version};
 use super::certs;
 use super::import;
 use super::private::is_openable;
-use crate::base::Context;
 use crate::base::address::hidden;
 use crate::base::context::unix;
 use crate::base::error::{Error, Kind, Result};
+use crate::base::{Address, Context};
 use crate::engine::{KeySpec, NewKey, Passphrase, Profile};
 
 /// How many bytes are hashed to stretch what has 256 random bits already: the least there is.
@@ -62,7 +62,7 @@ pub(super) fn generate(spec: &KeySpec, passphrase: &Passphrase, cx: &Context) ->
         .map_err(refused)?
         .set_primary_key_flags(KeyFlags::empty().set_certification())
         .set_validity_period(lifetime)
-        .add_userid(user_id(spec))
+        .add_userid(user_id(spec.name.as_deref(), &spec.address))
         .add_signing_subkey()
         .add_subkey(encryption, None, None)
         .generate()
@@ -86,17 +86,15 @@ pub(super) fn generate(spec: &KeySpec, passphrase: &Passphrase, cx: &Context) ->
 }
 
 /// `Name <address>`, the name without what would make it another address.
-fn user_id(spec: &KeySpec) -> UserID {
-    let name: String = spec
-        .name
-        .as_deref()
+pub(super) fn user_id(name: Option<&str>, address: &Address) -> UserID {
+    let name: String = name
         .unwrap_or_default()
         .chars()
         .filter(|c| !c.is_control() && !hidden(*c) && !matches!(c, '<' | '>'))
         .collect();
     UserID::from(match name.trim() {
-        "" => format!("<{}>", spec.address),
-        name => format!("{name} <{}>", spec.address),
+        "" => format!("<{address}>"),
+        name => format!("{name} <{address}>"),
     })
 }
 

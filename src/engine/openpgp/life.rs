@@ -1,4 +1,5 @@
-//! What becomes of a key later: another end, or its revocation (RFC 9580 5.2.3.13, 5.2.3.31).
+//! What becomes of a key later: another end, or its revocation (RFC 9580 5.2.3.13, 5.2.3.31). What
+//! it consists of changes in [`super::parts`].
 
 use std::time::SystemTime;
 
@@ -125,12 +126,12 @@ fn with(cert: Cert, signatures: Vec<Signature>) -> Result<Vec<u8>> {
     import::public(&cert.strip_secret_key_material())
 }
 
-fn unusable(cert: &Cert, reason: &'static str) -> Error {
+pub(super) fn unusable(cert: &Cert, reason: &'static str) -> Error {
     Error::new(
         Kind::KeyUnusable {
             id: certs::id(cert),
             reasons: vec![reason],
         },
-        "this key can't be renewed; make a new one",
+        "this key can't be changed any more; make a new one",
     )
 }

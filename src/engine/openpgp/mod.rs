@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::{Engine, Format, Incoming, KeySpec, NewKey, Passphrase, Renewed, Revoking};
+use super::{Engine, Format, Incoming, KeySpec, NewKey, Part, Passphrase, Renewed, Revoking};
 use crate::base::error::Result;
 use crate::base::keys::{CertFacts, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
@@ -26,6 +26,7 @@ mod life;
 mod mdc;
 mod offer;
 mod open;
+mod parts;
 mod policy;
 mod private;
 mod rsa;
@@ -99,6 +100,25 @@ impl Engine for OpenPgp {
 
     fn generate(&self, spec: &KeySpec, passphrase: &Passphrase, cx: &Context) -> Result<NewKey> {
         generate::generate(spec, passphrase, cx)
+    }
+
+    fn change(&self, cert: &[u8], part: &Part<'_>, cx: &Context) -> Result<Vec<u8>> {
+        parts::change(cert, part, cx)
+    }
+
+    fn add_subkey(
+        &self,
+        cert: &[u8],
+        sealed: &Secret,
+        usage: Usage,
+        passphrase: &Passphrase,
+        cx: &Context,
+    ) -> Result<(Vec<u8>, Secret)> {
+        parts::add_subkey(cert, sealed, usage, passphrase, cx)
+    }
+
+    fn secret_pairs(&self, sealed: &Secret) -> Result<Vec<String>> {
+        parts::secret_pairs(sealed)
     }
 
     fn export(&self, certs: &[Bytes], format: Format) -> Result<Vec<u8>> {

@@ -65,6 +65,6 @@ fn algorithm(way: &Way) -> Vec<u8> {
 pub(super) fn by_authority() -> Error {
     Error::invalid(
         "/id",
-        "an S/MIME certificate is revoked by the authority that issued it; ask there",
+        "what an S/MIME certificate says, and whether it counts, is for the authority that issued it; ask there",
     )
 }

@@ -51,7 +51,7 @@ mod verify;
 
 use bytes::Bytes;
 
-use super::{Engine, Format, Incoming, KeySpec, NewKey, Passphrase, Renewed, Revoking};
+use super::{Engine, Format, Incoming, KeySpec, NewKey, Part, Passphrase, Renewed, Revoking};
 use crate::base::error::Result;
 use crate::base::keys::{CertFacts, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
@@ -132,6 +132,25 @@ impl Engine for Smime {
 
     fn generate(&self, spec: &KeySpec, passphrase: &Passphrase, cx: &Context) -> Result<NewKey> {
         generate::generate(spec, passphrase, cx)
+    }
+
+    fn change(&self, _cert: &[u8], _part: &Part<'_>, _cx: &Context) -> Result<Vec<u8>> {
+        Err(life::by_authority())
+    }
+
+    fn add_subkey(
+        &self,
+        _cert: &[u8],
+        _sealed: &Secret,
+        _usage: Usage,
+        _passphrase: &Passphrase,
+        _cx: &Context,
+    ) -> Result<(Vec<u8>, Secret)> {
+        Err(life::by_authority())
+    }
+
+    fn secret_pairs(&self, _sealed: &Secret) -> Result<Vec<String>> {
+        Ok(Vec::new())
     }
 
     fn export(&self, certs: &[Bytes], format: Format) -> Result<Vec<u8>> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::secrets::{Brought, Wrapped, brought};
 use super::show::reply;
 use super::{
     Accept, AcceptRequest, DataReply, DeleteRequest, ExportRequest, GenerateReply, GenerateRequest,
@@ -15,7 +16,7 @@ use crate::base::error::Kind;
 use crate::base::keys::{Acceptance, Certs, Opener, Source, no_such_key};
 use crate::base::{Address, Body, Context, Error, KeyId, Protocol, Result, Secret};
 use crate::engine::smime::read_revocation_list;
-use crate::engine::{Format, IncomingKey, KeySpec, Passphrase, Under};
+use crate::engine::{Format, IncomingKey, KeySpec, Passphrase};
 use crate::store::{Change, Place, Put, Wrap};
 use crate::verbs::World;
 
@@ -36,17 +37,7 @@ const NAME_MAX: usize = 256;
 /// `request.invalid`; `store.unavailable`.
 pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Result<GenerateReply> {
     let engine = world.engine(request.protocol)?;
-    let name = request
-        .name
-        .as_deref()
-        .map(str::trim)
-        .filter(|name| !name.is_empty());
-    if name.is_some_and(|name| name.len() > NAME_MAX || !plain(name)) {
-        return Err(Error::invalid(
-            "/name",
-            "use a name without line ends, < or >, of at most 256 bytes",
-        ));
-    }
+    let name = name(request.name.as_deref())?;
     let expires = match &request.expires {
         None => None,
         Some(text) => Some(
@@ -112,6 +103,21 @@ pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Resul
         request: to_authority,
         revision,
     })
+}
+
+/// A name that a key can have; `None` for an empty one.
+///
+/// # Errors
+/// `request.invalid`.
+pub(super) fn name(name: Option<&str>) -> Result<Option<&str>> {
+    let name = name.map(str::trim).filter(|name| !name.is_empty());
+    match name.is_some_and(|name| name.len() > NAME_MAX || !plain(name)) {
+        true => Err(Error::invalid(
+            "/name",
+            "use a name without line ends, < or >, of at most 256 bytes",
+        )),
+        false => Ok(name),
+    }
 }
 
 /// A name that can stand in a user id: no control characters, nothing that ends it early.
@@ -193,8 +199,13 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
     let mut secrets = BTreeSet::new();
     let mut wrapped = Vec::new();
     for key in &mut incoming.keys {
-        if let Some(secret) = key.secret.take() {
-            wrapped.push((key.facts.id.clone(), wrap(world, &key.facts.id, secret)?));
+        let Some(secret) = key.secret.take() else {
+            continue;
+        };
+        match brought(world, &key.facts, secret, cx)? {
+            Brought::New(secret) => wrapped.push((key.facts.id.clone(), secret)),
+            Brought::Known => {}
+            Brought::Refused(reason) => incoming.skipped.push(reason),
         }
     }
     cx.job.commit()?;
@@ -309,31 +320,6 @@ pub(in crate::verbs) fn merged(
             Ok((cert, facts))
         }
     }
-}
-
-/// A secret half on its way to the disk.
-enum Wrapped {
-    Sealed(Secret, Wrap),
-    /// As that of another certificate of the same key.
-    As(KeyId),
-}
-
-/// A secret half as it will lie on disk.
-fn wrap(world: &World, id: &KeyId, secret: crate::engine::IncomingSecret) -> Result<Wrapped> {
-    match secret.under {
-        Under::Passphrase => return Ok(Wrapped::Sealed(secret.sealed, Wrap::Passphrase)),
-        Under::As(other) => return Ok(Wrapped::As(other)),
-        Under::Nothing => {}
-    }
-    let device = Passphrase::Random(world.store.device_passphrase()?);
-    let sealed = world.engine(id.protocol())?.rewrap(
-        &secret.sealed,
-        &[],
-        &Passphrase::None,
-        &device,
-        native(id.protocol()),
-    )?;
-    Ok(Wrapped::Sealed(Secret::new(sealed), Wrap::Device))
 }
 
 /// The form in which secret halves lie on disk.

@@ -56,7 +56,7 @@ pub fn revoke(world: &World, request: &RevokeRequest, cx: &Context) -> Result<Ke
 
 /// Makes and keeps the revocation of a key that came without one, where its secret half can be
 /// used without asking.
-pub(super) fn keep_revocation(world: &World, id: &KeyId, cx: &Context) -> Result<()> {
+pub(in crate::verbs) fn keep_revocation(world: &World, id: &KeyId, cx: &Context) -> Result<()> {
     let Some(own) = world.store.cert(id)? else {
         return Ok(());
     };
@@ -127,7 +127,7 @@ pub fn settle(world: &World, request: &SettleRequest, cx: &Context) -> Result<Ke
 }
 
 /// A certificate whose secret half is here.
-fn own(world: &World, id: &KeyId) -> Result<StoredCert> {
+pub(super) fn own(world: &World, id: &KeyId) -> Result<StoredCert> {
     let cert = world.store.cert(id)?.ok_or_else(no_such_key)?;
     match cert.own {
         true => Ok(cert),
@@ -137,7 +137,7 @@ fn own(world: &World, id: &KeyId) -> Result<StoredCert> {
 }
 
 /// Files what became of a certificate.
-fn put(world: &World, own: &StoredCert, cert: &[u8], cx: &Context) -> Result<()> {
+pub(super) fn put(world: &World, own: &StoredCert, cert: &[u8], cx: &Context) -> Result<()> {
     let engine = world.engine(own.id.protocol())?;
     let now = unix(cx.now);
     cx.job.commit()?;

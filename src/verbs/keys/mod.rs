@@ -3,13 +3,17 @@
 mod change;
 mod gnupg;
 mod life;
+mod parts;
 mod revoked;
+mod secrets;
 mod show;
 mod unlock;
 
 pub(in crate::verbs) use change::merged;
 pub use change::{accept, delete, export, generate, import};
+pub(in crate::verbs) use life::keep_revocation;
 pub use life::{passphrase, renew, revoke, settle};
+pub use parts::{address, subkey};
 pub use show::{list, show};
 pub use unlock::{lock, unlock};
 
@@ -17,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Ask, Asks};
 use crate::base::body::{Bodies, Body};
-use crate::base::keys::{Acceptance, Key, SecretState};
+use crate::base::keys::{Acceptance, Key, SecretState, Usage};
 use crate::base::{Address, KeyId, Protocol, Result};
 use crate::engine::{Format, Profile, Revoking};
 
@@ -249,6 +253,36 @@ pub struct RevokeRequest {
     pub ask: Ask,
 }
 
+/// `keys/address`: one address more, or one less.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AddressRequest {
+    pub id: KeyId,
+    #[serde(default)]
+    pub add: Option<Address>,
+    /// The name beside the new address; the one that the key has already when absent.
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub retire: Option<Address>,
+    #[serde(default)]
+    pub ask: Ask,
+}
+
+/// `keys/subkey`: one subkey more, or one less.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SubkeyRequest {
+    pub id: KeyId,
+    #[serde(default)]
+    pub add: Option<Usage>,
+    /// Its key id or fingerprint.
+    #[serde(default)]
+    pub retire: Option<String>,
+    #[serde(default)]
+    pub ask: Ask,
+}
+
 /// `keys/settle`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -290,6 +324,8 @@ impl Bodies for RevisionReply {}
 impl Bodies for AcceptRequest {}
 impl Bodies for RenewRequest {}
 impl Bodies for RevokeRequest {}
+impl Bodies for AddressRequest {}
+impl Bodies for SubkeyRequest {}
 impl Bodies for SettleRequest {}
 impl Bodies for UnlockReply {}
 impl Bodies for LockRequest {}
@@ -339,6 +375,8 @@ asks!(
     ExportRequest,
     DeleteRequest,
     AcceptRequest,
+    AddressRequest,
+    SubkeyRequest,
     RenewRequest,
     RevokeRequest
 );

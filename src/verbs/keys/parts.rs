@@ -1,0 +1,92 @@
+//! Addresses and subkeys of own keys: more of them, and fewer.
+
+use super::life::{own, put};
+use super::show::reply;
+use super::{AddressRequest, KeyReply, SubkeyRequest};
+use crate::base::ask::{Action, Answers, Need};
+use crate::base::context::unix;
+use crate::base::error::Kind;
+use crate::base::keys::{Acceptance, Certs as _};
+use crate::base::{Context, Error, Result};
+use crate::engine::{Part, Passphrase};
+use crate::verbs::World;
+
+/// `keys/address`: an own OpenPGP key gets another address, for which it is accepted, or says
+/// that one is not its owner's any more, which can't be taken back.
+///
+/// # Errors
+/// `key.missing`; `key.locked`; `key.unusable`; `request.invalid`; `consent.denied`.
+pub fn address(world: &World, request: &AddressRequest, cx: &Context) -> Result<KeyReply> {
+    let part = match (&request.add, &request.retire) {
+        (Some(address), None) => Part::Address {
+            name: super::change::name(request.name.as_deref())?,
+            address,
+        },
+        (None, Some(address)) => Part::NoAddress(address),
+        _ => {
+            return Err(Error::invalid(
+                "/add",
+                "say which address to add, or which one to retire",
+            ));
+        }
+    };
+    let own = own(world, &request.id)?;
+    if request.retire.is_some() {
+        cx.confirm(Action::Revoke, &world.label(&request.id)?)?;
+    }
+    let engine = world.engine(request.id.protocol())?;
+    let changed = engine.change(&own.cert, &part, cx)?;
+    put(world, &own, &changed, cx)?;
+    if let Some(address) = &request.add {
+        let level = Acceptance::Accepted;
+        world
+            .store
+            .accept(&request.id, address, level, unix(cx.now))?;
+    }
+    reply(world, &request.id, cx)
+}
+
+/// `keys/subkey`: an own OpenPGP key gets another subkey, for which its passphrase is asked, or
+/// lets one go, which can't be taken back.
+///
+/// # Errors
+/// `key.missing`; `key.locked`; `key.unusable`; `passphrase.*`; `request.invalid`;
+/// `consent.denied`.
+pub fn subkey(world: &World, request: &SubkeyRequest, cx: &Context) -> Result<KeyReply> {
+    let id = &request.id;
+    let own = own(world, id)?;
+    let engine = world.engine(id.protocol())?;
+    let label = world.label(id)?;
+    match (request.add, &request.retire) {
+        (Some(usage), None) => {
+            let sealed = world.store.sealed_secret(id)?;
+            let (old, attempt) = super::change::old_passphrase(id, sealed.device, &label, cx)?;
+            let (cert, secret) = engine
+                .add_subkey(&own.cert, &sealed.sealed, usage, &old, cx)
+                .map_err(|error| match (error.kind, &old) {
+                    (Kind::PassphraseWrong, Passphrase::Human(_)) => {
+                        Answers::wrong(Need::Unwrap, Some(id), &label, attempt)
+                    }
+                    (kind, _) => Error { kind, ..error },
+                })?;
+            cx.job.commit()?;
+            // Secret first, and under what it lies under already.
+            world.store.replace_secret(id, &secret)?;
+            world.lock(Some(id));
+            put(world, &own, &cert, cx)?;
+        }
+        (None, Some(handle)) => {
+            cx.confirm(Action::Revoke, &label)?;
+            let handle = handle.to_ascii_uppercase();
+            let changed = engine.change(&own.cert, &Part::NoSubkey(&handle), cx)?;
+            put(world, &own, &changed, cx)?;
+        }
+        _ => {
+            return Err(Error::invalid(
+                "/add",
+                "say what the new subkey is for, or which one to retire",
+            ));
+        }
+    }
+    reply(world, id, cx)
+}
