@@ -16,6 +16,7 @@ pub mod keys;
 pub mod layer;
 pub mod network;
 pub mod policy;
+pub mod rules;
 pub mod secret;
 pub mod verdict;
 
