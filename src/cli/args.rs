@@ -32,6 +32,11 @@ pub enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Look whether everything that is needed is there, and say what to do where it is not
+    Doctor {
+        #[command(flatten)]
+        common: Common,
+    },
     /// Small texts without a message around them
     #[command(subcommand)]
     Text(Text),

@@ -23,6 +23,7 @@ mod args;
 mod ask;
 mod client;
 mod demo;
+mod doctor;
 mod input;
 mod keys;
 mod open;
@@ -90,15 +91,14 @@ fn conversation(origin: &str) -> Result<u8> {
     let home = Home::from_env()?;
     logging::start(&home.state);
     log::info!("start, called by {}", print::plain(origin));
-    let service = Verbs::new(Arc::new(World::open(home)));
+    let settings = Settings::from_env();
+    let world = World::open(home)
+        .called_by(origin)
+        .asking_by(doctor::pinentry(&settings));
+    let service = Verbs::new(Arc::new(world));
     let (input, output) = process::stdio()
         .map_err(|e| Error::internal("standard input and output are closed").because(e))?;
-    Ok(host::run(
-        input,
-        output,
-        Arc::new(service),
-        Settings::from_env(),
-    ))
+    Ok(host::run(input, output, Arc::new(service), settings))
 }
 
 fn run(command: &Command) -> Result<()> {
@@ -116,6 +116,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Keys(command) => keys::run(command, &session()?),
         Command::Anchors(command) => anchors::run(command, &session()?),
         Command::Policy { common } => policy::run(common.json, &session()?),
+        Command::Doctor { common } => doctor::run(common.json),
         Command::Text(command) => text::run(command, &session()?),
         Command::Demo => demo::run(),
     }
@@ -145,7 +146,7 @@ fn common(command: &Command) -> Common {
         ) => *common,
         Command::Text(Text::Decrypt(text) | Text::Verify(text)) => text.common,
         Command::Text(Text::Encrypt { text, .. } | Text::Sign { text, .. }) => text.common,
-        Command::Policy { common } => *common,
+        Command::Policy { common } | Command::Doctor { common } => *common,
         Command::Demo => Common {
             json: false,
             no_ask: true,

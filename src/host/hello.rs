@@ -74,6 +74,10 @@ struct Offers<'a> {
 const FEATURES: &[&str] = &[
     // `revocation` in `message/open`.
     "revocation-fetch",
+    // `messages` and `error` in `message/plan`.
+    "plan-messages",
+    // `also`, `reasons` and `members` in `message/plan`; `also` in what sealing gives.
+    "plan-policy",
 ];
 
 /// Reads a hello; gives what the client said and the answer, which lists `engines` and

@@ -71,6 +71,15 @@ pub struct Dialogue {
     buffer: Zeroizing<Vec<u8>>,
 }
 
+/// Whether there is such a program, here or on the path.
+pub fn is_there(program: &Path) -> bool {
+    if program.components().count() > 1 {
+        return program.is_file();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
 /// Starts the program.
 ///
 /// # Errors

@@ -110,6 +110,16 @@ impl Store {
         &self.home
     }
 
+    /// Whether the folder of state and the index can be written: tries both.
+    ///
+    /// # Errors
+    /// `store.unavailable`; `store.damaged`.
+    pub fn check(&self) -> Result<()> {
+        files::folder(&self.home.state)?;
+        files::probe(&self.home.state)?;
+        self.change(|_| Ok(()))
+    }
+
     /// Grows with every change that a view may show, by any host.
     ///
     /// # Errors

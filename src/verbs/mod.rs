@@ -9,8 +9,10 @@
 use serde::Deserialize;
 
 pub mod anchors;
+mod archive;
 pub mod autocrypt;
 mod choose;
+pub mod doctor;
 mod envelope;
 mod harvest;
 mod headers;
@@ -22,6 +24,8 @@ mod peel;
 pub mod plan;
 pub mod policy;
 mod recent;
+mod recipients;
+mod route;
 pub mod seal;
 pub mod text;
 mod verdict;

@@ -25,6 +25,7 @@ mod corpora;
 mod dialogue;
 mod life;
 mod peers;
+mod policy;
 mod revocation;
 mod roundtrip;
 mod smime;

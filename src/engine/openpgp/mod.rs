@@ -64,6 +64,10 @@ impl Engine for OpenPgp {
         certs::facts(cert, at)
     }
 
+    fn rsa_bits(&self, cert: &[u8], at: u64) -> Option<u32> {
+        certs::rsa_bits(cert, at)
+    }
+
     fn unfit(
         &self,
         cert: &[u8],

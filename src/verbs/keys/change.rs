@@ -284,9 +284,10 @@ fn revocation_list(world: &World, list: &RevocationList, cx: &Context) -> Result
 /// Reads keys with the first engine that knows them.
 fn read(world: &World, data: &[u8], cx: &Context) -> Result<crate::engine::Incoming> {
     let mut failed = None;
-    for protocol in world.protocols() {
-        match world.engine(protocol)?.read_keys(data, cx) {
-            Ok(incoming) => return Ok(incoming),
+    for protocol in [Protocol::OpenPgp, Protocol::Smime] {
+        match world.any_engine(protocol)?.read_keys(data, cx) {
+            // Refused where the family is not used, in its own words.
+            Ok(incoming) => return world.engine(protocol).map(|_| incoming),
             Err(error) if error.kind == Kind::MessageMalformed => failed = Some(error),
             Err(error) => return Err(error),
         }
