@@ -25,6 +25,7 @@ mod corpora;
 mod dialogue;
 mod life;
 mod peers;
+mod plans;
 mod policy;
 mod revocation;
 mod roundtrip;
