@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 ///
 /// There is one way to see what is inside, [`Secret::expose`], so that every use can be
 /// found by its name.
+#[derive(Default)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {

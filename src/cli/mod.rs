@@ -21,6 +21,7 @@ use crate::wire::methods::Verbs;
 mod anchors;
 mod args;
 mod ask;
+mod backup;
 mod client;
 mod demo;
 mod doctor;
@@ -117,6 +118,8 @@ fn run(command: &Command) -> Result<()> {
         Command::Anchors(command) => anchors::run(command, &session()?),
         Command::Policy { common } => policy::run(common.json, &session()?),
         Command::Doctor { common } => doctor::run(common.json),
+        Command::Backup { file, common } => backup::write(file, common.json, &session()?),
+        Command::Restore { file, common } => backup::read(file, common.json, &session()?),
         Command::Text(command) => text::run(command, &session()?),
         Command::Demo => demo::run(),
     }
@@ -146,7 +149,10 @@ fn common(command: &Command) -> Common {
         ) => *common,
         Command::Text(Text::Decrypt(text) | Text::Verify(text)) => text.common,
         Command::Text(Text::Encrypt { text, .. } | Text::Sign { text, .. }) => text.common,
-        Command::Policy { common } | Command::Doctor { common } => *common,
+        Command::Policy { common }
+        | Command::Doctor { common }
+        | Command::Backup { common, .. }
+        | Command::Restore { common, .. } => *common,
         Command::Demo => Common {
             json: false,
             no_ask: true,

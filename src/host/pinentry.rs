@@ -293,6 +293,7 @@ fn describe(question: &Question) -> String {
                 Action::Revoke => "Revoke this key? It can't be taken back.",
                 Action::ChangeAnchors => "Change which authorities are trusted?",
                 Action::SetAccount => "Change this mail account?",
+                Action::RestoreBackup => "Take up what is in this backup?",
             },
             label,
         ),

@@ -10,13 +10,16 @@
 //! This floor knows no cryptography, no mail and no clock: `now` is given.
 
 mod authorities;
+mod backup;
 mod certs;
 mod db;
+mod decisions;
 mod files;
 mod home;
 mod index;
 mod journal;
 mod lookup;
+mod pieces;
 mod policy;
 mod put;
 mod query;
@@ -28,6 +31,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+pub use backup::{BACKUP_MAX, Copied, CopiedCert, CopiedSecret};
 pub use certs::{CERT_MAX, Place};
 pub use files::LineFile;
 pub use home::{Home, Ownership};

@@ -10,7 +10,7 @@ use crate::base::policy::{Origin, Policy, Ruled};
 use crate::base::{Error, Kind, Result};
 
 /// The largest policy file, in bytes: the whole vocabulary fits into a hundredth of it.
-const POLICY_MAX: u64 = 64 << 10;
+pub(super) const POLICY_MAX: u64 = 64 << 10;
 
 /// The section whose names are a person's.
 const GROUPS: &str = "groups";
@@ -46,6 +46,12 @@ fn load(person: &Path, system: &Path) -> Result<Ruled> {
         })
         .collect();
     Ok(Ruled { policy, origins })
+}
+
+/// Whether these bytes are a file of rules that can be read.
+pub(super) fn is_policy(bytes: &[u8]) -> bool {
+    bytes.len() as u64 <= POLICY_MAX
+        && std::str::from_utf8(bytes).is_ok_and(|text| File::read(text).is_ok())
 }
 
 /// Who made a rule what it is.

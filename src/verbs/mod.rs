@@ -11,6 +11,7 @@ use serde::Deserialize;
 pub mod anchors;
 mod archive;
 pub mod autocrypt;
+pub mod backup;
 mod choose;
 pub mod doctor;
 mod envelope;

@@ -8,10 +8,12 @@ use crate::base::ask::Answers;
 use crate::base::job::Job;
 use crate::base::policy::Policy;
 use crate::base::{Context, Error, KeyId, Protocol, Result, Secret};
-use crate::verbs::{World, anchors, autocrypt, doctor, keys, open, plan, policy, seal, text};
+use crate::verbs::{
+    World, anchors, autocrypt, backup, doctor, keys, open, plan, policy, seal, text,
+};
 
 /// Every method that is a verb, in the order in which `hello` lists them.
-pub const METHODS: [&str; 27] = [
+pub const METHODS: [&str; 29] = [
     "message/open",
     "message/seal",
     "message/plan",
@@ -39,6 +41,8 @@ pub const METHODS: [&str; 27] = [
     "anchors/remove",
     "policy/show",
     "host/doctor",
+    "backup/write",
+    "backup/read",
 ];
 
 /// What answers whoever asks, and whatever the rules say: it tells what is wrong with them.
@@ -103,6 +107,8 @@ impl Service for Verbs {
             "anchors/add" => read(world, anchors::add, params),
             "anchors/remove" => read(world, anchors::remove, params),
             "policy/show" => read(world, policy::show, params),
+            "backup/write" => read(world, backup::write, params),
+            "backup/read" => read(world, backup::read, params),
             "host/doctor" => read(world, doctor::doctor, params),
             _ => Err(Error::internal("a method is listed that is no verb")),
         }

@@ -24,12 +24,14 @@ mod life;
 mod mdc;
 mod offer;
 mod open;
+mod password;
 mod policy;
 mod private;
 mod rsa;
 mod seal;
 mod verify;
 
+pub use password::{open_file, seal_file};
 pub use private::Unlocked;
 
 /// The OpenPGP engine. Holds nothing; everything it needs is in the [`Context`].

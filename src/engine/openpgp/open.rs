@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::armor::{self, Kind};
 use super::cleartext;
-use super::decrypt::{Content, decrypt, named};
+use super::decrypt::{Content, PASSPHRASE_LABEL, decrypt, named};
 use super::policy::{
     CONTENT_MAX, NESTING_MAX, PACKET_MAX, PACKETS_MAX, RECIPIENTS_MAX, content_max,
 };
@@ -33,12 +33,26 @@ const CHUNK: usize = 1 << 16;
 /// See [`crate::engine::Engine::open`].
 pub(super) fn open(layer: &Sealed, cx: &Context) -> Result<Opened> {
     match &layer.form {
-        Form::Encrypted { data } => message(data, layer.scheme, Expect::Encryption, cx),
-        Form::SignedInside { data } => message(data, layer.scheme, Expect::Signature, cx),
+        Form::Encrypted { data } => {
+            message(data, layer.scheme, Expect::Encryption, PASSPHRASE_LABEL, cx)
+        }
+        Form::SignedInside { data } => {
+            message(data, layer.scheme, Expect::Signature, PASSPHRASE_LABEL, cx)
+        }
         Form::Detached { content, signature } => verify::detached(content, signature, cx),
         Form::Cleartext { data } => cleartext::open(data, cx),
         Form::Compressed { .. } => Err(Error::internal("OpenPGP has no compression by itself")),
     }
+}
+
+/// What an encrypted message holds, whoever has made it; `label` is what the person is asked about
+/// where a passphrase opens it.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn content(data: &Bytes, label: &str, cx: &Context) -> Result<Bytes> {
+    let opened = message(data, Scheme::Mime, Expect::Encryption, label, cx)?;
+    Ok(opened.content)
 }
 
 /// See [`crate::engine::Engine::recipients`].
@@ -75,8 +89,14 @@ fn parser(bytes: &[u8]) -> Result<PacketParserResult<'_>> {
         .map_err(|e| broken().because(e))
 }
 
-/// One message, armored or binary.
-fn message(data: &Bytes, scheme: Scheme, expect: Expect, cx: &Context) -> Result<Opened> {
+/// One message, armored or binary; `label` is what a passphrase is asked for.
+fn message(
+    data: &Bytes,
+    scheme: Scheme,
+    expect: Expect,
+    label: &str,
+    cx: &Context,
+) -> Result<Opened> {
     let bytes = armor::one(data, &[Kind::Message])?;
     cx.job.check()?;
     let head = Head::read(&bytes)?;
@@ -95,7 +115,7 @@ fn message(data: &Bytes, scheme: Scheme, expect: Expect, cx: &Context) -> Result
         return walked.judged(cx, None);
     }
     let (plain, encryption) = {
-        let (content, encryption) = decrypt(head, cx)?;
+        let (content, encryption) = decrypt(head, label, cx)?;
         match content {
             Content::Plain(plain) => (plain, encryption),
             Content::Stream(parser) => {

@@ -130,7 +130,11 @@ pub(super) fn old_passphrase(
 }
 
 /// A new passphrase, not empty.
-pub(super) fn new_passphrase(id: Option<&KeyId>, label: &str, cx: &Context) -> Result<Arc<Secret>> {
+pub(in crate::verbs) fn new_passphrase(
+    id: Option<&KeyId>,
+    label: &str,
+    cx: &Context,
+) -> Result<Arc<Secret>> {
     let (secret, attempt) = cx.answers.passphrase(Need::Wrap, id, label)?;
     if secret.is_empty() {
         return Err(Answers::wrong(Need::Wrap, id, label, attempt));
@@ -336,7 +340,7 @@ fn wrap(
 }
 
 /// The form in which secret halves lie on disk.
-pub(super) fn native(protocol: Protocol) -> Format {
+pub(in crate::verbs) fn native(protocol: Protocol) -> Format {
     match protocol {
         Protocol::OpenPgp => Format::Binary,
         Protocol::Smime => Format::Der,

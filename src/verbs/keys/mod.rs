@@ -6,6 +6,7 @@ mod show;
 mod unlock;
 
 pub use change::{accept, delete, export, generate, import};
+pub(super) use change::{native, new_passphrase};
 pub use life::{passphrase, renew, revoke, settle};
 pub use show::{list, show};
 pub use unlock::{lock, unlock};

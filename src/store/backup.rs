@@ -1,0 +1,386 @@
+//! Everything in the store as pieces of one file, and such a file read again. The index is not
+//! among them: it is made from the rest. Encrypting is for whoever calls; what lies under the
+//! store's own passphrase comes along with that passphrase.
+//!
+//! Hosts may go on writing while a copy is made: each piece is read whole. Secret halves are
+//! looked for before and after certificates, so that a key which is made meanwhile has both.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use super::certs::{Folder, Place};
+use super::pieces::{self, Piece};
+use super::query::{Only, Query};
+use super::secrets::{self, Wrap};
+use super::{Store, authorities, files, journal, policy};
+use crate::base::context::{parse_rfc3339, rfc3339};
+use crate::base::keys::{Anchor, Source};
+use crate::base::{Error, KeyId, Protocol, Result, Secret};
+
+/// The largest backup before it is encrypted, in bytes: what the engine reads in one piece, with
+/// room to spare. Twenty thousand certificates of usual size are half of it.
+pub const BACKUP_MAX: usize = 100 << 20;
+
+/// The form of a backup: what stands in its first piece.
+const VERSION: &str = "1";
+
+/// The piece that says which form it is.
+const VERSION_PIECE: &str = "sealpost-backup/version";
+
+/// The piece for people.
+const README: &str = "sealpost-backup/README.txt";
+
+const README_TEXT: &str = "\
+This is a backup of a Sealpost key store. `sealpost restore FILE` takes it up again; without
+Sealpost, `gpg --decrypt FILE | tar -x` gives these files:
+
+openpgp/, smime/            certificates that were kept, binary OpenPGP and DER
+harvested/                  certificates that came with mail
+secrets/                    secret keys: one line about the file, then a transferable secret key
+                            (OpenPGP) or PKCS#8 (S/MIME), each under its own passphrase
+                            (tail -n +2 secrets/openpgp-... | gpg --import)
+device.key                  the passphrase of those secret keys whose line says `device`
+decisions.journal           what was said of which key, one decision a line
+revocations/                revocations of own keys, made when the keys were
+anchors/                    authorities that may vouch for S/MIME certificates: a line with
+                            domains, then DER
+revocation-lists/           revocation lists of authorities, DER
+capabilities/               which algorithms correspondents read: a date in eight bytes, then DER
+sources.tsv                 how each certificate came
+policy.toml                 the person's own rules
+";
+
+const ROOT: &str = "sealpost-backup/";
+const DEVICE: &str = "device.key";
+const DECISIONS: &str = "decisions.journal";
+const SOURCES: &str = "sources.tsv";
+const POLICY: &str = "policy.toml";
+
+/// The folders of certificates, as [`Folder::all`] has them, with the ends of their files.
+const FOLDERS: [(&str, &str, Protocol, Place); 4] = [
+    ("openpgp/", ".pgp", Protocol::OpenPgp, Place::Kept),
+    (
+        "harvested/openpgp/",
+        ".pgp",
+        Protocol::OpenPgp,
+        Place::Harvested,
+    ),
+    ("smime/", ".der", Protocol::Smime, Place::Kept),
+    (
+        "harvested/smime/",
+        ".der",
+        Protocol::Smime,
+        Place::Harvested,
+    ),
+];
+
+const SECRETS: &str = "secrets/";
+const REVOCATIONS: (&str, &str) = ("revocations/", ".revocation");
+const ANCHORS: (&str, &str) = ("anchors/", ".anchor");
+const LISTS: (&str, &str) = ("revocation-lists/", ".crl");
+const CAPABILITIES: (&str, &str) = ("capabilities/", ".capabilities");
+
+const SOURCE_WORDS: [(Source, &str); 6] = [
+    (Source::Generated, "generated"),
+    (Source::Imported, "imported"),
+    (Source::Autocrypt, "autocrypt"),
+    (Source::Attached, "attached"),
+    (Source::Signature, "signature"),
+    (Source::Shared, "shared"),
+];
+
+/// A backup that was read.
+#[derive(Default)]
+pub struct Copied {
+    /// When it was made, in Unix seconds; 0 where it does not say so.
+    pub made: u64,
+    pub certs: Vec<CopiedCert>,
+    pub secrets: Vec<CopiedSecret>,
+    /// The passphrase of secret halves under [`Wrap::Device`].
+    pub device: Option<Secret>,
+    /// Decisions, as [`Store::merge_decisions`] reads them.
+    pub decisions: Secret,
+    pub revocations: Vec<(KeyId, Bytes)>,
+    pub anchors: Vec<(KeyId, Anchor)>,
+    /// Revocation lists.
+    pub lists: Vec<Bytes>,
+    /// What correspondents said of the algorithms they read, and when (Unix seconds).
+    pub capabilities: Vec<(KeyId, u64, Bytes)>,
+    pub policy: Option<Secret>,
+    /// Pieces that are not what their names say.
+    pub damaged: usize,
+}
+
+/// A certificate in a backup.
+pub struct CopiedCert {
+    pub id: KeyId,
+    pub place: Place,
+    pub source: Source,
+    pub cert: Bytes,
+}
+
+/// A secret half in a backup.
+pub struct CopiedSecret {
+    pub id: KeyId,
+    pub sealed: Secret,
+    pub wrap: Wrap,
+}
+
+impl Store {
+    /// Everything that is here, in one piece of memory.
+    ///
+    /// # Errors
+    /// `limit.exceeded` above [`BACKUP_MAX`]; `store.unavailable`.
+    pub fn copy(&self, now: u64) -> Result<Secret> {
+        let text = |text: &str| Secret::new(text.as_bytes().to_vec());
+        let mut pieces: Vec<Piece> = vec![
+            (
+                VERSION_PIECE.to_owned(),
+                text(&format!("{VERSION} {}\n", rfc3339(now))),
+            ),
+            (README.to_owned(), text(README_TEXT)),
+        ];
+        let mut length = pieces::packed(&pieces);
+        let mut add = |name: String, bytes: Vec<u8>| -> Result<()> {
+            let piece = (format!("{ROOT}{name}"), Secret::new(bytes));
+            length = length.saturating_add(pieces::piece(&piece));
+            pieces.push(piece);
+            match length > BACKUP_MAX {
+                true => Err(too_large()),
+                false => Ok(()),
+            }
+        };
+        let mut copied = BTreeSet::new();
+        self.copy_secrets(&mut copied, &mut add)?;
+        self.copy_certs(&mut add)?;
+        self.copy_secrets(&mut copied, &mut add)?;
+        let home = &self.home;
+        let lone = [
+            (DEVICE, home.device_key(), secrets::SECRET_MAX),
+            (POLICY, home.policy(), policy::POLICY_MAX),
+            (DECISIONS, home.decisions(), journal::READ_MAX),
+        ];
+        for (name, path, cap) in lone {
+            if let Some((bytes, _)) = files::read(&path, cap)? {
+                add(name.to_owned(), bytes)?;
+            }
+        }
+        let folders = [
+            (REVOCATIONS, home.revocations()),
+            (ANCHORS, home.anchors()),
+            (LISTS, home.revocation_lists()),
+            (CAPABILITIES, home.capabilities()),
+        ];
+        for ((folder, end), path) in folders {
+            for name in files::list(&path)? {
+                if name.ends_with(end)
+                    && let Some((bytes, _)) = files::read(&path.join(&name), BACKUP_MAX as u64)?
+                {
+                    add(format!("{folder}{name}"), bytes)?;
+                }
+            }
+        }
+        pieces::pack(&pieces, now)
+    }
+
+    fn copy_certs(&self, add: &mut dyn FnMut(String, Vec<u8>) -> Result<()>) -> Result<()> {
+        let mut sources = String::new();
+        let mut query = Query::default();
+        loop {
+            let page = self.list(&Query {
+                only: Only::All,
+                ..query.clone()
+            })?;
+            for row in page.rows {
+                let id = row.facts.id;
+                for (folder, end, protocol, place) in FOLDERS {
+                    if protocol != id.protocol() {
+                        continue;
+                    }
+                    let found = Folder::new(&self.home, protocol, place).read(&id)?;
+                    if let Some((bytes, _)) = found {
+                        add(format!("{folder}{}{end}", id.fingerprint()), bytes)?;
+                        break;
+                    }
+                }
+                let word = SOURCE_WORDS
+                    .iter()
+                    .find(|(source, _)| *source == row.source);
+                if let Some((_, word)) = word {
+                    sources.push_str(&format!("{id}\t{word}\n"));
+                }
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
+        add(SOURCES.to_owned(), sources.into_bytes())
+    }
+
+    /// Secret halves that were not copied yet: as they lie, damaged ones too.
+    fn copy_secrets(
+        &self,
+        copied: &mut BTreeSet<KeyId>,
+        add: &mut dyn FnMut(String, Vec<u8>) -> Result<()>,
+    ) -> Result<()> {
+        for (id, _) in secrets::all(&self.home)? {
+            if copied.contains(&id) {
+                continue;
+            }
+            if let Some(bytes) = secrets::raw(&self.home, &id)? {
+                add(format!("{SECRETS}{}", secrets::name(&id)), bytes)?;
+                copied.insert(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the store's own passphrase in its place, where there is none, or none that can be
+    /// read: without it, nothing under it can be opened.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn restore_device_passphrase(&self, passphrase: &Secret) -> Result<()> {
+        secrets::restore_device(&self.home, passphrase)
+    }
+
+    /// Whether this authority may vouch already.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn has_anchor(&self, id: &KeyId) -> Result<bool> {
+        Ok(self.anchor_ids()?.contains(id))
+    }
+
+    /// Takes up rules where there are none; false when there are some, or these can't be read.
+    /// They hold from the next start on.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn put_policy(&self, policy: &Secret) -> Result<bool> {
+        let path = self.home.policy();
+        if files::stamp(&path).is_some() || !policy::is_policy(policy.expose()) {
+            return Ok(false);
+        }
+        files::write_first(&path, policy.expose())?;
+        Ok(true)
+    }
+}
+
+impl Copied {
+    /// Reads what [`Store::copy`] gave.
+    ///
+    /// # Errors
+    /// `message.malformed` when it is no backup; `limit.exceeded` when it is one of a later form.
+    pub fn read(backup: &[u8]) -> Result<Copied> {
+        let pieces = pieces::unpack(backup)?;
+        let version = pieces.iter().find(|(name, _)| name == VERSION_PIECE);
+        let version = version.map(|(_, bytes)| String::from_utf8_lossy(bytes.expose()));
+        let mut words = version
+            .iter()
+            .flat_map(|text| text.split_ascii_whitespace());
+        match words.next() {
+            Some(VERSION) => {}
+            Some(_) => {
+                return Err(Error::limit(
+                    "backup",
+                    "a newer sealpost has written this backup; update this one",
+                ));
+            }
+            None => {
+                return Err(Error::malformed(
+                    "this is not a sealpost backup; choose another file",
+                ));
+            }
+        }
+        let made = words.next().and_then(parse_rfc3339);
+        drop(words);
+        let mut copied = Copied {
+            made: made.unwrap_or_default(),
+            ..Copied::default()
+        };
+        let mut sources = BTreeMap::new();
+        for (name, bytes) in pieces {
+            let Some(name) = name.strip_prefix(ROOT) else {
+                continue;
+            };
+            match name {
+                DEVICE => copied.device = Some(bytes),
+                DECISIONS => copied.decisions = bytes,
+                POLICY => copied.policy = Some(bytes),
+                SOURCES => sources = read_sources(bytes.expose()),
+                _ => copied.damaged += usize::from(copied.piece(name, &bytes).is_none()),
+            }
+        }
+        for cert in &mut copied.certs {
+            if let Some(source) = sources.get(&cert.id) {
+                cert.source = *source;
+            }
+        }
+        Ok(copied)
+    }
+
+    /// Takes a piece for what its name says. One that a later version added is left out.
+    fn piece(&mut self, name: &str, bytes: &Secret) -> Option<()> {
+        for (folder, end, protocol, place) in FOLDERS {
+            if let Some(hex) = between(name, (folder, end)) {
+                self.certs.push(CopiedCert {
+                    id: KeyId::from_hex(protocol, hex)?,
+                    place,
+                    source: match place {
+                        Place::Kept => Source::Imported,
+                        Place::Harvested => Source::Autocrypt,
+                    },
+                    cert: Bytes::copy_from_slice(bytes.expose()),
+                });
+                return Some(());
+            }
+        }
+        if let Some(name) = name.strip_prefix(SECRETS) {
+            let id = secrets::named(name)?;
+            let (sealed, wrap) = secrets::read(bytes.expose())?;
+            self.secrets.push(CopiedSecret { id, sealed, wrap });
+        } else if let Some(hex) = between(name, REVOCATIONS) {
+            let id = KeyId::from_hex(Protocol::OpenPgp, hex)?;
+            let revocation = Bytes::copy_from_slice(bytes.expose());
+            self.revocations.push((id, revocation));
+        } else if let Some(hex) = between(name, ANCHORS) {
+            let id = KeyId::from_hex(Protocol::Smime, hex)?;
+            let anchor = authorities::anchor(&Bytes::copy_from_slice(bytes.expose()))?;
+            self.anchors.push((id, anchor));
+        } else if between(name, LISTS).is_some() {
+            self.lists.push(Bytes::copy_from_slice(bytes.expose()));
+        } else if let Some(hex) = between(name, CAPABILITIES) {
+            let id = KeyId::from_hex(Protocol::Smime, hex)?;
+            let bytes = Bytes::copy_from_slice(bytes.expose());
+            let stated_at = u64::from_be_bytes(*bytes.first_chunk()?);
+            self.capabilities.push((id, stated_at, bytes.slice(8..)));
+        }
+        Some(())
+    }
+}
+
+/// What stands between the folder and the end of a name.
+fn between<'a>(name: &'a str, (folder, end): (&str, &str)) -> Option<&'a str> {
+    let inner = name.strip_prefix(folder)?.strip_suffix(end)?;
+    (!inner.contains('/')).then_some(inner)
+}
+
+fn read_sources(bytes: &[u8]) -> BTreeMap<KeyId, Source> {
+    let text = String::from_utf8_lossy(bytes);
+    let line = |line: &str| {
+        let (id, word) = line.split_once('\t')?;
+        let (source, _) = SOURCE_WORDS.iter().find(|(_, known)| *known == word)?;
+        Some((KeyId::parse(id)?, *source))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+fn too_large() -> Error {
+    Error::limit(
+        "backup",
+        "there is more in the key store than fits into one backup; delete keys that came with mail",
+    )
+}

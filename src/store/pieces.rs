@@ -1,0 +1,82 @@
+//! The only door to tar: named pieces in one piece of memory, and back. Nothing here touches a
+//! file.
+
+use std::io::Read as _;
+
+use tar::{Archive, Builder, EntryType, Header};
+
+use crate::base::{Error, Result, Secret};
+
+/// The block that everything in a tar is rounded up to, in bytes.
+const BLOCK: usize = 512;
+
+/// The most pieces: several times of what a store may hold.
+const PIECES_MAX: usize = 200_000;
+
+/// A piece: its name, folders included, and its bytes.
+pub(super) type Piece = (String, Secret);
+
+/// All pieces in one, dated `now` (Unix seconds). The memory is asked for once, so that no copy of
+/// a secret stays behind.
+///
+/// # Errors
+/// `internal`.
+pub(super) fn pack(pieces: &[Piece], now: u64) -> Result<Secret> {
+    let failed = |e| Error::internal("the backup can't be put together").because(e);
+    let mut builder = Builder::new(Vec::with_capacity(packed(pieces)));
+    for (name, bytes) in pieces {
+        let mut header = Header::new_gnu();
+        header.set_mode(0o600);
+        header.set_mtime(now);
+        header.set_size(bytes.expose().len() as u64);
+        header.set_entry_type(EntryType::Regular);
+        builder
+            .append_data(&mut header, name, bytes.expose())
+            .map_err(failed)?;
+    }
+    builder.into_inner().map(Secret::new).map_err(failed)
+}
+
+/// The length of what [`pack`] would give, or somewhat more.
+pub(super) fn packed(pieces: &[Piece]) -> usize {
+    let all = pieces.iter().map(piece);
+    all.fold(4 * BLOCK, usize::saturating_add)
+}
+
+/// What one piece takes of it.
+pub(super) fn piece((_, bytes): &Piece) -> usize {
+    let length = bytes.expose().len().next_multiple_of(BLOCK);
+    // A header; three more for a name that does not fit one.
+    length.saturating_add(4 * BLOCK)
+}
+
+/// The pieces of a tar.
+///
+/// # Errors
+/// `message.malformed`.
+pub(super) fn unpack(packed: &[u8]) -> Result<Vec<Piece>> {
+    let fault = || Error::malformed("this is not a sealpost backup; choose another file");
+    let mut archive = Archive::new(packed);
+    let mut pieces = Vec::new();
+    for entry in archive.entries().map_err(|e| fault().because(e))? {
+        let mut entry = entry.map_err(|e| fault().because(e))?;
+        if entry.header().entry_type() != EntryType::Regular {
+            continue;
+        }
+        if pieces.len() >= PIECES_MAX {
+            return Err(fault());
+        }
+        let name = String::from_utf8(entry.path_bytes().into_owned()).map_err(|_| fault())?;
+        // A sparse one would claim more than there is.
+        let size = usize::try_from(entry.size())
+            .ok()
+            .filter(|size| *size <= packed.len())
+            .ok_or_else(fault)?;
+        let mut bytes = Vec::with_capacity(size + 1);
+        entry
+            .read_to_end(&mut bytes)
+            .map_err(|e| fault().because(e))?;
+        pieces.push((name, Secret::new(bytes)));
+    }
+    Ok(pieces)
+}
