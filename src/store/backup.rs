@@ -45,7 +45,7 @@ decisions.journal           what was said of which key, one decision a line
 revocations/                revocations of own keys, made when the keys were
 anchors/                    authorities that may vouch for S/MIME certificates: a line with
                             domains, then DER
-revocation-lists/           revocation lists of authorities, DER
+revocation-lists/           revocation lists of authorities, DER, as far as there was room
 capabilities/               which algorithms correspondents read: a date in eight bytes, then DER
 sources.tsv                 how each certificate came
 policy.toml                 the person's own rules
@@ -133,28 +133,14 @@ impl Store {
     /// # Errors
     /// `limit.exceeded` above [`BACKUP_MAX`]; `store.unavailable`.
     pub fn copy(&self, now: u64) -> Result<Secret> {
-        let text = |text: &str| Secret::new(text.as_bytes().to_vec());
-        let mut pieces: Vec<Piece> = vec![
-            (
-                VERSION_PIECE.to_owned(),
-                text(&format!("{VERSION} {}\n", rfc3339(now))),
-            ),
-            (README.to_owned(), text(README_TEXT)),
-        ];
-        let mut length = pieces::packed(&pieces);
-        let mut add = |name: String, bytes: Vec<u8>| -> Result<()> {
-            let piece = (format!("{ROOT}{name}"), Secret::new(bytes));
-            length = length.saturating_add(pieces::piece(&piece));
-            pieces.push(piece);
-            match length > BACKUP_MAX {
-                true => Err(too_large()),
-                false => Ok(()),
-            }
-        };
+        let mut packing = Packing::default();
+        let version = format!("{VERSION} {}\n", rfc3339(now));
+        packing.put(VERSION_PIECE.to_owned(), version.into_bytes())?;
+        packing.put(README.to_owned(), README_TEXT.as_bytes().to_vec())?;
         let mut copied = BTreeSet::new();
-        self.copy_secrets(&mut copied, &mut add)?;
-        self.copy_certs(&mut add)?;
-        self.copy_secrets(&mut copied, &mut add)?;
+        self.copy_secrets(&mut copied, &mut packing)?;
+        self.copy_certs(&mut packing)?;
+        self.copy_secrets(&mut copied, &mut packing)?;
         let home = &self.home;
         let lone = [
             (DEVICE, home.device_key(), secrets::SECRET_MAX),
@@ -163,28 +149,34 @@ impl Store {
         ];
         for (name, path, cap) in lone {
             if let Some((bytes, _)) = files::read(&path, cap)? {
-                add(name.to_owned(), bytes)?;
+                packing.add(name, bytes)?;
             }
         }
         let folders = [
             (REVOCATIONS, home.revocations()),
             (ANCHORS, home.anchors()),
-            (LISTS, home.revocation_lists()),
             (CAPABILITIES, home.capabilities()),
+            (LISTS, home.revocation_lists()),
         ];
         for ((folder, end), path) in folders {
             for name in files::list(&path)? {
-                if name.ends_with(end)
-                    && let Some((bytes, _)) = files::read(&path.join(&name), BACKUP_MAX as u64)?
-                {
-                    add(format!("{folder}{name}"), bytes)?;
+                if !name.ends_with(end) {
+                    continue;
+                }
+                match files::read(&path.join(&name), BACKUP_MAX as u64)? {
+                    // Authorities publish these again and again.
+                    Some((list, _)) if folder == LISTS.0 && !packing.has_room(list.len()) => {
+                        log::warn!("a revocation list does not fit into the backup");
+                    }
+                    Some((bytes, _)) => packing.add(&format!("{folder}{name}"), bytes)?,
+                    None => {}
                 }
             }
         }
-        pieces::pack(&pieces, now)
+        pieces::pack(&packing.pieces, now)
     }
 
-    fn copy_certs(&self, add: &mut dyn FnMut(String, Vec<u8>) -> Result<()>) -> Result<()> {
+    fn copy_certs(&self, packing: &mut Packing) -> Result<()> {
         let mut sources = String::new();
         let mut query = Query::default();
         loop {
@@ -200,7 +192,7 @@ impl Store {
                     }
                     let found = Folder::new(&self.home, protocol, place).read(&id)?;
                     if let Some((bytes, _)) = found {
-                        add(format!("{folder}{}{end}", id.fingerprint()), bytes)?;
+                        packing.add(&format!("{folder}{}{end}", id.fingerprint()), bytes)?;
                         break;
                     }
                 }
@@ -216,21 +208,17 @@ impl Store {
                 None => break,
             }
         }
-        add(SOURCES.to_owned(), sources.into_bytes())
+        packing.add(SOURCES, sources.into_bytes())
     }
 
     /// Secret halves that were not copied yet: as they lie, damaged ones too.
-    fn copy_secrets(
-        &self,
-        copied: &mut BTreeSet<KeyId>,
-        add: &mut dyn FnMut(String, Vec<u8>) -> Result<()>,
-    ) -> Result<()> {
+    fn copy_secrets(&self, copied: &mut BTreeSet<KeyId>, packing: &mut Packing) -> Result<()> {
         for (id, _) in secrets::all(&self.home)? {
             if copied.contains(&id) {
                 continue;
             }
             if let Some(bytes) = secrets::raw(&self.home, &id)? {
-                add(format!("{SECRETS}{}", secrets::name(&id)), bytes)?;
+                packing.add(&format!("{SECRETS}{}", secrets::name(&id)), bytes)?;
                 copied.insert(id);
             }
         }
@@ -266,6 +254,40 @@ impl Store {
         }
         files::write_first(&path, policy.expose())?;
         Ok(true)
+    }
+}
+
+/// Pieces on their way into one file.
+#[derive(Default)]
+struct Packing {
+    pieces: Vec<Piece>,
+    length: usize,
+}
+
+impl Packing {
+    /// Adds a piece of the store.
+    ///
+    /// # Errors
+    /// `limit.exceeded`.
+    fn add(&mut self, name: &str, bytes: Vec<u8>) -> Result<()> {
+        self.put(format!("{ROOT}{name}"), bytes)
+    }
+
+    fn put(&mut self, name: String, bytes: Vec<u8>) -> Result<()> {
+        if !self.has_room(bytes.len()) {
+            return Err(Error::limit(
+                "backup",
+                "there is more in the key store than fits into one backup; delete keys that came with mail",
+            ));
+        }
+        self.length = self.length.saturating_add(pieces::taken(bytes.len()));
+        self.pieces.push((name, Secret::new(bytes)));
+        Ok(())
+    }
+
+    /// Whether one of so many bytes still fits.
+    fn has_room(&self, bytes: usize) -> bool {
+        self.length.saturating_add(pieces::taken(bytes)) <= BACKUP_MAX
     }
 }
 
@@ -376,11 +398,4 @@ fn read_sources(bytes: &[u8]) -> BTreeMap<KeyId, Source> {
         Some((KeyId::parse(id)?, *source))
     };
     text.lines().filter_map(line).collect()
-}
-
-fn too_large() -> Error {
-    Error::limit(
-        "backup",
-        "there is more in the key store than fits into one backup; delete keys that came with mail",
-    )
 }

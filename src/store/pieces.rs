@@ -10,6 +10,9 @@ use crate::base::{Error, Result, Secret};
 /// The block that everything in a tar is rounded up to, in bytes.
 const BLOCK: usize = 512;
 
+/// What ends a tar, in bytes.
+const END: usize = 2 * BLOCK;
+
 /// The most pieces: several times of what a store may hold.
 const PIECES_MAX: usize = 200_000;
 
@@ -23,7 +26,9 @@ pub(super) type Piece = (String, Secret);
 /// `internal`.
 pub(super) fn pack(pieces: &[Piece], now: u64) -> Result<Secret> {
     let failed = |e| Error::internal("the backup can't be put together").because(e);
-    let mut builder = Builder::new(Vec::with_capacity(packed(pieces)));
+    let lengths = pieces.iter().map(|(_, bytes)| taken(bytes.expose().len()));
+    let length = lengths.fold(END, usize::saturating_add);
+    let mut builder = Builder::new(Vec::with_capacity(length));
     for (name, bytes) in pieces {
         let mut header = Header::new_gnu();
         header.set_mode(0o600);
@@ -37,17 +42,11 @@ pub(super) fn pack(pieces: &[Piece], now: u64) -> Result<Secret> {
     builder.into_inner().map(Secret::new).map_err(failed)
 }
 
-/// The length of what [`pack`] would give, or somewhat more.
-pub(super) fn packed(pieces: &[Piece]) -> usize {
-    let all = pieces.iter().map(piece);
-    all.fold(4 * BLOCK, usize::saturating_add)
-}
-
-/// What one piece takes of it.
-pub(super) fn piece((_, bytes): &Piece) -> usize {
-    let length = bytes.expose().len().next_multiple_of(BLOCK);
+/// The bytes that a piece of this length takes at most.
+pub(super) fn taken(length: usize) -> usize {
     // A header; three more for a name that does not fit one.
-    length.saturating_add(4 * BLOCK)
+    let padded = length.checked_next_multiple_of(BLOCK);
+    padded.unwrap_or(length).saturating_add(4 * BLOCK)
 }
 
 /// The pieces of a tar.

@@ -143,21 +143,21 @@ fn a_plan_says_what_sealing_does() {
 #[test]
 fn recipients_of_two_families_are_planned_as_two_messages() {
     let (_home, mut host) = desk();
-    let plan = json!({"from": FROM[0], "to": ["p@x.example", "s@x.example"], "cc": ["both@x.example"],
+    let plan = json!({"from": FROM[0], "to": ["p@x.example", "s@x.example"], "cc": ["pgp-team@x.example"],
                       "bcc": ["alias@x.example"], "protect": {"sign": true, "encrypt": true}});
     let planned = host.good("message/plan", plan);
     assert_eq!(
         planned["messages"],
         json!([
-            {"to": ["p@x.example", "both@x.example"], "protocol": "openpgp"},
+            {"to": ["p@x.example", "pgp-team@x.example"], "protocol": "openpgp"},
             {"to": ["s@x.example"], "protocol": "smime"},
             {"to": ["alias@x.example"], "protocol": "smime"},
         ])
     );
-    let both: Vec<_> = planned["recipients"].as_array().unwrap().iter().collect();
-    assert_eq!(both[0]["choice"], "openpgp");
-    assert_eq!(both[1]["choice"], "smime");
-    assert_eq!(both[3]["members"][0]["choice"], "smime");
+    let parties: Vec<_> = planned["recipients"].as_array().unwrap().iter().collect();
+    assert_eq!(parties[0]["choice"], "openpgp");
+    assert_eq!(parties[1]["choice"], "smime");
+    assert_eq!(parties[3]["members"][0]["choice"], "smime");
     // A group has one address and gets one message, or none.
     let plan =
         json!({"from": FROM[0], "to": ["mixed-team@x.example"], "protect": {"encrypt": true}});
