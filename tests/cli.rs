@@ -471,6 +471,12 @@ fn the_rules_say_who_set_them() {
     assert_eq!(shown["policy"]["unlock-seconds"], 60);
     assert_eq!(shown["origins"]["unlock-seconds"], "person");
     assert_eq!(shown["origins"]["legacy"], "default");
+    let also = format!("[encrypt]\nalso = [\"openpgp:{}\"]\n", "AB".repeat(20));
+    fs::write(state.join("policy.toml"), also).unwrap();
+    let told = me.run(&["policy"]);
+    let line = |name: &str| told.lines().find(|line| line.starts_with(name)).unwrap();
+    assert!(line("encrypt.also").contains("yours"), "{told}");
+    assert!(line("groups").contains("default"), "{told}");
     fs::write(state.join("policy.toml"), "\nunlock = 60\n").unwrap();
     let told = me.fail(&["policy"]);
     assert!(told.contains("policy.toml, line 2"), "{told}");

@@ -79,3 +79,60 @@ pub(super) fn unpack(packed: &[u8]) -> Result<Vec<Piece>> {
     }
     Ok(pieces)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces() -> Vec<Piece> {
+        let long = "long/".repeat(60);
+        [
+            ("a", 0),
+            ("b/c", 1),
+            ("d", 512),
+            ("e", 5000),
+            (long.as_str(), 700),
+        ]
+        .into_iter()
+        .map(|(name, length)| (format!("{name}x"), Secret::new(vec![7; length])))
+        .collect()
+    }
+
+    fn plain(pieces: &[Piece]) -> Vec<(&str, &[u8])> {
+        pieces
+            .iter()
+            .map(|(name, bytes)| (name.as_str(), bytes.expose()))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked_and_takes_no_more_than_was_said() {
+        let all = pieces();
+        let packed = pack(&all, 1).unwrap();
+        let said: usize = all
+            .iter()
+            .map(|(_, bytes)| taken(bytes.expose().len()))
+            .sum();
+        assert!(packed.expose().len() <= said + END);
+        let back = unpack(packed.expose()).unwrap();
+        assert_eq!(plain(&back), plain(&all));
+    }
+
+    #[test]
+    fn a_cut_or_garbled_tar_is_an_error_or_less_of_it() {
+        let all = pieces();
+        let packed = pack(&all, 1).unwrap();
+        for cut in (0..packed.expose().len()).step_by(37) {
+            if let Ok(back) = unpack(&packed.expose()[..cut]) {
+                assert_eq!(plain(&back), plain(&all)[..back.len()], "{cut}");
+            }
+        }
+        for at in (0..packed.expose().len()).step_by(11) {
+            let mut garbled = packed.expose().to_vec();
+            garbled[at] ^= 0xA5;
+            if let Ok(back) = unpack(&garbled) {
+                assert!(back.len() <= all.len() + 1, "{at}");
+            }
+        }
+    }
+}

@@ -267,6 +267,15 @@ fn gpg_opens_it_and_what_is_in_it() {
     };
     let mut it = pair("compatible");
     let backup = write(&mut it.alice);
+    // Stretched, and with an integrity check that every version of it knows.
+    let packets = gpg.text(&["--passphrase", PHRASE, "--list-packets"], &backup);
+    for expected in [
+        "s2k 3, hash 8",
+        "mdc_method: 2",
+        "name=\"sealpost-backup.tar\"",
+    ] {
+        assert!(packets.contains(expected), "{expected}: {packets}");
+    }
     let tar = gpg.tried(&["--passphrase", PHRASE, "--decrypt"], &backup);
     assert!(tar.ok, "{}", tar.stderr);
     let mut archive = tar::Archive::new(tar.stdout.as_slice());
@@ -588,6 +597,8 @@ fn two_hosts_restore_and_work_at_the_same_time() {
     let before = keys(&mut host);
     let backup = write(&mut host);
     let home = Home::new();
+    let mut watcher = home.start();
+    assert_eq!(keys(&mut watcher), BTreeMap::new());
     let made: Vec<String> = std::thread::scope(|scope| {
         let restoring: Vec<_> = (0..2)
             .map(|_| {
@@ -622,6 +633,18 @@ fn two_hosts_restore_and_work_at_the_same_time() {
     assert_eq!(after.len(), before.len() + made.len());
     for (id, key) in &before {
         assert_eq!(after[id]["acceptance"], key["acceptance"], "{id}");
+    }
+    // One that was there all the time hears of it.
+    let deadline = std::time::Instant::now() + crate::harness::PATIENCE;
+    while keys(&mut watcher).len() < after.len() {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "nobody told the other host"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    for (id, key) in keys(&mut watcher) {
+        assert_eq!(key["acceptance"], after[&id]["acceptance"], "{id}");
     }
     // Each of them signs: its secret half is whole, under the passphrase that is here now.
     for key in after.values().filter(|key| key["secret"] != "none") {

@@ -117,6 +117,25 @@ fn rules_that_cannot_be_read_leave_the_greeting_and_the_doctor() {
 }
 
 #[test]
+fn passphrases_are_for_pinentry_alone_where_policy_says_so() {
+    let make = json!({"protocol": "openpgp", "address": ALICE, "passphrase": "ask"});
+    let home = Home::new().policy("ask-client = false\n");
+    let mut host = home.start();
+    host.hello();
+    assert_eq!(
+        host.fault("keys/generate", make.clone()).kind(),
+        "passphrase.unavailable"
+    );
+    assert!(host.questions.is_empty());
+    assert_eq!(check(&mut host, "pinentry")["data"]["askClient"], false);
+    let pinentry = crate::harness::Pinentry::new(&["a phrase"]);
+    let home = Home::new()
+        .policy("ask-client = false\n")
+        .pinentry(&pinentry);
+    home.start().good("keys/generate", make);
+}
+
+#[test]
 fn the_doctor_tells_what_is_there_and_what_is_not() {
     let home = Home::new();
     let mut host = home.start();
