@@ -222,7 +222,12 @@ impl Restoring<'_> {
         let own = match (secret.wrap, &copied.device) {
             (Wrap::Device, None) => return Ok(Taken::Not("no-device-key")),
             (Wrap::Device, Some(device)) => {
-                store.restore_device_passphrase(device)?;
+                // Gone, although keys that are here need it: this is what a backup is for. Where
+                // none does, it is made anew.
+                let gone = |e: &Error| e.kind == Kind::StoreDamaged;
+                if store.device_passphrase().as_ref().err().is_some_and(gone) {
+                    store.restore_device_passphrase(device)?;
+                }
                 Some(device)
             }
             (Wrap::Passphrase, _) => None,

@@ -656,6 +656,10 @@ fn two_hosts_restore_and_work_at_the_same_time() {
 
 /// A file as anybody can make one who knows the form.
 fn made(pieces: &[(&str, &[u8])]) -> Vec<u8> {
+    sealed(&tar_of(pieces))
+}
+
+fn tar_of(pieces: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, bytes) in pieces {
         let mut header = tar::Header::new_gnu();
@@ -666,7 +670,7 @@ fn made(pieces: &[(&str, &[u8])]) -> Vec<u8> {
         header.set_cksum();
         builder.append(&header, *bytes).unwrap();
     }
-    sealed(&builder.into_inner().unwrap())
+    builder.into_inner().unwrap()
 }
 
 fn sealed(content: &[u8]) -> Vec<u8> {
@@ -678,6 +682,79 @@ fn sealed(content: &[u8]) -> Vec<u8> {
     literal.write_all(content).unwrap();
     literal.finalize().unwrap();
     out
+}
+
+/// Whoever has our certificate can write to us; nobody can bring us a backup that way.
+#[test]
+fn a_backup_that_is_made_for_a_key_is_none() {
+    use sequoia_openpgp::parse::Parse as _;
+    let home = Home::new();
+    let mut host = home.start();
+    host.hello();
+    let id = generate(&mut host, "Alice", ALICE, "compatible");
+    let cert = export(&mut host, &[&id]);
+    let cert = sequoia_openpgp::Cert::from_bytes(cert.as_bytes()).unwrap();
+    let policy = sequoia_openpgp::policy::StandardPolicy::new();
+    let content = tar_of(&[
+        ("sealpost-backup/version", b"1\n"),
+        ("sealpost-backup/policy.toml", b"unlock-seconds = 1\n"),
+    ]);
+    for passwords in [vec![], vec![PHRASE]] {
+        let keys = cert
+            .keys()
+            .with_policy(&policy, None)
+            .for_transport_encryption();
+        let mut out = Vec::new();
+        let message = Encryptor::for_recipients(Message::new(&mut out), keys)
+            .add_passwords(passwords)
+            .build()
+            .unwrap();
+        let mut literal = LiteralWriter::new(message).build().unwrap();
+        literal.write_all(&content).unwrap();
+        literal.finalize().unwrap();
+        assert_eq!(
+            read(&mut host, &out).unwrap_err().kind(),
+            "message.malformed"
+        );
+    }
+    let done = read(&mut host, &sealed(&content)).unwrap();
+    assert_eq!(done["restored"]["policy"], true);
+}
+
+/// Where certificates are shared with other programs, deleting one hides it here.
+#[test]
+fn what_is_hidden_is_not_copied_and_a_shared_folder_keeps_what_it_has() {
+    let shared = || Home::new().env("SEALPOST_HOME", "");
+    let home = shared();
+    let mut host = home.start();
+    host.hello();
+    let own = generate(&mut host, "Alice", ALICE, "compatible");
+    let (kept_cert, kept) = stranger("kept@sealpost.example");
+    let (gone_cert, gone) = stranger("gone@sealpost.example");
+    for cert in [&kept_cert, &gone_cert] {
+        import(&mut host, cert.as_bytes(), json!(true));
+    }
+    host.good("keys/delete", json!({"id": gone}));
+    assert!(!home.path().exists(), "SEALPOST_HOME was used all the same");
+    let backup = write(&mut host);
+    let elsewhere = shared();
+    let mut other = elsewhere.start();
+    other.hello();
+    import(&mut other, gone_cert.as_bytes(), Value::Null);
+    let done = read(&mut other, &backup).unwrap();
+    assert_eq!(done["restored"]["certificates"], 2, "{done}");
+    let listed = keys(&mut other);
+    assert_eq!(listed.len(), 3);
+    assert_eq!(listed[&own]["secret"], "unlocked");
+    assert_eq!(
+        listed[&kept]["acceptance"]["kept@sealpost.example"],
+        "accepted"
+    );
+    // It was taken back with the key.
+    assert_eq!(
+        listed[&gone]["acceptance"]["gone@sealpost.example"],
+        "undecided"
+    );
 }
 
 #[test]

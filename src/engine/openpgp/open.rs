@@ -45,12 +45,20 @@ pub(super) fn open(layer: &Sealed, cx: &Context) -> Result<Opened> {
     }
 }
 
-/// What an encrypted message holds, whoever has made it; `label` is what the person is asked about
-/// where a passphrase opens it.
+/// What a message holds that nothing but a passphrase opens; `label` is what the person is asked
+/// for. Whoever has our certificate can make one for our keys; this one knew the passphrase.
 ///
 /// # Errors
-/// As [`open`].
-pub(super) fn content(data: &Bytes, label: &str, cx: &Context) -> Result<Bytes> {
+/// As [`open`]; `message.malformed` for one that is made for keys.
+pub(super) fn under_passphrase(data: &Bytes, label: &str, cx: &Context) -> Result<Bytes> {
+    let bytes = armor::one(data, &[Kind::Message])?;
+    let head = Head::read(&bytes)?;
+    if !head.pkesks.is_empty() || head.skesks.is_empty() {
+        return Err(Error::malformed(
+            "this is no file under a passphrase; choose another one",
+        ));
+    }
+    drop(head);
     let opened = message(data, Scheme::Mime, Expect::Encryption, label, cx)?;
     Ok(opened.content)
 }

@@ -58,5 +58,5 @@ pub fn seal_file(
 /// `passphrase.unavailable` and `passphrase.wrong`, with the question; `message.malformed` when it
 /// is no such file; `decrypt.failed` when it is damaged; `limit.exceeded`; `cancelled`.
 pub fn open_file(sealed: &Bytes, label: &str, cx: &Context) -> Result<Bytes> {
-    open::content(sealed, label, cx)
+    open::under_passphrase(sealed, label, cx)
 }
