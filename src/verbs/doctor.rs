@@ -78,16 +78,18 @@ impl Asks for Request {}
 /// # Errors
 /// None today.
 pub fn doctor(world: &World, _request: &Request, cx: &Context) -> Result<Reply> {
-    Ok(Reply {
-        checks: vec![
-            policy(world),
-            plain("client", world.admits()),
-            plain("store", world.store.check()),
-            pinentry(world),
-            engines(world),
-            own_keys(world, cx),
-        ],
-    })
+    let mut checks = vec![
+        policy(world),
+        plain("client", world.admits()),
+        plain("store", world.store.check()),
+        pinentry(world),
+        engines(world),
+    ];
+    // What lies in the store is for those who may ask for it.
+    if world.ready().is_ok() && world.admits().is_ok() {
+        checks.push(own_keys(world, cx));
+    }
+    Ok(Reply { checks })
 }
 
 fn policy(world: &World) -> Check {

@@ -82,6 +82,18 @@ fn clients_that_are_not_allowed_get_no_further_than_the_greeting() {
     assert_eq!(told["ok"], false);
     assert_eq!(told["data"]["error"], "policy.refused");
     assert!(told["fix"].as_str().unwrap().contains("clients"));
+    // Nothing of what lies in the store.
+    let checks = stranger.good("host/doctor", json!({}))["checks"].clone();
+    let ids: Vec<_> = checks
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["id"].clone())
+        .collect();
+    assert!(
+        ids.contains(&json!("store")) && !ids.contains(&json!("keys")),
+        "{ids:?}"
+    );
 
     // An empty list allows everybody, as none does.
     let home = Home::new().policy("clients = []\n");
