@@ -399,3 +399,64 @@ fn read_sources(bytes: &[u8]) -> BTreeMap<KeyId, Source> {
     };
     text.lines().filter_map(line).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::Home;
+    use super::*;
+
+    fn store(folder: &std::path::Path) -> Store {
+        let none = |_: Protocol, _: &[u8], _: u64| Err(Error::malformed("no certificate"));
+        Store::new(Home::at(folder), Arc::new(none))
+    }
+
+    #[test]
+    fn what_smime_needs_beside_certificates_comes_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = store(folder.path());
+        let id = KeyId::from_hex(Protocol::Smime, &"AB".repeat(32)).unwrap();
+        let anchor = Anchor {
+            cert: Bytes::from_static(b"der\nwith a line end"),
+            domains: vec!["a.example".to_owned(), "b.example".to_owned()],
+        };
+        here.put_anchor(&id, &anchor).unwrap();
+        here.put_revocation_list(&"CD".repeat(32), b"list").unwrap();
+        here.put_capabilities(&id, 7, b"capabilities").unwrap();
+        here.put_revocation(
+            &KeyId::from_hex(Protocol::OpenPgp, &"EF".repeat(20)).unwrap(),
+            b"r",
+        )
+        .unwrap();
+        let copied = Copied::read(here.copy(86_400).unwrap().expose()).unwrap();
+        assert_eq!(copied.made, 86_400);
+        assert_eq!(copied.anchors, [(id.clone(), anchor)]);
+        assert_eq!(copied.lists, [Bytes::from_static(b"list")]);
+        assert_eq!(
+            copied.capabilities,
+            [(id, 7, Bytes::from_static(b"capabilities"))]
+        );
+        assert_eq!(copied.revocations.len(), 1);
+        assert_eq!(
+            (
+                copied.damaged,
+                copied.device.is_none(),
+                copied.policy.is_none()
+            ),
+            (0, true, true)
+        );
+    }
+
+    #[test]
+    fn a_list_that_does_not_fit_is_left_out_and_the_rest_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = store(folder.path());
+        let large = vec![0; BACKUP_MAX / 2];
+        for hex in ["AA", "BB", "CC"] {
+            here.put_revocation_list(&hex.repeat(32), &large).unwrap();
+        }
+        let copied = Copied::read(here.copy(1).unwrap().expose()).unwrap();
+        assert_eq!(copied.lists.len(), 1);
+    }
+}
