@@ -219,6 +219,78 @@ fn a_passphrase_is_asked_for_until_it_is_right() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_backup_is_written_and_taken_up_elsewhere() {
+    use std::os::unix::fs::PermissionsExt;
+    let me = Person::with_key("me@cli.example");
+    let elsewhere = Person::new();
+    let program = me.path("pinentry");
+    fs::write(&program, PINENTRY).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    let asked = |who: &Person, arguments: &[&str], lines: &str| {
+        fs::write(me.path("pinentry.answers"), lines).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_sealpost"))
+            .args(arguments)
+            .current_dir(me.0.path())
+            .env("SEALPOST_HOME", who.0.path().join("state"))
+            .env("SEALPOST_PINENTRY", &program)
+            .env("SEALPOST_CONFIRM", "yes")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        (
+            output.status.success(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    };
+    let (done, _, told) = asked(&me, &["backup", "all.gpg"], "a phrase\n");
+    assert!(done && told.contains("wrote all.gpg"), "{told}");
+    let mode = fs::metadata(me.path("all.gpg")).unwrap().permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600);
+    // Nothing is replaced, and nobody is asked for nothing.
+    let (done, _, told) = asked(&me, &["backup", "all.gpg"], "");
+    assert!(!done && told.contains("there already"), "{told}");
+    let (done, printed, told) = asked(&elsewhere, &["restore", "all.gpg"], "wrong\na phrase\n");
+    assert!(done, "{told}");
+    let count = |name: &str| {
+        let line = printed.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(
+        (count("secret keys"), count("authorities")),
+        ("1".into(), "0".into())
+    );
+    let listed = elsewhere.run(&["keys", "list", "--secret"]);
+    assert!(listed.contains("me@cli.example"), "{listed}");
+    fs::write(
+        me.path("cut.gpg"),
+        &fs::read(me.path("all.gpg")).unwrap()[..300],
+    )
+    .unwrap();
+    let (done, _, told) = asked(&elsewhere, &["restore", "cut.gpg"], "a phrase\n");
+    assert!(!done && told.contains("decrypt.failed"), "{told}");
+}
+
+#[test]
+fn the_doctor_says_what_to_mend() {
+    let me = Person::new();
+    let told = me.run(&["doctor"]);
+    let line = |name: &str| told.lines().find(|line| line.starts_with(name)).unwrap();
+    assert!(line("store").contains("ok"), "{told}");
+    assert!(
+        line("keys").contains("mend") && line("keys").contains("make one"),
+        "{told}"
+    );
+    let state = me.0.path().join("state");
+    fs::write(state.join("policy.toml"), "\nunlock = 60\n").unwrap();
+    let told = me.run(&["doctor"]);
+    assert!(told.contains("policy.toml, line 2"), "{told}");
+    let json: Value = serde_json::from_str(&me.run(&["doctor", "--json"])).unwrap();
+    assert_eq!(json["checks"][0]["data"]["line"], 2);
+}
+
+#[test]
 fn small_texts_are_sealed_and_opened() {
     let alice = Person::with_key("alice@cli.example");
     let sealed = alice.run_with(
@@ -401,6 +473,12 @@ fn the_rules_say_who_set_them() {
     assert_eq!(shown["policy"]["unlock-seconds"], 60);
     assert_eq!(shown["origins"]["unlock-seconds"], "person");
     assert_eq!(shown["origins"]["legacy"], "default");
+    let also = format!("[encrypt]\nalso = [\"openpgp:{}\"]\n", "AB".repeat(20));
+    fs::write(state.join("policy.toml"), also).unwrap();
+    let told = me.run(&["policy"]);
+    let line = |name: &str| told.lines().find(|line| line.starts_with(name)).unwrap();
+    assert!(line("encrypt.also").contains("yours"), "{told}");
+    assert!(line("groups").contains("default"), "{told}");
     fs::write(state.join("policy.toml"), "\nunlock = 60\n").unwrap();
     let told = me.fail(&["policy"]);
     assert!(told.contains("policy.toml, line 2"), "{told}");

@@ -45,6 +45,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("engine/mod.rs", "Profile", "profile"),
     ("engine/mod.rs", "Format", "export format"),
     ("base/policy.rs", "Origin", "origin of a rule"),
+    ("verbs/doctor.rs", "Pinentry", "pinentry"),
     ("engine/mod.rs", "Revoking", "reason to revoke"),
     ("verbs/anchors.rs", "AnchorSource", "source of an anchor"),
 ];

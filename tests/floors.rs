@@ -52,6 +52,7 @@ const DOORMEN: &[(&str, &[&str])] = &[
     ("serde_json", &["wire/", "host/", "cli/"]),
     ("serde_path_to_error", &["wire/"]),
     ("simplelog", &["host/logging.rs"]),
+    ("tar", &["store/pieces.rs"]),
     ("tempfile", &["store/files.rs", "cli/demo.rs"]),
     ("toml", &["store/"]),
     ("ureq", &["net/http.rs"]),

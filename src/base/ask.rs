@@ -39,6 +39,7 @@ pub enum Action {
     Revoke,
     ChangeAnchors,
     SetAccount,
+    RestoreBackup,
 }
 
 /// One question.

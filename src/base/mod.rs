@@ -18,6 +18,7 @@ pub mod layer;
 pub mod network;
 pub mod policy;
 pub mod private;
+pub mod rules;
 pub mod secret;
 pub mod verdict;
 

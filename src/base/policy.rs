@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::address::Address;
 use super::ask::Action;
+use super::keys::{KeyId, Protocol};
+use super::rules::{Allowed, ClientId, Destination, Groups, bits};
 
 /// The rules in force, as `policy.toml` spells them (kebab-case, every key optional).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +44,30 @@ pub struct Policy {
     pub pkcs11_modules: Vec<PathBuf>,
     /// Which actions need no confirmation outside the browser.
     pub unconfirmed: Vec<Action>,
+    /// The extensions that may ask anything: by the id that the browser gives. Any local program
+    /// can pretend to be one: this keeps extensions apart, not programs.
+    pub clients: Allowed<ClientId>,
+    /// The families that are used. Of the others no key is made, taken in or sealed for; what
+    /// they encrypted stays closed, and what they signed is `unknown`.
+    pub protocols: Allowed<Protocol>,
+    /// The shortest RSA modulus that is sealed for, signed with or made, in bits.
+    #[serde(deserialize_with = "bits")]
+    pub minimum_rsa_bits: u32,
+    /// To whom nothing goes out unsigned.
+    pub require_signing: Vec<Destination>,
+    /// To whom nothing goes out unencrypted.
+    pub require_encryption: Vec<Destination>,
+    pub encrypt: Encrypting,
+    /// Addresses that stand for others.
+    pub groups: Groups,
+}
+
+/// Rules about encrypting.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Encrypting {
+    /// Keys that every encrypted message is encrypted to as well: a company's archive.
+    pub also: Vec<KeyId>,
 }
 
 /// The rules in force, and who set each.
@@ -71,6 +98,27 @@ pub const ANCHORS_FILES: &str = "anchors-files";
 /// The rule behind [`Policy::pkcs11_modules`], as errors name it.
 pub const PKCS11_MODULES: &str = "pkcs11-modules";
 
+/// The rule behind [`Policy::clients`].
+pub const CLIENTS: &str = "clients";
+
+/// The rule behind [`Policy::protocols`].
+pub const PROTOCOLS: &str = "protocols";
+
+/// The rule behind [`Policy::undecided_recipients`].
+pub const UNDECIDED_RECIPIENTS: &str = "undecided-recipients";
+
+/// The rule behind [`Policy::minimum_rsa_bits`].
+pub const MINIMUM_RSA_BITS: &str = "minimum-rsa-bits";
+
+/// The rule behind [`Policy::require_signing`].
+pub const REQUIRE_SIGNING: &str = "require-signing";
+
+/// The rule behind [`Policy::require_encryption`].
+pub const REQUIRE_ENCRYPTION: &str = "require-encryption";
+
+/// The rule behind [`Encrypting::also`].
+pub const ENCRYPT_ALSO: &str = "encrypt.also";
+
 /// When something is looked up over the network. The stricter first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -98,6 +146,13 @@ impl Default for Policy {
             private_hosts: Vec::new(),
             pkcs11_modules: Vec::new(),
             unconfirmed: Vec::new(),
+            clients: Allowed::All,
+            protocols: Allowed::All,
+            minimum_rsa_bits: super::rules::RSA_BITS_LEAST,
+            require_signing: Vec::new(),
+            require_encryption: Vec::new(),
+            encrypt: Encrypting::default(),
+            groups: Groups::default(),
         }
     }
 }
@@ -119,6 +174,52 @@ impl Policy {
             private_hosts: both(self.private_hosts, &other.private_hosts),
             pkcs11_modules: both(self.pkcs11_modules, &other.pkcs11_modules),
             unconfirmed: both(self.unconfirmed, &other.unconfirmed),
+            clients: self.clients.both(&other.clients),
+            protocols: self.protocols.both(&other.protocols),
+            minimum_rsa_bits: self.minimum_rsa_bits.max(other.minimum_rsa_bits),
+            require_signing: either(self.require_signing, &other.require_signing),
+            require_encryption: either(self.require_encryption, &other.require_encryption),
+            encrypt: Encrypting {
+                also: either(self.encrypt.also, &other.encrypt.also),
+            },
+            groups: self.groups.with(&other.groups),
+        }
+    }
+
+    /// The rules that a message to `address` would break: names, as errors and plans have them.
+    /// `None` stands for somebody who is not named.
+    pub fn broken_by(&self, address: Option<&Address>, sealing: Sealing) -> Vec<&'static str> {
+        let wanted = |rule: &[Destination]| rule.iter().any(|one| one.meets(address));
+        let mut rules = Vec::new();
+        if sealing.encrypt == Done::No && wanted(&self.require_encryption) {
+            rules.push(REQUIRE_ENCRYPTION);
+        }
+        if sealing.sign == Done::No && wanted(&self.require_signing) {
+            rules.push(REQUIRE_SIGNING);
+        }
+        rules
+    }
+}
+
+/// What is done to a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sealing {
+    pub sign: Done,
+    pub encrypt: Done,
+}
+
+/// Whether something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    Yes,
+    No,
+}
+
+impl From<bool> for Done {
+    fn from(done: bool) -> Done {
+        match done {
+            true => Done::Yes,
+            false => Done::No,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::error::{Error, Result};
 ///
 /// There is one way to see what is inside, [`Secret::expose`], so that every use can be
 /// found by its name.
+#[derive(Default)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {

@@ -32,6 +32,25 @@ pub enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Look whether everything that is needed is there, and say what to do where it is not
+    Doctor {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Put everything that is in the key store into one file, under a passphrase that is asked for
+    Backup {
+        /// A new file
+        file: PathBuf,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Take up what is in a backup; what is here already and newer stays
+    Restore {
+        /// The backup; - is standard input
+        file: PathBuf,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Small texts without a message around them
     #[command(subcommand)]
     Text(Text),

@@ -23,8 +23,10 @@ mod agent;
 mod anchors;
 mod args;
 mod ask;
+mod backup;
 mod client;
 mod demo;
+mod doctor;
 mod input;
 mod keys;
 mod open;
@@ -93,15 +95,14 @@ fn conversation(origin: &str) -> Result<u8> {
     let home = Home::from_env()?;
     logging::start(&home.state);
     log::info!("start, called by {}", print::plain(origin));
-    let service = Verbs::new(Arc::new(world(home)));
+    let settings = Settings::from_env();
+    let world = world(home)
+        .called_by(origin)
+        .asking_by(doctor::pinentry(&settings));
+    let service = Verbs::new(Arc::new(world));
     let (input, output) = process::stdio()
         .map_err(|e| Error::internal("standard input and output are closed").because(e))?;
-    Ok(host::run(
-        input,
-        output,
-        Arc::new(service),
-        Settings::from_env(),
-    ))
+    Ok(host::run(input, output, Arc::new(service), settings))
 }
 
 /// The world at `home`: its unlocked keys where they outlive this process if that can be, and
@@ -136,6 +137,9 @@ fn run(command: &Command) -> Result<()> {
         Command::Keys(command) => keys::run(command, &session()?),
         Command::Anchors(command) => anchors::run(command, &session()?),
         Command::Policy { common } => policy::run(common.json, &session()?),
+        Command::Doctor { common } => doctor::run(common.json),
+        Command::Backup { file, common } => backup::write(file, common.json, &session()?),
+        Command::Restore { file, common } => backup::read(file, common.json, &session()?),
         Command::Text(command) => text::run(command, &session()?),
         #[cfg(unix)]
         Command::Agent { end: true } => agent::end(),
@@ -171,7 +175,10 @@ fn common(command: &Command) -> Common {
         ) => *common,
         Command::Text(Text::Decrypt(text) | Text::Verify(text)) => text.common,
         Command::Text(Text::Encrypt { text, .. } | Text::Sign { text, .. }) => text.common,
-        Command::Policy { common } => *common,
+        Command::Policy { common }
+        | Command::Doctor { common }
+        | Command::Backup { common, .. }
+        | Command::Restore { common, .. } => *common,
         #[cfg(unix)]
         Command::Agent { .. } => QUIET,
         Command::Demo => QUIET,

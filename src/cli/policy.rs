@@ -26,7 +26,18 @@ fn table(reply: &ShowReply) -> Result<String> {
         Value::Object(rules) => rules,
         _ => serde_json::Map::new(),
     };
-    let rows: Vec<_> = rules
+    // Whatever is a rule of its own has an origin of its own.
+    let mut flat: Vec<(String, Value)> = Vec::new();
+    for (rule, value) in rules {
+        match value {
+            Value::Object(section) if !reply.origins.contains_key(&rule) => {
+                let named = |(name, value)| (format!("{rule}.{name}"), value);
+                flat.extend(section.into_iter().map(named));
+            }
+            value => flat.push((rule, value)),
+        }
+    }
+    let rows: Vec<_> = flat
         .iter()
         .map(|(rule, value)| {
             let origin = match reply.origins.get(rule) {

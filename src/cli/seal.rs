@@ -20,9 +20,17 @@ pub fn run(args: &Seal, session: &Session) -> Result<()> {
     if args.common.json {
         return print::json(&reply);
     }
-    let Reply::Messages { messages, sent } = reply else {
+    let Reply::Messages {
+        messages,
+        sent,
+        also,
+    } = reply
+    else {
         return Err(Error::internal("messages were expected"));
     };
+    for id in also {
+        print::note(&format!("encrypted to {id} as well, by policy"));
+    }
     if let Some(folder) = &args.out {
         for (n, envelope) in messages.iter().enumerate() {
             let name =

@@ -9,6 +9,7 @@ use crate::base::ask::{ATTEMPTS, Answer, Answers, Need, Question};
 use crate::base::job::Job;
 use crate::base::{Context, Error, KeyId, Kind, Result};
 use crate::store::Home;
+use crate::verbs::doctor::Pinentry;
 use crate::verbs::{Ask, World};
 
 /// The store and the keys, and whether questions are welcome.
@@ -23,8 +24,17 @@ impl Session {
     /// # Errors
     /// `store.unavailable` when there is no such place, `policy.refused` for a bad policy.
     pub fn open(ask: Ask) -> Result<Session> {
-        let world = super::world(Home::from_env()?);
-        world.ready()?;
+        let session = Session::examine(Pinentry::Off, ask)?;
+        session.world.ready()?;
+        Ok(session)
+    }
+
+    /// A session for looking at the rules themselves, whatever they say.
+    ///
+    /// # Errors
+    /// `store.unavailable` when there is no such place.
+    pub fn examine(pinentry: Pinentry, ask: Ask) -> Result<Session> {
+        let world = super::world(Home::from_env()?).asking_by(pinentry);
         Ok(Session { world, ask })
     }
 

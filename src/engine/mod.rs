@@ -50,6 +50,10 @@ pub trait Engine: Send + Sync {
     /// `message.malformed` when it is not one certificate.
     fn facts(&self, cert: &[u8], at: u64) -> Result<CertFacts>;
 
+    /// The bits of the shortest RSA modulus among the keys that a certificate could use at `at`
+    /// (Unix seconds). `None`: there is none, or it is no certificate.
+    fn rsa_bits(&self, cert: &[u8], at: u64) -> Option<u32>;
+
     /// Why a certificate can't be used for `usage` (with `address`, where given, named by it)
     /// at `at`. Empty: it can. Words as in `key.unusable`: `expired`, `revoked`,
     /// `not-yet-valid`, `weak`, `no-address`, `no-encryption-key`, `no-signing-key`.

@@ -76,6 +76,10 @@ const FEATURES: &[&str] = &[
     "revocation-fetch",
     // `from` in `keys/import`.
     "import-gnupg",
+    // `messages` and `error` in `message/plan`.
+    "plan-messages",
+    // `also`, `reasons` and `members` in `message/plan`; `also` in what sealing gives.
+    "plan-policy",
 ];
 
 /// Reads a hello; gives what the client said and the answer, which lists `engines` and

@@ -71,6 +71,15 @@ pub struct Dialogue {
     buffer: Zeroizing<Vec<u8>>,
 }
 
+/// Whether there is such a program, here or on the path.
+pub fn is_there(program: &Path) -> bool {
+    if program.components().count() > 1 {
+        return program.is_file();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
 /// Starts the program.
 ///
 /// # Errors
@@ -284,6 +293,7 @@ fn describe(question: &Question) -> String {
                 Action::Revoke => "Revoke this key? It can't be taken back.",
                 Action::ChangeAnchors => "Change which authorities are trusted?",
                 Action::SetAccount => "Change this mail account?",
+                Action::RestoreBackup => "Take up what is in this backup?",
             },
             label,
         ),

@@ -144,7 +144,10 @@ impl Reader {
         }
         let own = OWN.iter().chain(&[CANCEL]).find(|own| **own == method);
         if let Some(own) = own {
-            let done = catch_unwind(AssertUnwindSafe(|| self.own(host, id, own, params)));
+            let done = catch_unwind(AssertUnwindSafe(|| {
+                host.service.admit(own)?;
+                self.own(host, id, own, params)
+            }));
             let reply = match done.unwrap_or_else(|_| Err(pool::panicked())) {
                 Ok(text) => text,
                 Err(error) => {

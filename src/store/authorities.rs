@@ -102,18 +102,7 @@ impl Store {
             let Some((bytes, _)) = files::read(&self.anchor_path(&id), ANCHOR_MAX)? else {
                 continue;
             };
-            let Some(end) = memchr::memchr(END, &bytes) else {
-                continue;
-            };
-            let bytes = Bytes::from(bytes);
-            let domains = String::from_utf8_lossy(bytes.get(..end).unwrap_or_default())
-                .split_ascii_whitespace()
-                .map(str::to_owned)
-                .collect();
-            anchors.push(Anchor {
-                cert: bytes.slice(end + 1..),
-                domains,
-            });
+            anchors.extend(anchor(&Bytes::from(bytes)));
         }
         Ok(anchors)
     }
@@ -123,7 +112,7 @@ impl Store {
         Ok(found.map(|(bytes, _)| bytes.into()))
     }
 
-    fn anchor_ids(&self) -> Result<Vec<KeyId>> {
+    pub(super) fn anchor_ids(&self) -> Result<Vec<KeyId>> {
         let names = files::list(&self.home.anchors())?;
         let ids = names
             .iter()
@@ -147,6 +136,19 @@ impl Store {
         let name = if plain { issuer } else { "none" };
         self.home.revocation_lists().join(format!("{name}.crl"))
     }
+}
+
+/// An anchor out of its file; `None` when it is damaged.
+pub(super) fn anchor(bytes: &Bytes) -> Option<Anchor> {
+    let end = memchr::memchr(END, bytes)?;
+    let domains = String::from_utf8_lossy(bytes.get(..end).unwrap_or_default())
+        .split_ascii_whitespace()
+        .map(str::to_owned)
+        .collect();
+    Some(Anchor {
+        cert: bytes.slice(end + 1..),
+        domains,
+    })
 }
 
 /// A file of authorities that policy names.

@@ -155,6 +155,14 @@ pub(super) fn folder(path: &Path) -> Result<()> {
     builder.create(path).map_err(|e| unavailable(path, e))
 }
 
+/// Writes a file of no name into a folder, and takes it away again.
+///
+/// # Errors
+/// `store.unavailable` when nothing can be written there.
+pub(super) fn probe(folder: &Path) -> Result<()> {
+    temporary(folder, b"sealpost", Durable::Each).map(drop)
+}
+
 /// Makes an empty file for this user alone, if it is not there yet.
 ///
 /// # Errors

@@ -32,6 +32,14 @@ impl Store {
         secrets::wrap(&self.home, id) == Some(Wrap::GnuPg)
     }
 
+    /// Whether the secret half is known to be elsewhere, and only used from here.
+    pub fn is_elsewhere(&self, id: &KeyId) -> bool {
+        matches!(
+            secrets::wrap(&self.home, id),
+            Some(Wrap::GnuPg | Wrap::Token)
+        )
+    }
+
     /// The certificates of which GnuPG's agent has the secret halves.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Store;
 use super::secrets::{self, Wrap};
 use crate::base::error::{Error, Kind};
-use crate::base::keys::no_such_key;
+use crate::base::keys::{Keychain, no_such_key};
 use crate::base::{KeyId, Result, Secret};
 
 impl Store {
@@ -39,14 +39,21 @@ impl Store {
         sealed: &Secret,
         passphrase: &Secret,
     ) -> Result<()> {
-        let Some(keychain) = &self.keychain else {
-            return Err(Error::new(
+        self.desktop()?.put(&id.to_string(), passphrase)?;
+        self.put_secret(id, sealed, Wrap::Keychain)
+    }
+
+    /// The desktop's key store.
+    ///
+    /// # Errors
+    /// `passphrase.unavailable` when there is none.
+    pub(super) fn desktop(&self) -> Result<&Arc<dyn Keychain>> {
+        self.keychain.as_ref().ok_or_else(|| {
+            Error::new(
                 Kind::PassphraseUnavailable,
                 "this desktop has no key store that the host can use; ask for a passphrase instead",
-            ));
-        };
-        keychain.put(&id.to_string(), passphrase)?;
-        self.put_secret(id, sealed, Wrap::Keychain)
+            )
+        })
     }
 
     /// Whether a secret half is here, or known to be somewhere.
@@ -68,7 +75,7 @@ impl Store {
     /// # Errors
     /// `key.missing` when that one has none; as [`Store::put_secret`].
     pub fn put_secret_as(&self, id: &KeyId, other: &KeyId) -> Result<()> {
-        let (wrap, sealed) = secrets::read(&self.home, other)?;
+        let (wrap, sealed) = secrets::whole(&self.home, other)?;
         if let (Wrap::Keychain, Some(keychain)) = (wrap, &self.keychain) {
             keychain.put(&id.to_string(), &keychain.get(&other.to_string())?)?;
         }

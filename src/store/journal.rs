@@ -13,7 +13,7 @@ use crate::base::keys::Acceptance;
 use crate::base::{Address, KeyId, Result};
 
 /// Most bytes read at once: ten thousand decisions are about 1.5 MiB.
-const READ_MAX: u64 = 64 << 20;
+pub(super) const READ_MAX: u64 = 64 << 20;
 
 /// One decision, or one thing that a decision is wanted for. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +70,12 @@ pub(super) fn since(path: &Path, seen: u64) -> Result<(Vec<Dated>, u64)> {
     // Shorter than we remember: a backup was put in its place. All of it is read again.
     let seen = if files::length(path) < seen { 0 } else { seen };
     let bytes = files::read_from(path, seen, READ_MAX)?;
+    let (entries, whole) = entries(&bytes);
+    Ok((entries, seen + whole as u64))
+}
+
+/// The entries in the whole lines of these bytes, and the length of those.
+pub(super) fn entries(bytes: &[u8]) -> (Vec<Dated>, usize) {
     let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1);
     let (lines, _) = bytes.split_at_checked(whole).unwrap_or((&[], &[]));
     let mut entries = Vec::new();
@@ -79,7 +85,7 @@ pub(super) fn since(path: &Path, seen: u64) -> Result<(Vec<Dated>, u64)> {
             None => log::warn!("a line of decisions.journal can't be read and is skipped"),
         }
     }
-    Ok((entries, seen + whole as u64))
+    (entries, whole)
 }
 
 fn line(at: u64, entry: &Entry) -> String {

@@ -10,8 +10,10 @@
 //! This floor knows no cryptography, no mail and no clock: `now` is given.
 
 mod authorities;
+mod backup;
 mod certs;
 mod db;
+mod decisions;
 mod files;
 mod gnupg;
 mod halves;
@@ -19,6 +21,7 @@ mod home;
 mod index;
 mod journal;
 mod lookup;
+mod pieces;
 mod place;
 mod policy;
 mod put;
@@ -31,6 +34,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+pub use backup::{BACKUP_MAX, Copied, CopiedCert, CopiedSecret};
 pub use certs::{CERT_MAX, Place};
 pub use files::LineFile;
 pub use home::{Home, Ownership, gnupg_home};
@@ -120,6 +124,16 @@ impl Store {
     /// Where it is.
     pub fn home(&self) -> &Home {
         &self.home
+    }
+
+    /// Whether the folder of state and the index can be written: tries both.
+    ///
+    /// # Errors
+    /// `store.unavailable`; `store.damaged`.
+    pub fn check(&self) -> Result<()> {
+        files::folder(&self.home.state)?;
+        files::probe(&self.home.state)?;
+        self.change(|_| Ok(()))
     }
 
     /// Grows with every change that a view may show, by any host.

@@ -10,7 +10,10 @@ use crate::base::policy::{Origin, Policy, Ruled};
 use crate::base::{Error, Kind, Result};
 
 /// The largest policy file, in bytes: the whole vocabulary fits into a hundredth of it.
-const POLICY_MAX: u64 = 64 << 10;
+pub(super) const POLICY_MAX: u64 = 64 << 10;
+
+/// The section whose names are a person's.
+const GROUPS: &str = "groups";
 
 /// The administrator's file.
 #[cfg(unix)]
@@ -45,6 +48,12 @@ fn load(person: &Path, system: &Path) -> Result<Ruled> {
     Ok(Ruled { policy, origins })
 }
 
+/// Whether these bytes are a file of rules that can be read.
+pub(super) fn is_policy(bytes: &[u8]) -> bool {
+    bytes.len() as u64 <= POLICY_MAX
+        && std::str::from_utf8(bytes).is_ok_and(|text| File::read(text).is_ok())
+}
+
 /// Who made a rule what it is.
 fn origin(rule: &str, value: &Value, person: Option<&File>, system: Option<&File>) -> Origin {
     let says = |file: Option<&File>| file.and_then(|file| file.stated.get(rule)).cloned();
@@ -62,13 +71,48 @@ fn origin(rule: &str, value: &Value, person: Option<&File>, system: Option<&File
 
 /// Rules by name.
 fn values(policy: &Policy) -> Result<Table> {
-    Table::try_from(policy).map_err(|e| Error::internal("the rules can't be told").because(e))
+    let table = Table::try_from(policy)
+        .map_err(|e| Error::internal("the rules can't be told").because(e))?;
+    Ok(flat(table))
+}
+
+/// The rules of a section one by one. Groups have names of their own: they are one rule.
+fn flat(table: Table) -> Table {
+    let mut rules = Table::new();
+    for (name, value) in table {
+        match value {
+            Value::Table(section) if name != GROUPS => {
+                let named = |(rule, value)| (format!("{name}.{rule}"), value);
+                rules.extend(section.into_iter().map(named));
+            }
+            value => {
+                rules.insert(name, value);
+            }
+        }
+    }
+    rules
 }
 
 /// One file: its rules with all defaults, and what it states itself.
 struct File {
     policy: Policy,
     stated: Table,
+}
+
+impl File {
+    fn read(text: &str) -> std::result::Result<File, toml::de::Error> {
+        let policy = toml::from_str::<Policy>(text)?;
+        let mut stated = flat(toml::from_str::<Table>(text)?);
+        // As they compare, however they are spelled.
+        if let Ok(values) = values(&policy) {
+            for (rule, value) in &mut stated {
+                if let Some(read) = values.get(rule) {
+                    *value = read.clone();
+                }
+            }
+        }
+        Ok(File { policy, stated })
+    }
 }
 
 fn one(path: &Path) -> Result<Option<File>> {
@@ -101,11 +145,7 @@ fn one(path: &Path) -> Result<Option<File>> {
             format!("{shown} is not UTF-8 text; save it as such"),
         ));
     };
-    let read = toml::from_str::<Policy>(&text).and_then(|policy| {
-        let stated = toml::from_str::<Table>(&text)?;
-        Ok(File { policy, stated })
-    });
-    read.map(Some).map_err(|e| {
+    File::read(&text).map(Some).map_err(|e| {
         let start = e.span().map_or(0, |span| span.start);
         let line = text.bytes().take(start).filter(|b| *b == b'\n').count() + 1;
         let what = e.message().replace('\n', " ");
@@ -120,6 +160,8 @@ fn one(path: &Path) -> Result<Option<File>> {
 mod tests {
     use super::*;
     use crate::base::ask::Action;
+    use crate::base::rules::{Allowed, ClientId};
+    use crate::base::{Address, Protocol};
 
     fn ruled(person: Option<&str>, system: Option<&str>) -> Result<Ruled> {
         let home = tempfile::tempdir().unwrap();
@@ -150,7 +192,7 @@ mod tests {
         assert_eq!(of("ask-client"), Origin::Administrator);
         assert_eq!(of("fetch-revocation"), Origin::Administrator);
         assert_eq!(of("private-hosts"), Origin::Both);
-        assert_eq!(ruled.origins.len(), 13);
+        assert_eq!(ruled.origins.len(), 20);
     }
 
     #[test]
@@ -184,6 +226,60 @@ mod tests {
         let both = check(Some(person), Some("legacy = true")).unwrap();
         assert!(both.pkcs11_modules.is_empty());
         assert!(check(None, Some("legacy = true")).unwrap().legacy);
+    }
+
+    #[test]
+    fn what_is_allowed_by_both_is_allowed_and_what_one_demands_is_demanded() {
+        let id = |c: &str| format!("openpgp:{}", c.repeat(40));
+        let person = format!(
+            "clients = [\"a\", \"chrome-extension://b/\"]\nprotocols = [\"openpgp\"]\n\
+             minimum-rsa-bits = 4096\nrequire-signing = [\"one.example\"]\n\
+             require-encryption = [\"*\"]\n[encrypt]\nalso = [\"{}\"]\n\
+             [groups]\n\"t@x.example\" = [\"a@x.example\"]\n\"u@x.example\" = \"b@x.example\"\n",
+            id("a")
+        );
+        let system = format!(
+            "clients = [\"b\", \"c\"]\nminimum-rsa-bits = 3072\n\
+             require-signing = [\"TWO.example\", \"one.example\"]\n[encrypt]\nalso = [\"{}\"]\n\
+             [groups]\n\"t@x.example\" = [\"c@x.example\"]\n",
+            id("B")
+        );
+        let ruled = ruled(Some(&person), Some(&system)).unwrap();
+        let of = |rule: &str| ruled.origins[rule];
+        let policy = &ruled.policy;
+        let client = |text: &str| ClientId::parse(text).unwrap();
+        assert_eq!(policy.clients, Allowed::Only(vec![client("b")]));
+        assert_eq!(of("clients"), Origin::Both);
+        assert_eq!(policy.protocols, Allowed::Only(vec![Protocol::OpenPgp]));
+        assert_eq!(of("protocols"), Origin::Person);
+        assert_eq!(
+            (policy.minimum_rsa_bits, of("minimum-rsa-bits")),
+            (4096, Origin::Person)
+        );
+        assert_eq!(policy.require_signing.len(), 2);
+        assert_eq!(of("require-signing"), Origin::Administrator);
+        assert_eq!(of("require-encryption"), Origin::Person);
+        assert_eq!(policy.encrypt.also.len(), 2);
+        assert_eq!(of("encrypt.also"), Origin::Both);
+        let members = |text: &str| policy.groups.members(&Address::parse(text).unwrap());
+        assert_eq!(members("t@x.example").unwrap()[0].as_str(), "c@x.example");
+        assert_eq!(members("u@x.example").unwrap()[0].as_str(), "b@x.example");
+        assert_eq!(of("groups"), Origin::Both);
+
+        let apart = check(Some("clients = [\"a\"]"), Some("clients = [\"b\"]")).unwrap();
+        assert!(!apart.clients.allows(&client("a")) && !apart.clients.allows(&client("b")));
+        for text in [
+            "minimum-rsa-bits = 1024",
+            "minimum-rsa-bits = 100000",
+            "protocols = [\"pgp\"]",
+            "clients = \"some\"",
+            "require-signing = [\"a@b.example\"]",
+            "[encrypt]\nalso = [\"me\"]",
+            "[encrypt]\nalways = []",
+            "[groups]\nteam = []",
+        ] {
+            assert!(check(None, Some(text)).is_err(), "{text}");
+        }
     }
 
     #[test]

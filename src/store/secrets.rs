@@ -14,7 +14,7 @@ use super::files::{self, Lock, Stamp};
 use super::home::Home;
 use crate::base::gnupg::Grip;
 use crate::base::keys::{Keychain, Opener, SealedSecret, no_such_key};
-use crate::base::{Error, KeyId, Kind, Protocol, Result, Secret};
+use crate::base::{Error, KeyId, Kind, Result, Secret};
 
 /// The largest secret half, in bytes: the largest certificate, with secret numbers in it.
 pub const SECRET_MAX: u64 = 8 << 20;
@@ -108,7 +108,7 @@ pub(super) fn get(
     id: &KeyId,
     keychain: Option<&Arc<dyn Keychain>>,
 ) -> Result<SealedSecret> {
-    let (wrap, sealed) = read(home, id)?;
+    let (wrap, sealed) = whole(home, id)?;
     let device = match wrap {
         Wrap::Passphrase => None,
         Wrap::Device => Some(Opener::Store(device(home)?)),
@@ -151,7 +151,7 @@ pub(super) fn token(home: &Home, id: &KeyId) -> Result<Option<Bytes>> {
     if wrap(home, id) != Some(Wrap::Token) {
         return Ok(None);
     }
-    let (_, place) = read(home, id)?;
+    let (_, place) = whole(home, id)?;
     Ok(Some(Bytes::copy_from_slice(place.expose())))
 }
 
@@ -163,7 +163,7 @@ pub(super) fn grips(home: &Home, id: &KeyId) -> Result<Vec<Grip>> {
     if wrap(home, id) != Some(Wrap::GnuPg) {
         return Ok(Vec::new());
     }
-    let (_, written) = read(home, id)?;
+    let (_, written) = whole(home, id)?;
     let text = std::str::from_utf8(written.expose()).map_err(|_| damaged())?;
     Ok(text
         .lines()
@@ -187,15 +187,10 @@ pub(super) fn written(grips: &[Grip]) -> Secret {
 ///
 /// # Errors
 /// As [`get`].
-pub(super) fn read(home: &Home, id: &KeyId) -> Result<(Wrap, Secret)> {
-    let (bytes, _) =
-        files::read(&path(home, id), SECRET_MAX + HEAD_MAX as u64)?.ok_or_else(no_such_key)?;
-    let bytes = Secret::new(bytes);
-    let (head, body) = split(bytes.expose()).ok_or_else(damaged)?;
-    if head.length != body.len() || head.checksum != files::checksum(body) {
-        return Err(damaged());
-    }
-    Ok((head.wrap, Secret::new(body.to_vec())))
+pub(super) fn whole(home: &Home, id: &KeyId) -> Result<(Wrap, Secret)> {
+    let bytes = raw(home, id)?.map(Secret::new).ok_or_else(no_such_key)?;
+    let (sealed, wrap) = read(bytes.expose()).ok_or_else(damaged)?;
+    Ok((wrap, sealed))
 }
 
 /// How a secret half is wrapped; `None` when there is none, or none that can be read.
@@ -208,10 +203,7 @@ pub(super) fn wrap(home: &Home, id: &KeyId) -> Option<Wrap> {
 pub(super) fn all(home: &Home) -> Result<Vec<(KeyId, Wrap)>> {
     let mut found = Vec::new();
     for name in files::list(&home.secrets())? {
-        let Some((protocol, hex)) = name.split_once('-') else {
-            continue;
-        };
-        let Some(id) = KeyId::parse(&format!("{protocol}:{hex}")) else {
+        let Some(id) = named(&name) else {
             continue;
         };
         match wrap(home, &id) {
@@ -282,12 +274,44 @@ fn split(bytes: &[u8]) -> Option<(Head, &[u8])> {
 }
 
 fn path(home: &Home, id: &KeyId) -> PathBuf {
-    let protocol = match id.protocol() {
-        Protocol::OpenPgp => "openpgp",
-        Protocol::Smime => "smime",
-    };
-    home.secrets()
-        .join(format!("{protocol}-{}", id.fingerprint()))
+    home.secrets().join(name(id))
+}
+
+/// What the file of a secret half is called.
+pub(super) fn name(id: &KeyId) -> String {
+    format!("{}-{}", id.protocol().name(), id.fingerprint())
+}
+
+/// The key whose secret half lies in a file of this name.
+pub(super) fn named(name: &str) -> Option<KeyId> {
+    let (protocol, hex) = name.split_once('-')?;
+    KeyId::parse(&format!("{protocol}:{hex}"))
+}
+
+/// The file of a secret half, whatever is in it.
+pub(super) fn raw(home: &Home, id: &KeyId) -> Result<Option<Vec<u8>>> {
+    let found = files::read(&path(home, id), SECRET_MAX + HEAD_MAX as u64)?;
+    Ok(found.map(|(bytes, _)| bytes))
+}
+
+/// The content of such a file; `None` when it is damaged.
+pub(super) fn read(bytes: &[u8]) -> Option<(Secret, Wrap)> {
+    let (head, body) = split(bytes)?;
+    let whole = body.len() == head.length && files::checksum(body) == head.checksum;
+    whole.then(|| (Secret::new(body.to_vec()), head.wrap))
+}
+
+/// Puts the store's own passphrase in its place, unless there is one that can be read.
+pub(super) fn restore_device(home: &Home, passphrase: &Secret) -> Result<()> {
+    if passphrase.expose().len() != DEVICE_BYTES {
+        return Ok(());
+    }
+    let _lock = lock(home)?;
+    let file = home.device_key();
+    match files::length(&file) == DEVICE_BYTES as u64 {
+        true => Ok(()),
+        false => files::write(&file, passphrase.expose()),
+    }
 }
 
 fn lock(home: &Home) -> Result<Lock> {
@@ -312,6 +336,7 @@ fn device_damaged() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Protocol;
 
     fn id() -> KeyId {
         KeyId::from_hex(Protocol::OpenPgp, &"AB".repeat(20)).unwrap()

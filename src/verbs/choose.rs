@@ -9,6 +9,9 @@ use crate::base::context::unix;
 use crate::base::error::KeyUse;
 use crate::base::keys::{Acceptance, Certs, KeyStatus, Protocol, StoredCert, Usage};
 use crate::base::layer::Trust;
+use crate::base::policy::{
+    MINIMUM_RSA_BITS, PROTOCOLS, REQUIRE_ENCRYPTION, REQUIRE_SIGNING, UNDECIDED_RECIPIENTS,
+};
 use crate::base::{Address, Context, Error, KeyId, Kind, Result};
 
 /// What there is for one address.
@@ -20,6 +23,8 @@ pub(super) struct Options {
     pub candidates: Vec<Candidate>,
     /// Several stand side by side and nothing prefers one of them.
     pub ambiguous: bool,
+    /// The rules without which one of them could be used, when `state` is `refused`.
+    pub rules: Vec<&'static str>,
 }
 
 /// What somebody wants of the certificates.
@@ -32,7 +37,7 @@ pub(super) struct Want<'a> {
 
 impl<'a> Want<'a> {
     /// The same of one family alone.
-    fn of(&self, protocol: Protocol) -> Want<'a> {
+    pub(super) fn of(&self, protocol: Protocol) -> Want<'a> {
         Want {
             choice: protocol.into(),
             ..*self
@@ -48,6 +53,8 @@ struct Found {
     status: KeyStatus,
     created: Option<String>,
     reasons: Vec<&'static str>,
+    /// The rule that alone stands against it.
+    rule: Option<&'static str>,
 }
 
 /// Looks at every certificate for `address`. A signer's must be our own.
@@ -89,9 +96,11 @@ pub(super) fn options(
         && want.usage == Usage::Encrypt
         && !world.store.conflicts(address)?.is_empty();
     let ambiguous = named.is_none() && rivals > 1 && undecided;
+    let mut rules: Vec<_> = found.iter().filter_map(|f| f.rule).collect();
+    rules.dedup();
     let state = match usable {
         _ if conflict && usable > 0 => State::Conflict,
-        0 if found.iter().any(|f| f.reasons.contains(&"refused")) => State::Refused,
+        0 if !rules.is_empty() => State::Refused,
         0 => State::NoKey,
         _ if ambiguous => State::Conflict,
         _ => State::Ready,
@@ -118,6 +127,10 @@ pub(super) fn options(
         chosen,
         candidates,
         ambiguous,
+        rules: match state {
+            State::Refused => rules,
+            _ => Vec::new(),
+        },
     })
 }
 
@@ -129,35 +142,6 @@ fn level(found: &Found) -> Acceptance {
     }
 }
 
-/// What there is for each address. Where any family may be used, one that serves them all is
-/// preferred: one message instead of two.
-pub(super) fn options_for_all(
-    world: &World,
-    addresses: &[&Address],
-    want: &Want<'_>,
-    cx: &Context,
-) -> Result<Vec<Options>> {
-    let look = |want: &Want<'_>| -> Result<Vec<Options>> {
-        addresses
-            .iter()
-            .map(|address| options(world, address, want, cx))
-            .collect()
-    };
-    let each = look(want)?;
-    let family = |o: &Options| o.chosen.as_ref().map(|cert| cert.id.protocol());
-    let mut families: Vec<_> = each.iter().filter_map(family).collect();
-    families.dedup();
-    if families.len() > 1 {
-        for protocol in world.protocols() {
-            let all = look(&want.of(protocol))?;
-            if all.iter().all(|options| options.state == State::Ready) {
-                return Ok(all);
-            }
-        }
-    }
-    Ok(each)
-}
-
 fn known_certs(
     world: &World,
     address: &Address,
@@ -165,12 +149,10 @@ fn known_certs(
     cx: &Context,
 ) -> Result<Vec<Found>> {
     let mut found = Vec::new();
-    for protocol in world.protocols() {
-        if want.choice.allows(protocol) {
-            for cert in world.store.by_address(protocol, address)? {
-                if want.usage == Usage::Encrypt || cert.own {
-                    found.push(look(world, cert, address, Some(address), want, cx)?);
-                }
+    for protocol in [Protocol::OpenPgp, Protocol::Smime] {
+        for cert in world.store.by_address(protocol, address)? {
+            if want.usage == Usage::Encrypt || cert.own {
+                found.push(look(world, cert, address, Some(address), want, cx)?);
             }
         }
     }
@@ -187,7 +169,6 @@ fn named_certs(
     let mut found = Vec::new();
     for id in ids {
         if let Some(cert) = world.store.cert(id)?
-            && want.choice.allows(id.protocol())
             && (want.usage == Usage::Encrypt || cert.own)
         {
             // The person has named this very key for this address; it need not say so itself.
@@ -206,8 +187,15 @@ fn look(
     cx: &Context,
 ) -> Result<Found> {
     let now = unix(cx.now);
-    let engine = world.engine(cert.id.protocol())?;
+    let protocol = cert.id.protocol();
+    let engine = world.any_engine(protocol)?;
     let mut reasons = engine.unfit(&cert.cert, want.usage, names, now);
+    let mut against = Vec::new();
+    if !cx.policy.protocols.allows(&protocol) {
+        against.push(("refused", PROTOCOLS));
+    } else if !want.choice.allows(protocol) {
+        reasons.push("other-protocol");
+    }
     let acceptance = world.store.acceptance(&cert.id, address)?;
     if acceptance == Acceptance::Rejected {
         reasons.push("rejected");
@@ -216,13 +204,25 @@ fn look(
         || acceptance == Acceptance::Undecided
             && reasons.is_empty()
             && engine.trust(&cert.cert, address, cx) == Trust::Anchored;
+    if world.is_short(protocol, &cert.cert, now) {
+        against.push(("weak", MINIMUM_RSA_BITS));
+    }
     if acceptance == Acceptance::Undecided
         && !vouched
         && want.usage == Usage::Encrypt
         && !cert.own
         && !cx.policy.undecided_recipients
     {
-        reasons.push("refused");
+        against.push(("refused", UNDECIDED_RECIPIENTS));
+    }
+    let rule = match (against.as_slice(), reasons.is_empty()) {
+        ([(_, rule), ..], true) => Some(*rule),
+        _ => None,
+    };
+    for (reason, _) in against {
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
     }
     let row = world.store.row(&cert.id)?;
     let status = match reasons.iter().find_map(|reason| status_of(reason)) {
@@ -237,7 +237,23 @@ fn look(
         status,
         created,
         reasons,
+        rule,
     })
+}
+
+/// The error for a key, or a message, that a rule does not let through.
+pub(super) fn refused(rule: &'static str) -> Error {
+    let message = match rule {
+        UNDECIDED_RECIPIENTS => {
+            "policy allows accepted keys only; accept the recipient's key first"
+        }
+        PROTOCOLS => "policy.toml switches this protocol off; use a key of another one",
+        MINIMUM_RSA_BITS => "policy wants longer RSA keys; use, or ask for, another key",
+        REQUIRE_ENCRYPTION => "policy wants mail to this recipient encrypted; encrypt it",
+        REQUIRE_SIGNING => "policy wants mail to this recipient signed; sign it",
+        _ => "policy.toml does not allow this; see policy/show",
+    };
+    Error::refused(rule, message)
 }
 
 fn status_of(reason: &str) -> Option<KeyStatus> {
@@ -248,70 +264,6 @@ fn status_of(reason: &str) -> Option<KeyStatus> {
         "weak" => KeyStatus::Weak,
         _ => return None,
     })
-}
-
-/// The certificate for each recipient, in their order.
-///
-/// # Errors
-/// `key.conflict` and `key.ambiguous` for the first such address; `policy.refused`;
-/// `key.missing` that names every address without a usable key.
-pub(super) fn recipients(
-    world: &World,
-    addresses: &[&Address],
-    want: &Want<'_>,
-    cx: &Context,
-) -> Result<Vec<StoredCert>> {
-    let mut certs: Vec<StoredCert> = Vec::new();
-    let mut missing = Vec::new();
-    let all = options_for_all(world, addresses, want, cx)?;
-    for (address, options) in addresses.iter().zip(all) {
-        let ids = || {
-            options
-                .candidates
-                .iter()
-                .map(|candidate| candidate.id.clone())
-                .collect()
-        };
-        match (options.state, options.chosen) {
-            (State::Ready, Some(cert)) => certs.push(cert),
-            (State::Conflict, _) if options.ambiguous => {
-                return Err(Error::new(
-                    Kind::KeyAmbiguous {
-                        address: address.to_string(),
-                        ids: ids(),
-                    },
-                    "there are several keys for a recipient; accept one of them or name it",
-                ));
-            }
-            (State::Conflict, _) => {
-                return Err(Error::new(
-                    Kind::KeyConflict {
-                        address: address.to_string(),
-                        ids: ids(),
-                    },
-                    "a recipient has a new key; compare fingerprints, then accept one of the two",
-                ));
-            }
-            (State::Refused, _) => {
-                return Err(Error::refused(
-                    "undecided-recipients",
-                    "policy allows accepted keys only; accept the recipient's key first",
-                ));
-            }
-            _ => missing.push(address.to_string()),
-        }
-    }
-    if missing.is_empty() {
-        return Ok(certs);
-    }
-    Err(Error::new(
-        Kind::KeyMissing {
-            r#for: KeyUse::Recipient,
-            addresses: missing,
-            key_ids: Vec::new(),
-        },
-        "there is no usable key for a recipient; ask for one and import it",
-    ))
 }
 
 /// The family that encryption is left with: where any may be used, the one in which the sender
@@ -353,22 +305,27 @@ pub(super) fn distinct(certs: Vec<StoredCert>) -> Vec<StoredCert> {
 /// The certificate to sign with.
 ///
 /// # Errors
-/// `key.missing` (sign).
+/// `key.missing` (sign); `policy.refused`.
 pub(super) fn signer(
     world: &World,
     from: &Address,
     want: &Want<'_>,
     cx: &Context,
 ) -> Result<StoredCert> {
-    options(world, from, want, cx)?.chosen.ok_or_else(|| {
-        Error::new(
+    let options = options(world, from, want, cx)?;
+    if let Some(cert) = options.chosen {
+        return Ok(cert);
+    }
+    Err(match options.rules.first() {
+        Some(rule) => refused(rule),
+        None => Error::new(
             Kind::KeyMissing {
                 r#for: KeyUse::Sign,
                 addresses: vec![from.to_string()],
                 key_ids: Vec::new(),
             },
             "there is no key of your own that can sign for this address; make or import one",
-        )
+        ),
     })
 }
 
@@ -382,10 +339,9 @@ pub(super) fn only_signer(world: &World, want: &Want<'_>, cx: &Context) -> Resul
         if want.choice.allows(protocol) {
             for cert in world.store.own(protocol)? {
                 let engine = world.engine(protocol)?;
-                if engine
-                    .unfit(&cert.cert, Usage::Sign, None, unix(cx.now))
-                    .is_empty()
-                {
+                let now = unix(cx.now);
+                let unfit = engine.unfit(&cert.cert, Usage::Sign, None, now);
+                if unfit.is_empty() && !world.is_short(protocol, &cert.cert, now) {
                     fit.push(cert);
                 }
             }

@@ -171,6 +171,8 @@ pub(super) struct Sealer<'a> {
     pub signer: Option<StoredCert>,
     /// Reads every encrypted copy.
     pub own: Option<StoredCert>,
+    /// Read every encrypted copy as well, by policy.
+    pub also: Vec<StoredCert>,
 }
 
 impl Sealer<'_> {
@@ -217,10 +219,12 @@ impl Sealer<'_> {
         self.cx.job.check()?;
         let mut fields = letter.fields.clone();
         let mut certs = recipients.unwrap_or_default().to_vec();
-        if let (Some(own), Some(_)) = (&self.own, recipients)
-            && !certs.iter().any(|cert| cert.id == own.id)
-        {
-            certs.push(own.clone());
+        if recipients.is_some() {
+            for reader in self.own.iter().chain(&self.also) {
+                if !certs.iter().any(|cert| cert.id == reader.id) {
+                    certs.push(reader.clone());
+                }
+            }
         }
         let protocol = certs
             .first()

@@ -24,7 +24,10 @@ pub(super) fn autocrypt(
     value: &str,
     cx: &Context,
 ) -> Result<Option<FoundKey>> {
-    let engine = world.engine(Protocol::OpenPgp)?;
+    // Where the family is not used, there is nothing to take up.
+    let Ok(engine) = world.engine(Protocol::OpenPgp) else {
+        return Ok(None);
+    };
     let now = unix(cx.now);
     // The same field stands in every message of a correspondence. Once a day it is looked at.
     let asked = (from.clone(), value.to_owned(), now / DAY);

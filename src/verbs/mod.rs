@@ -9,8 +9,11 @@
 use serde::Deserialize;
 
 pub mod anchors;
+mod archive;
 pub mod autocrypt;
+pub mod backup;
 mod choose;
+pub mod doctor;
 mod envelope;
 mod gnupg;
 mod harvest;
@@ -23,6 +26,8 @@ mod peel;
 pub mod plan;
 pub mod policy;
 mod recent;
+mod recipients;
+mod route;
 pub mod seal;
 pub mod text;
 mod verdict;

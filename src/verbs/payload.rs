@@ -3,12 +3,14 @@
 use bytes::Bytes;
 
 use super::choose::{self, Want};
-use super::seal::{Choice, Reply, Request, own, signer_or_only};
-use super::{World, envelope, plan};
+use super::recipients::{self, Party};
+use super::seal::{Choice, Reply, Request, signer_or_only};
+use super::{World, archive, envelope, plan, route};
 use crate::base::context::unix;
 use crate::base::job::Stage;
 use crate::base::keys::Usage;
 use crate::base::layer::{Seal, SealedOut};
+use crate::base::policy::Sealing;
 use crate::base::verdict::Scheme;
 use crate::base::{Address, Context, Error, Kind, Result};
 use crate::mail::{compose, whole};
@@ -18,54 +20,67 @@ pub(super) fn payload(world: &World, request: &Request, cx: &Context) -> Result<
     let protect = &request.protect;
     let (content, from, to) = payload_parts(world, request, cx)?;
     let from = from.or_else(|| account(request));
-    let addresses: Vec<&Address> = to.iter().collect();
+    let party = Party {
+        from: from.as_ref(),
+        visible: &to,
+        bcc: &[],
+    };
+    let found = recipients::find(world, &party, protect, cx)?;
     if let Some(plan) = &request.plan
-        && *plan != plan::token_for(world, from.as_ref(), &addresses, protect, cx)?
+        && *plan != plan::token(world, &party, &found, protect, cx)?
     {
         return Err(Error::new(
             Kind::PlanStale,
             "keys have changed since this was planned; plan again",
         ));
     }
+    let sealing = Sealing {
+        sign: protect.sign.into(),
+        encrypt: protect.encrypt.into(),
+    };
+    // Whom it goes to need not be said.
+    if let Some(rule) = cx.policy.broken_by(None, sealing).first() {
+        return Err(choose::refused(rule));
+    }
+    recipients::admitted(&found.recipients)?;
     let signer = match protect.sign {
         true => Some(signer_or_only(world, from.as_ref(), protect, cx)?),
         false => None,
     };
-    let mut recipients = Vec::new();
+    let (mut readers, mut also) = (Vec::new(), Vec::new());
     if protect.encrypt {
-        if addresses.is_empty() {
+        if to.is_empty() {
             return Err(Error::invalid("/to", "name at least one recipient"));
         }
-        let family = choose::family(world, from.as_ref(), protect, cx)?;
-        let want = Want {
-            choice: family,
-            ..protect.want(Usage::Encrypt)
-        };
-        recipients = choose::distinct(choose::recipients(world, &addresses, &want, cx)?);
-        let first = recipients.first().map(|cert| cert.id.protocol());
-        if recipients
-            .iter()
-            .any(|cert| Some(cert.id.protocol()) != first)
-        {
+        recipients::keys(&found.recipients)?;
+        let certs = found.recipients.iter().flat_map(|one| one.certs());
+        readers = choose::distinct(certs.cloned().collect());
+        let first = readers.first().map(|cert| cert.id.protocol());
+        if readers.iter().any(|cert| Some(cert.id.protocol()) != first) {
             return Err(Error::invalid(
                 "/to",
                 "these recipients need different protocols; use form: messages",
             ));
         }
         let want = Want {
-            choice: first.map_or(family, Choice::from),
-            ..want
+            choice: first.map_or(found.family, Choice::from),
+            ..protect.want(Usage::Encrypt)
         };
         if let Some(from) = &from
-            && let Ok(own) = own(world, from, &want, cx)
-            && !recipients.iter().any(|cert| cert.id == own.id)
+            && let Ok(own) = route::own(world, from, &want, cx)
         {
-            recipients.push(own);
+            readers.push(own);
         }
+        if let Some(first) = first {
+            let archive = archive::also(world, first, cx)?;
+            also = archive.iter().map(|cert| cert.id.clone()).collect();
+            readers.extend(archive);
+        }
+        readers = choose::distinct(readers);
     }
     let Some(protocol) = signer
         .iter()
-        .chain(&recipients)
+        .chain(&readers)
         .map(|cert| cert.id.protocol())
         .next()
     else {
@@ -75,7 +90,7 @@ pub(super) fn payload(world: &World, request: &Request, cx: &Context) -> Result<
         ));
     };
     let how = Seal {
-        recipients: &recipients,
+        recipients: &readers,
         signer: signer.as_ref(),
         scheme: protect.scheme.unwrap_or(Scheme::Mime),
         cipher: protect.cipher,
@@ -92,6 +107,7 @@ pub(super) fn payload(world: &World, request: &Request, cx: &Context) -> Result<
                 signature: bytes, ..
             } => bytes.into(),
         },
+        also,
     })
 }
 

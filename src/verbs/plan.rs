@@ -6,10 +6,14 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde::{Deserialize, Serialize};
 
 use super::choose::{self, Options};
-use super::seal::Protect;
-use super::{Ask, Asks, World};
+use super::recipients::{self, Behind, Found, Party as Those, Recipient};
+use super::route::{self, Circle, Route};
+use super::seal::{Protect, Purpose};
+use super::{Ask, Asks, World, archive};
 use crate::base::body::Bodies;
+use crate::base::error::Blame;
 use crate::base::keys::{KeyStatus, Usage};
+use crate::base::verdict::LayerError;
 use crate::base::{Address, Context, KeyId, Mailbox, Protocol, Result};
 
 /// From whom, to whom, protected how.
@@ -60,7 +64,31 @@ pub struct Reply {
     pub plan: String,
     pub sender: Party,
     pub recipients: Vec<Party>,
+    /// The messages that sealing would give, where it is possible.
+    pub messages: Vec<Message>,
+    /// Keys that policy has everything encrypted to as well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Added>,
+    /// What sealing would answer instead, where it is not possible and nobody is still typing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<LayerError>,
     pub revision: u64,
+}
+
+/// One message as `message/seal` would give it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Message {
+    pub to: Vec<Address>,
+    pub protocol: PartyChoice,
+}
+
+/// A key that policy adds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Added {
+    pub id: KeyId,
+    pub state: State,
+    /// Why it can't be used.
+    pub reasons: Vec<&'static str>,
 }
 
 /// One address and what there is for it.
@@ -70,6 +98,12 @@ pub struct Party {
     pub state: State,
     pub choice: PartyChoice,
     pub keys: Vec<Candidate>,
+    /// The rules that refuse it, and what stands in the way of a group as a whole.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<&'static str>,
+    /// Whom it stands for, by policy: a group's members, or whose key an alias uses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<Party>,
 }
 
 /// Whether something can be sealed for (or signed by) an address.
@@ -112,97 +146,148 @@ impl Asks for Request {
     }
 }
 
-/// Looks at every address and says what could be sealed for it.
+/// Looks at every address and says what would be sealed for it.
 ///
 /// # Errors
 /// `store.unavailable` and the like; never for an address.
 pub fn plan(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
     let protect = &request.protect;
-    let sender = match &request.from {
-        Some(from) => parties(world, &[from], Usage::Sign, protect, cx)?.pop(),
-        None => None,
+    let address = |typed: &Typed| typed.address();
+    let from = request.from.as_ref().and_then(address);
+    let named = request.to.iter().chain(&request.cc);
+    let visible = distinct(named.clone().filter_map(address));
+    let bcc = distinct(request.bcc.iter().filter_map(address));
+    let who = Those {
+        from: from.as_ref(),
+        visible: &visible,
+        bcc: &bcc,
     };
-    let sender = sender.unwrap_or_else(|| incomplete(""));
-    let typed: Vec<&Typed> = request
-        .to
-        .iter()
-        .chain(&request.cc)
-        .chain(&request.bcc)
-        .collect();
-    let from = request.from.as_ref().and_then(Typed::address);
-    let family = Protect {
-        protocol: choose::family(world, from.as_ref(), protect, cx)?,
-        ..protect.clone()
+    let found = recipients::find(world, &who, protect, cx)?;
+    let sender = match &from {
+        Some(from) => sender(world, from, protect, cx)?,
+        None => incomplete(request.from.as_ref().map_or("", Typed::text)),
     };
-    let recipients = parties(world, &typed, Usage::Encrypt, &family, cx)?;
-    let sender_ready = !(protect.sign || protect.encrypt) || sender.state == State::Ready;
-    let all_ready = recipients.iter().all(|party| match protect.encrypt {
-        true => party.state == State::Ready,
-        false => party.state != State::Incomplete,
-    });
+    let typed: Vec<&Typed> = named.chain(&request.bcc).collect();
+    let all: Vec<Option<Address>> = typed.iter().map(|typed| typed.address()).collect();
+    let whole = !all.is_empty()
+        && all.iter().all(Option::is_some)
+        && (from.is_some() || !(protect.sign || protect.encrypt));
+    let route = match whole {
+        true => Some(route::route(
+            world,
+            &who,
+            &found,
+            protect,
+            Purpose::Send,
+            cx,
+        )),
+        false => None,
+    };
+    let (messages, error) = match route {
+        None => (Vec::new(), None),
+        Some(Ok(route)) => (messages(&route), None),
+        Some(Err(error)) => match error.kind.blame() {
+            Blame::Host => return Err(error),
+            blame => {
+                let (kind, message) = (error.kind, error.message);
+                let error = LayerError {
+                    kind,
+                    blame,
+                    message,
+                };
+                (Vec::new(), Some(error))
+            }
+        },
+    };
     Ok(Reply {
-        possible: sender_ready && all_ready && !recipients.is_empty(),
-        plan: token(&sender, &recipients),
+        possible: whole && error.is_none(),
+        plan: token(world, &who, &found, protect, cx)?,
         sender,
-        recipients,
+        recipients: typed
+            .iter()
+            .zip(&all)
+            .map(|(typed, address)| {
+                let found = address.as_ref().and_then(|address| {
+                    let known = |one: &&Recipient| one.address == *address;
+                    found.recipients.iter().find(known)
+                });
+                found.map_or_else(|| incomplete(typed.text()), party)
+            })
+            .collect(),
+        messages,
+        also: added(world, protect, cx)?,
+        error,
         revision: world.store.revision()?,
     })
 }
 
-/// The token of the plan for these addresses as things stand now: `seal` compares it with the
-/// one it was given.
-pub(super) fn token_for(
-    world: &World,
-    from: Option<&Address>,
-    to: &[&Address],
-    protect: &Protect,
-    cx: &Context,
-) -> Result<String> {
-    let typed = |address: &Address| Typed::Text(address.to_string());
-    let request = Request {
-        from: from.map(typed),
-        to: to.iter().copied().map(typed).collect(),
-        protect: protect.clone(),
-        ..Request::default()
+fn messages(route: &Route) -> Vec<Message> {
+    let one = |circle: &Circle| Message {
+        to: circle.to.clone(),
+        protocol: choice(route.protocol(circle)),
     };
-    Ok(plan(world, &request, cx)?.plan)
+    route.circles.iter().map(one).collect()
 }
 
-/// What there is for each, in their order.
-fn parties(
-    world: &World,
-    typed: &[&Typed],
-    usage: Usage,
-    protect: &Protect,
-    cx: &Context,
-) -> Result<Vec<Party>> {
-    let read: Vec<Option<Address>> = typed.iter().map(|typed| typed.address()).collect();
-    let addresses: Vec<&Address> = read.iter().flatten().collect();
-    let mut found =
-        choose::options_for_all(world, &addresses, &protect.want(usage), cx)?.into_iter();
-    Ok(typed
-        .iter()
-        .zip(&read)
-        .map(|(typed, address)| {
-            match address {
-                Some(address) => found.next().map(|options| party(address, options)),
-                None => None,
-            }
-            .unwrap_or_else(|| incomplete(typed.text()))
-        })
-        .collect())
+fn distinct(addresses: impl Iterator<Item = Address>) -> Vec<Address> {
+    let mut distinct: Vec<Address> = Vec::new();
+    for address in addresses {
+        if !distinct.contains(&address) {
+            distinct.push(address);
+        }
+    }
+    distinct
 }
 
-fn party(address: &Address, options: Options) -> Party {
+/// What there is for the one who writes: a key that signs, or reads what was sent.
+fn sender(world: &World, from: &Address, protect: &Protect, cx: &Context) -> Result<Party> {
+    let usage = match (protect.sign, protect.encrypt) {
+        (false, true) => Usage::Encrypt,
+        _ => Usage::Sign,
+    };
+    let mut options = choose::options(world, from, &protect.want(usage), cx)?;
+    if options.chosen.as_ref().is_some_and(|cert| !cert.own) {
+        (options.state, options.chosen) = (State::NoKey, None);
+    }
+    Ok(party_of(from, &options))
+}
+
+fn party(recipient: &Recipient) -> Party {
+    let mut party = match &recipient.behind {
+        Behind::Itself(options) => party_of(&recipient.address, options),
+        Behind::Others(others) => Party {
+            choice: choice(recipient.certs().next().map(|cert| cert.id.protocol())),
+            members: others
+                .iter()
+                .map(|(address, options)| party_of(address, options))
+                .collect(),
+            ..incomplete(recipient.address.as_str())
+        },
+    };
+    party.state = recipient.state;
+    if party.state != State::Ready {
+        party.choice = PartyChoice::None;
+    }
+    party.reasons.clone_from(&recipient.reasons);
+    party
+}
+
+fn party_of(address: &Address, options: &Options) -> Party {
     Party {
         address: address.to_string(),
         state: options.state,
-        choice: match options.chosen.map(|cert| cert.id.protocol()) {
-            Some(Protocol::OpenPgp) => PartyChoice::OpenPgp,
-            Some(Protocol::Smime) => PartyChoice::Smime,
-            None => PartyChoice::None,
-        },
-        keys: options.candidates,
+        choice: choice(options.chosen.as_ref().map(|cert| cert.id.protocol())),
+        keys: options.candidates.clone(),
+        reasons: options.rules.clone(),
+        members: Vec::new(),
+    }
+}
+
+fn choice(protocol: Option<Protocol>) -> PartyChoice {
+    match protocol {
+        Some(Protocol::OpenPgp) => PartyChoice::OpenPgp,
+        Some(Protocol::Smime) => PartyChoice::Smime,
+        None => PartyChoice::None,
     }
 }
 
@@ -212,19 +297,60 @@ fn incomplete(text: &str) -> Party {
         state: State::Incomplete,
         choice: PartyChoice::None,
         keys: Vec::new(),
+        reasons: Vec::new(),
+        members: Vec::new(),
     }
 }
 
-/// A digest of who gets what. Not a secret and not a promise: it only has to change when the
-/// plan does.
-fn token(sender: &Party, recipients: &[Party]) -> String {
-    let mut hasher = DefaultHasher::new();
-    for party in std::iter::once(sender).chain(recipients) {
-        let key = Address::parse(&party.address).map(|address| address.key().to_owned());
-        (key, party.state, party.choice).hash(&mut hasher);
-        for candidate in &party.keys {
-            (&candidate.id, &candidate.reasons).hash(&mut hasher);
-        }
+/// The keys that policy adds.
+fn added(world: &World, protect: &Protect, cx: &Context) -> Result<Vec<Added>> {
+    if !protect.encrypt {
+        return Ok(Vec::new());
     }
-    format!("{:016x}", hasher.finish())
+    let all = archive::all_also(world, cx)?.into_iter();
+    Ok(all
+        .map(|one| Added {
+            state: match (&one.cert, one.reasons.is_empty()) {
+                (Some(_), true) => State::Ready,
+                _ => State::NoKey,
+            },
+            id: one.id,
+            reasons: one.reasons,
+        })
+        .collect())
+}
+
+/// A digest of who gets what, as things stand now: `seal` compares it with the one it was given.
+/// Not a secret and not a promise: it only has to change when the plan does.
+pub(super) fn token(
+    world: &World,
+    who: &Those<'_>,
+    found: &Found,
+    protect: &Protect,
+    cx: &Context,
+) -> Result<String> {
+    let mut hasher = DefaultHasher::new();
+    let sender = who.from.map(|from| sender(world, from, protect, cx));
+    if let Some(sender) = sender {
+        hash(&sender?, &mut hasher);
+    }
+    for recipient in &found.recipients {
+        hash(&party(recipient), &mut hasher);
+    }
+    for one in added(world, protect, cx)? {
+        (one.id, one.state, one.reasons).hash(&mut hasher);
+    }
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+fn hash(party: &Party, hasher: &mut DefaultHasher) {
+    let key = Address::parse(&party.address).map(|address| address.key().to_owned());
+    (key, party.state, party.choice, &party.reasons).hash(hasher);
+    for candidate in &party.keys {
+        (&candidate.id, &candidate.reasons).hash(hasher);
+    }
+    party.members.len().hash(hasher);
+    for member in &party.members {
+        hash(member, hasher);
+    }
 }

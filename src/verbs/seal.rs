@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::choose::{self, Want};
 use super::envelope::{self, Letter, Sealer};
+use super::recipients::{self, Party};
+use super::route::{self, Sides};
 use super::{Ask, Asks, Origin, World, payload, plan};
 use crate::base::body::{Bodies, Body};
 use crate::base::context::unix;
@@ -123,9 +125,14 @@ pub enum Reply {
         messages: Vec<Envelope>,
         /// The copy for the sender alone.
         sent: Body,
+        /// The keys that policy had everything encrypted to as well.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        also: Vec<KeyId>,
     },
     Payload {
         payload: Body,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        also: Vec<KeyId>,
     },
 }
 
@@ -169,13 +176,13 @@ impl Asks for Request {
 impl Bodies for Reply {
     fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
         match self {
-            Reply::Messages { messages, sent } => {
+            Reply::Messages { messages, sent, .. } => {
                 for envelope in messages {
                     envelope.message.bodies(visit)?;
                 }
                 sent.bodies(visit)
             }
-            Reply::Payload { payload } => payload.bodies(visit),
+            Reply::Payload { payload, .. } => payload.bodies(visit),
         }
     }
 }
@@ -197,12 +204,7 @@ pub fn seal(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
     if given.iter().filter(|given| **given).count() != 1 {
         return Err(Error::invalid("", "give one of draft, message and payload"));
     }
-    if request.protect.scheme == Some(Scheme::Opaque) && request.protect.protocol != Choice::Smime {
-        return Err(Error::invalid(
-            "/protect/scheme",
-            "opaque is for S/MIME; leave it out",
-        ));
-    }
+    route::scheme(&request.protect)?;
     match request.form {
         Form::Payload => payload::payload(world, request, cx),
         Form::Messages => messages(world, request, cx),
@@ -213,148 +215,53 @@ pub fn seal(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
 fn messages(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
     let letter = letter(world, request, cx)?;
     let protect = &request.protect;
-    let from = &letter.from.address;
-    let everybody: Vec<&Address> = letter.visible.iter().chain(&letter.bcc).collect();
+    let draft = request.purpose == Purpose::Draft;
+    let from = letter.from.address.clone();
+    let party = Party {
+        from: Some(&from),
+        visible: &letter.visible,
+        bcc: &letter.bcc,
+    };
+    let found = recipients::find(world, &party, protect, cx)?;
     if let Some(plan) = &request.plan
-        && *plan != plan::token_for(world, Some(from), &everybody, protect, cx)?
+        && *plan != plan::token(world, &party, &found, protect, cx)?
     {
         return Err(Error::new(
             Kind::PlanStale,
             "keys have changed since this was planned; plan again and look at the recipients",
         ));
     }
-    let draft = request.purpose == Purpose::Draft;
-    let encrypt = protect.encrypt || draft;
-    let sign = protect.sign && !draft;
-    if everybody.is_empty() && !draft {
+    if found.recipients.is_empty() && !draft {
         return Err(Error::invalid("/draft/to", "name at least one recipient"));
     }
-    // All keys are looked up before anything is sealed, so that every missing one is named.
-    let family = match encrypt {
-        true => choose::family(world, Some(from), protect, cx)?,
-        false => protect.protocol,
+    let route = route::route(world, &party, &found, protect, request.purpose, cx)?;
+    let encrypt = protect.encrypt || draft;
+    let sealer = |sides: &Sides| Sealer {
+        world,
+        protect,
+        cx,
+        signer: sides.signer.clone(),
+        own: sides.own.clone(),
+        also: sides.also.clone(),
     };
-    let want = Want {
-        choice: family,
-        ..protect.want(Usage::Encrypt)
-    };
-    let certs = match encrypt && !draft {
-        true => choose::recipients(world, &everybody, &want, cx)?,
-        false => Vec::new(),
-    };
-    let mut circles: Vec<Circle> = Vec::new();
-    if !draft {
-        let certs: BTreeMap<&Address, &StoredCert> =
-            everybody.iter().copied().zip(&certs).collect();
-        circles.extend(by_family(&letter.visible, &certs));
-        for bcc in &letter.bcc {
-            circles.extend(by_family(std::slice::from_ref(bcc), &certs));
-        }
-    }
-    // One of each family that is needed, and one for the sender's own copy.
-    let mut sealers: Vec<(Option<Protocol>, Sealer<'_>)> = Vec::new();
-    for protocol in circles.iter().map(|circle| circle.protocol).chain([None]) {
-        if sealers.iter().any(|(known, _)| *known == protocol)
-            || protocol.is_none() && !sealers.is_empty()
-        {
-            continue;
-        }
-        let choice = protocol.map_or(family, Choice::from);
-        let want = |usage| Want {
-            choice,
-            ..protect.want(usage)
-        };
-        let sealer = Sealer {
-            world,
-            protect,
-            cx,
-            signer: match sign {
-                true => Some(choose::signer(world, from, &want(Usage::Sign), cx)?),
-                false => None,
-            },
-            own: match encrypt {
-                true => Some(own(world, from, &want(Usage::Encrypt), cx)?),
-                false => None,
-            },
-        };
-        sealers.push((protocol, sealer));
-    }
     let no_sealer = || Error::internal("an envelope has nobody to seal it");
     let mut messages = Vec::new();
-    for circle in circles {
-        let sealer = sealers.iter().find(|(known, _)| *known == circle.protocol);
-        let (_, sealer) = sealer.ok_or_else(no_sealer)?;
+    for circle in &route.circles {
+        let sealer = sealer(route.sides(circle.protocol).ok_or_else(no_sealer)?);
         let certs = encrypt.then_some(circle.certs.as_slice());
         messages.push(Envelope {
             protocol: sealer.protocol(certs),
             message: sealer.for_recipients(&letter, certs)?.into(),
-            to: circle.to,
+            to: circle.to.clone(),
         });
     }
-    let (_, sealer) = sealers.first().ok_or_else(no_sealer)?;
+    let sealer = sealer(route.sides.first().ok_or_else(no_sealer)?);
     let certs: Option<&[StoredCert]> = encrypt.then_some(&[]);
     let sent = sealer.for_sender(letter, certs)?;
     Ok(Reply::Messages {
         messages,
         sent: sent.into(),
-    })
-}
-
-/// Those who get one envelope.
-struct Circle {
-    /// `None`: it is not encrypted.
-    protocol: Option<Protocol>,
-    to: Vec<Address>,
-    certs: Vec<StoredCert>,
-}
-
-/// Recipients who may know of one another, those of each family together.
-fn by_family(to: &[Address], certs: &BTreeMap<&Address, &StoredCert>) -> Vec<Circle> {
-    let mut circles: Vec<Circle> = Vec::new();
-    for address in to {
-        let cert = certs.get(address).copied().cloned();
-        let protocol = cert.as_ref().map(|cert| cert.id.protocol());
-        let circle = match circles.iter_mut().find(|known| known.protocol == protocol) {
-            Some(circle) => circle,
-            None => {
-                circles.push(Circle {
-                    protocol,
-                    to: Vec::new(),
-                    certs: Vec::new(),
-                });
-                let Some(circle) = circles.last_mut() else {
-                    continue;
-                };
-                circle
-            }
-        };
-        circle.to.push(address.clone());
-        if let Some(cert) = cert
-            && !circle.certs.iter().any(|known| known.id == cert.id)
-        {
-            circle.certs.push(cert);
-        }
-    }
-    circles
-}
-
-/// Our own certificate for reading what we have sent.
-pub(super) fn own(
-    world: &World,
-    from: &Address,
-    want: &Want<'_>,
-    cx: &Context,
-) -> Result<StoredCert> {
-    let options = choose::options(world, from, want, cx)?;
-    options.chosen.filter(|cert| cert.own).ok_or_else(|| {
-        Error::new(
-            Kind::KeyMissing {
-                r#for: crate::base::error::KeyUse::Recipient,
-                addresses: vec![from.to_string()],
-                key_ids: Vec::new(),
-            },
-            "there is no key of your own for this address, so you could not read what you send; make or import one",
-        )
+        also: route.also(),
     })
 }
 

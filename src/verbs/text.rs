@@ -5,14 +5,16 @@ use serde::{Deserialize, Serialize};
 use super::choose;
 use super::judge::Claims;
 use super::peel::{self, Opens, Peeled};
+use super::recipients::{self, Party};
 use super::seal::{Choice, Protect, signer_or_only};
-use super::{Ask, Asks, Origin, World, verdict};
+use super::{Ask, Asks, Origin, World, archive, route, verdict};
 use crate::base::body::{Bodies, Body};
 use crate::base::job::Stage;
 use crate::base::keys::{StoredCert, Usage};
 use crate::base::layer::{Cipher, Seal, SealedOut};
+use crate::base::policy::{Done, Sealing};
 use crate::base::verdict::{LayerKind, Scheme, Segment, Signed};
-use crate::base::{Address, Context, Error, Protocol, Result};
+use crate::base::{Address, Context, Error, KeyId, Protocol, Result};
 
 /// `text/decrypt {text}` and `text/verify {text, expect?}`.
 #[derive(Debug, Clone, Deserialize)]
@@ -75,6 +77,9 @@ pub enum Signer {
 #[derive(Debug, Clone, Serialize)]
 pub struct SealReply {
     pub text: Body,
+    /// The keys that policy had it encrypted to as well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<KeyId>,
 }
 
 impl Bodies for OpenRequest {
@@ -214,29 +219,43 @@ pub fn encrypt(world: &World, request: &EncryptRequest, cx: &Context) -> Result<
         Some(Signer::As(address)) => Some(address.clone()),
         _ => account(request.context.as_ref()),
     };
+    let sign = !matches!(request.sign, None | Some(Signer::Own(false)));
     let protect = Protect {
         scheme: Some(Scheme::Inline),
         protocol: Choice::OpenPgp,
+        encrypt: true,
+        sign,
         ..Protect::default()
     };
-    let want = protect.want(Usage::Encrypt);
     if request.to.is_empty() {
         return Err(Error::invalid("/to", "name at least one recipient"));
     }
-    let to: Vec<&Address> = request.to.iter().collect();
-    let mut recipients = choose::distinct(choose::recipients(world, &to, &want, cx)?);
-    if let Some(from) = &from
-        && let Some(own) = choose::options(world, from, &want, cx)?.chosen
-        && own.own
-        && !recipients.iter().any(|cert| cert.id == own.id)
-    {
-        recipients.push(own);
-    }
-    let signer = match &request.sign {
-        None | Some(Signer::Own(false)) => None,
-        _ => Some(signer_or_only(world, from.as_ref(), &protect, cx)?),
+    let party = Party {
+        from: from.as_ref(),
+        visible: &request.to,
+        bcc: &[],
     };
-    sealed(world, &request.text, &recipients, signer.as_ref(), cx)
+    let found = recipients::find(world, &party, &protect, cx)?;
+    recipients::admitted(&found.recipients)?;
+    recipients::keys(&found.recipients)?;
+    let certs = found.recipients.iter().flat_map(|one| one.certs());
+    let mut readers: Vec<StoredCert> = certs.cloned().collect();
+    let want = protect.want(Usage::Encrypt);
+    if let Some(from) = &from
+        && let Ok(own) = route::own(world, from, &want, cx)
+    {
+        readers.push(own);
+    }
+    let archive = archive::also(world, Protocol::OpenPgp, cx)?;
+    let also = archive.iter().map(|cert| cert.id.clone()).collect();
+    readers.extend(archive);
+    let readers = choose::distinct(readers);
+    let signer = match sign {
+        false => None,
+        true => Some(signer_or_only(world, from.as_ref(), &protect, cx)?),
+    };
+    let text = sealed(world, &request.text, &readers, signer.as_ref(), cx)?;
+    Ok(SealReply { text, also })
 }
 
 /// `text/sign`: the text in a cleartext signature frame (RFC 9580 7).
@@ -248,8 +267,19 @@ pub fn sign(world: &World, request: &SignRequest, cx: &Context) -> Result<SealRe
         .from
         .clone()
         .or_else(|| account(request.context.as_ref()));
+    let sealing = Sealing {
+        sign: Done::Yes,
+        encrypt: Done::No,
+    };
+    // It may go to anybody.
+    if let Some(rule) = cx.policy.broken_by(None, sealing).first() {
+        return Err(choose::refused(rule));
+    }
     let signer = signer_or_only(world, from.as_ref(), &Protect::default(), cx)?;
-    sealed(world, &request.text, &[], Some(&signer), cx)
+    Ok(SealReply {
+        text: sealed(world, &request.text, &[], Some(&signer), cx)?,
+        also: Vec::new(),
+    })
 }
 
 fn sealed(
@@ -258,7 +288,7 @@ fn sealed(
     recipients: &[StoredCert],
     signer: Option<&StoredCert>,
     cx: &Context,
-) -> Result<SealReply> {
+) -> Result<Body> {
     let text = text.bytes()?;
     check_size(text.len())?;
     cx.job.stage(Stage::Crypto);
@@ -270,9 +300,7 @@ fn sealed(
         intended: true,
     };
     match world.engine(Protocol::OpenPgp)?.seal(text, &how, cx)? {
-        SealedOut::Encrypted(armor) | SealedOut::Inside(armor) => {
-            Ok(SealReply { text: armor.into() })
-        }
+        SealedOut::Encrypted(armor) | SealedOut::Inside(armor) => Ok(armor.into()),
         SealedOut::Detached { .. } | SealedOut::Enveloped { .. } => {
             Err(Error::internal("an inline signature came out detached"))
         }

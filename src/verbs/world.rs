@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
+use super::doctor::Pinentry;
 use super::recent::Recent;
 use crate::base::ask::Answers;
 use crate::base::context::unix;
@@ -14,7 +15,8 @@ use crate::base::gnupg::GnuPg;
 use crate::base::job::Job;
 use crate::base::keys::{Certs, Lease, Private, Protocol, SecretState};
 use crate::base::network::Network;
-use crate::base::policy::{Origin, Policy, Ruled};
+use crate::base::policy::{CLIENTS, Origin, PROTOCOLS, Policy, Ruled};
+use crate::base::rules::{Allowed, ClientId, RSA_BITS_LEAST};
 use crate::base::{Address, Context, Error, KeyId, Result, Secret};
 use crate::engine::openpgp::OpenPgp;
 use crate::engine::smime::Smime;
@@ -27,6 +29,10 @@ pub struct World {
     pub policy: Arc<Policy>,
     pub(super) origins: BTreeMap<String, Origin>,
     refused: Option<(Kind, String)>,
+    /// The client's origin, as its browser told it. `None`: a person at a terminal.
+    caller: Option<String>,
+    pinentry: Pinentry,
+    /// Both families; which of them are used is policy's.
     engines: Vec<Arc<dyn Engine>>,
     private: Private,
     pub(super) network: Arc<dyn Network>,
@@ -71,6 +77,8 @@ impl World {
             gnupg: None,
             origins,
             refused,
+            caller: None,
+            pinentry: Pinentry::Off,
             engines: vec![openpgp, smime],
             private,
             harvested: Recent::default(),
@@ -97,6 +105,44 @@ impl World {
     /// The door to the private keys.
     pub fn private(&self) -> Private {
         Arc::clone(&self.private)
+    }
+
+    /// The world as a client with this origin may see it: an extension as its browser names it,
+    /// empty where nobody has named it.
+    pub fn called_by(mut self, origin: &str) -> World {
+        self.caller = Some(origin.to_owned());
+        self
+    }
+
+    /// The world of a host that asks by this pinentry.
+    pub fn asking_by(mut self, pinentry: Pinentry) -> World {
+        self.pinentry = pinentry;
+        self
+    }
+
+    /// Whether there is a pinentry, as whoever made this world has told.
+    pub(super) fn pinentry(&self) -> Pinentry {
+        self.pinentry
+    }
+
+    /// Whether whoever calls may ask anything.
+    ///
+    /// # Errors
+    /// `policy.refused`.
+    pub fn admits(&self) -> Result<()> {
+        let allowed = match self.caller.as_deref().map(ClientId::parse) {
+            None => true,
+            Some(Some(client)) => self.policy.clients.allows(&client),
+            // Not to be told from any other.
+            Some(None) => self.policy.clients == Allowed::All,
+        };
+        match allowed {
+            true => Ok(()),
+            false => Err(Error::refused(
+                CLIENTS,
+                "policy.toml does not allow this client; add its id to clients there",
+            )),
+        }
     }
 
     /// Whether the rules are known. Without them no verb may run.
@@ -132,28 +178,44 @@ impl World {
         self.private.expire(unix(now));
     }
 
-    /// The families that are there, by their wire names.
+    /// The families that are used here.
     pub fn protocols(&self) -> Vec<Protocol> {
-        self.engines
-            .iter()
-            .map(|engine| engine.protocol())
+        let used = self.engines.iter().map(|engine| engine.protocol());
+        used.filter(|protocol| self.policy.protocols.allows(protocol))
             .collect()
     }
 
     /// The engine of a family.
     ///
     /// # Errors
-    /// `policy.refused` when this host does not have it.
+    /// `policy.refused` when the family is not used here.
     pub fn engine(&self, protocol: Protocol) -> Result<&Arc<dyn Engine>> {
+        match self.policy.protocols.allows(&protocol) {
+            true => self.any_engine(protocol),
+            false => Err(Error::refused(
+                PROTOCOLS,
+                "policy.toml switches this protocol off; see engines in the answer to hello",
+            )),
+        }
+    }
+
+    /// The engine of a family, whether it is used here or not: for looking at what lies in the
+    /// store.
+    pub(super) fn any_engine(&self, protocol: Protocol) -> Result<&Arc<dyn Engine>> {
         self.engines
             .iter()
             .find(|engine| engine.protocol() == protocol)
-            .ok_or_else(|| {
-                Error::refused(
-                    "protocol",
-                    "this host does not speak that protocol; see engines in the answer to hello",
-                )
-            })
+            .ok_or_else(|| Error::internal("a family has no engine; report this"))
+    }
+
+    /// Whether a certificate has an RSA key that is shorter than policy wants. What counts for
+    /// nobody is told by the engine already.
+    pub(super) fn is_short(&self, protocol: Protocol, cert: &[u8], at: u64) -> bool {
+        let minimum = self.policy.minimum_rsa_bits;
+        minimum > RSA_BITS_LEAST
+            && self
+                .any_engine(protocol)
+                .is_ok_and(|engine| engine.rsa_bits(cert, at).is_some_and(|bits| bits < minimum))
     }
 
     /// Opens a secret key with its passphrase; gives the Unix second at which it locks again.
@@ -166,9 +228,11 @@ impl World {
         let lease = Lease::new(unix(now), policy.unlock_seconds, most);
         self.private.unlock(id, passphrase, lease)?;
         // One that was brought along under its passphrase can make its revocation only now.
-        let cx = self.context(now, Arc::default(), Arc::default());
-        if let Err(error) = super::keys::keep_revocation(self, id, &cx) {
-            log::warn!("no revocation is kept: {}", error.kind.name());
+        if !self.store.is_elsewhere(id) {
+            let cx = self.context(now, Arc::default(), Arc::default());
+            if let Err(error) = super::keys::keep_revocation(self, id, &cx) {
+                log::warn!("no revocation is kept: {}", error.kind.name());
+            }
         }
         Ok(lease.until())
     }

@@ -23,6 +23,12 @@ pub trait Service: Send + Sync {
     /// Every method, in the order in which `hello` lists them.
     fn methods(&self) -> &[&'static str];
 
+    /// Whether this client may use a method, those of the host itself included.
+    ///
+    /// # Errors
+    /// `policy.refused`.
+    fn admit(&self, method: &str) -> Result<()>;
+
     /// Reads one request; its bodies may still name blobs.
     ///
     /// # Errors

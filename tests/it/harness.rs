@@ -109,6 +109,20 @@ impl Home {
         Host::spawn(command)
     }
 
+    /// A host as a browser starts it for an extension with this origin.
+    pub fn start_as(&self, origin: &str) -> Host {
+        let mut command = self.command();
+        command.arg(origin);
+        Host::spawn(command)
+    }
+
+    /// With these rules of the person's own.
+    pub fn policy(self, rules: &str) -> Home {
+        std::fs::create_dir_all(self.path()).unwrap();
+        std::fs::write(self.path().join("policy.toml"), rules).unwrap();
+        self
+    }
+
     /// A host as Firefox starts it.
     pub fn start_firefox(&self) -> Host {
         let mut command = self.command();

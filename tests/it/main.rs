@@ -19,6 +19,7 @@ mod peer;
 
 mod agent;
 mod asking;
+mod backup;
 mod badinput;
 mod bouncy;
 mod choosing;
@@ -29,6 +30,8 @@ mod gnupg;
 mod life;
 mod parts;
 mod peers;
+mod plans;
+mod policy;
 mod revocation;
 mod roundtrip;
 mod smime;

@@ -148,6 +148,19 @@ pub(super) fn unfit(
     }
 }
 
+/// See [`crate::engine::Engine::rsa_bits`].
+pub(super) fn rsa_bits(bytes: &[u8], at: u64) -> Option<u32> {
+    let cert = stored(bytes).ok()?;
+    let when = from_unix(at);
+    let standard = policy::policy(when);
+    let judged = Judged::new(&cert, &standard, when);
+    let bits = judged.keys().filter_map(|key| match key.key().mpis() {
+        mpi::PublicKey::RSA { .. } => u32::try_from(key.key().mpis().bits()?).ok(),
+        _ => None,
+    });
+    bits.min()
+}
+
 /// As [`unfit`], of a certificate that was read already.
 pub(super) fn unfit_cert(
     cert: &Cert,

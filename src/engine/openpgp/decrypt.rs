@@ -37,7 +37,7 @@ const PASSPHRASES_MAX: usize = 8;
 const CHUNK: usize = 1 << 16;
 
 /// What a person is asked about a message that a passphrase opens.
-const PASSPHRASE_LABEL: &str = "an encrypted message";
+pub(super) const PASSPHRASE_LABEL: &str = "an encrypted message";
 
 /// One recipient, and which of our certificates it is.
 pub(super) struct Named {
@@ -132,8 +132,13 @@ fn hidden_ways<'a>(pkesks: &'a [PKESK], cx: &Context) -> Result<Vec<Way<'a>>> {
     Ok(ways)
 }
 
-/// Finds the session key and opens the container with it.
-pub(super) fn decrypt<'a>(head: Head<'a>, cx: &Context) -> Result<(Content<'a>, Encryption)> {
+/// Finds the session key, by a passphrase that is asked for under `label` where no key of ours
+/// is named, and opens the container with it.
+pub(super) fn decrypt<'a>(
+    head: Head<'a>,
+    label: &str,
+    cx: &Context,
+) -> Result<(Content<'a>, Encryption)> {
     let PacketParserResult::Some(mut parser) = head.next else {
         return Err(broken());
     };
@@ -190,7 +195,7 @@ pub(super) fn decrypt<'a>(head: Head<'a>, cx: &Context) -> Result<(Content<'a>, 
         return Err(locked_error(std::slice::from_ref(first)));
     }
     if found.is_none() && !head.skesks.is_empty() {
-        let algorithm = with_passphrase(&head.skesks, &mut open, cx)?;
+        let algorithm = with_passphrase(&head.skesks, label, &mut open, cx)?;
         found = Some((algorithm, None));
     }
     let Some((algorithm, way)) = found else {
@@ -316,12 +321,11 @@ fn try_way(
 /// Tries what the person gave as this message's passphrase, or asks for it.
 fn with_passphrase(
     skesks: &[SKESK],
+    label: &str,
     open: &mut Opening<'_>,
     cx: &Context,
 ) -> Result<SymmetricAlgorithm> {
-    let (secret, attempt) = cx
-        .answers
-        .passphrase(Need::Unwrap, None, PASSPHRASE_LABEL)?;
+    let (secret, attempt) = cx.answers.passphrase(Need::Unwrap, None, label)?;
     let password = Password::from(secret.expose());
     for skesk in skesks.iter().take(PASSPHRASES_MAX) {
         cx.job.check()?;
@@ -339,12 +343,7 @@ fn with_passphrase(
             return Ok(algorithm);
         }
     }
-    Err(Answers::wrong(
-        Need::Unwrap,
-        None,
-        PASSPHRASE_LABEL,
-        attempt,
-    ))
+    Err(Answers::wrong(Need::Unwrap, None, label, attempt))
 }
 
 /// The question for the first of several locked keys; the error names them all.

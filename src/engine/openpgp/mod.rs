@@ -27,6 +27,7 @@ mod mdc;
 mod offer;
 mod open;
 mod parts;
+mod password;
 mod policy;
 mod private;
 mod rsa;
@@ -34,6 +35,7 @@ mod seal;
 mod verify;
 
 pub use gnupg::InGnuPg;
+pub use password::{open_file, seal_file};
 pub use private::Unlocked;
 
 /// The OpenPGP engine. Holds nothing; everything it needs is in the [`Context`].
@@ -66,6 +68,10 @@ impl Engine for OpenPgp {
 
     fn facts(&self, cert: &[u8], at: u64) -> Result<CertFacts> {
         certs::facts(cert, at)
+    }
+
+    fn rsa_bits(&self, cert: &[u8], at: u64) -> Option<u32> {
+        certs::rsa_bits(cert, at)
     }
 
     fn unfit(

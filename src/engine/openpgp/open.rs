@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::armor::{self, Kind};
 use super::cleartext;
-use super::decrypt::{Content, decrypt, named};
+use super::decrypt::{Content, PASSPHRASE_LABEL, decrypt, named};
 use super::policy::{
     CONTENT_MAX, NESTING_MAX, PACKET_MAX, PACKETS_MAX, RECIPIENTS_MAX, content_max,
 };
@@ -33,12 +33,34 @@ const CHUNK: usize = 1 << 16;
 /// See [`crate::engine::Engine::open`].
 pub(super) fn open(layer: &Sealed, cx: &Context) -> Result<Opened> {
     match &layer.form {
-        Form::Encrypted { data } => message(data, layer.scheme, Expect::Encryption, cx),
-        Form::SignedInside { data } => message(data, layer.scheme, Expect::Signature, cx),
+        Form::Encrypted { data } => {
+            message(data, layer.scheme, Expect::Encryption, PASSPHRASE_LABEL, cx)
+        }
+        Form::SignedInside { data } => {
+            message(data, layer.scheme, Expect::Signature, PASSPHRASE_LABEL, cx)
+        }
         Form::Detached { content, signature } => verify::detached(content, signature, cx),
         Form::Cleartext { data } => cleartext::open(data, cx),
         Form::Compressed { .. } => Err(Error::internal("OpenPGP has no compression by itself")),
     }
+}
+
+/// What a message holds that nothing but a passphrase opens; `label` is what the person is asked
+/// for. Whoever has our certificate can make one for our keys; this one knew the passphrase.
+///
+/// # Errors
+/// As [`open`]; `message.malformed` for one that is made for keys.
+pub(super) fn under_passphrase(data: &Bytes, label: &str, cx: &Context) -> Result<Bytes> {
+    let bytes = armor::one(data, &[Kind::Message])?;
+    let head = Head::read(&bytes)?;
+    if !head.pkesks.is_empty() || head.skesks.is_empty() {
+        return Err(Error::malformed(
+            "this is no file under a passphrase; choose another one",
+        ));
+    }
+    drop(head);
+    let opened = message(data, Scheme::Mime, Expect::Encryption, label, cx)?;
+    Ok(opened.content)
 }
 
 /// See [`crate::engine::Engine::recipients`].
@@ -75,8 +97,14 @@ fn parser(bytes: &[u8]) -> Result<PacketParserResult<'_>> {
         .map_err(|e| broken().because(e))
 }
 
-/// One message, armored or binary.
-fn message(data: &Bytes, scheme: Scheme, expect: Expect, cx: &Context) -> Result<Opened> {
+/// One message, armored or binary; `label` is what a passphrase is asked for.
+fn message(
+    data: &Bytes,
+    scheme: Scheme,
+    expect: Expect,
+    label: &str,
+    cx: &Context,
+) -> Result<Opened> {
     let bytes = armor::one(data, &[Kind::Message])?;
     cx.job.check()?;
     let head = Head::read(&bytes)?;
@@ -95,7 +123,7 @@ fn message(data: &Bytes, scheme: Scheme, expect: Expect, cx: &Context) -> Result
         return walked.judged(cx, None);
     }
     let (plain, encryption) = {
-        let (content, encryption) = decrypt(head, cx)?;
+        let (content, encryption) = decrypt(head, label, cx)?;
         match content {
             Content::Plain(plain) => (plain, encryption),
             Content::Stream(parser) => {

@@ -139,6 +139,11 @@ fn attention(
     attention
 }
 
+/// See [`crate::engine::Engine::rsa_bits`].
+pub(super) fn rsa_bits(cert: &[u8]) -> Option<u32> {
+    read(cert).ok()?.key().rsa_bits
+}
+
 /// See [`crate::engine::Engine::unfit`].
 pub(super) fn unfit(
     cert: &[u8],

@@ -25,7 +25,8 @@ use crate::engine::{KeySpec, NewKey, Passphrase, Profile};
 /// How long a certificate for trying out is valid, in seconds: two years.
 const LIFETIME: u64 = 2 * 365 * 24 * 60 * 60;
 
-/// Bits of a new RSA key: what authorities ask for at least, for new keys.
+/// Bits of a new RSA key, unless policy wants more: what authorities ask for at least, for new
+/// keys.
 const RSA_BITS: u32 = 3072;
 
 const RFC822_NAME: u8 = 0x81;
@@ -39,7 +40,10 @@ pub(super) fn generate(spec: &KeySpec, passphrase: &Passphrase, cx: &Context) ->
     cx.job.check()?;
     let refused = |e: ErrorStack| Error::internal("the key can't be made").because(e);
     let key = match spec.profile {
-        Profile::Compatible => Rsa::generate(RSA_BITS).and_then(PKey::from_rsa),
+        Profile::Compatible => {
+            let bits = RSA_BITS.max(cx.policy.minimum_rsa_bits);
+            Rsa::generate(bits).and_then(PKey::from_rsa)
+        }
         Profile::Modern => EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)
             .and_then(|group| EcKey::generate(&group))
             .and_then(PKey::from_ec_key),

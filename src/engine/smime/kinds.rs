@@ -7,8 +7,7 @@ use der::{SliceReader, TagNumber};
 use openssl::x509::X509Ref;
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
-/// The shortest RSA modulus that counts, in bits (RFC 8550 4.3 calls shorter ones historic).
-const RSA_MIN: u32 = 2048;
+use crate::base::rules::RSA_BITS_LEAST;
 
 /// What kind of key a certificate has.
 pub(super) fn of(info: &SubjectPublicKeyInfoOwned, x509: &X509Ref) -> Key {
@@ -22,7 +21,8 @@ pub(super) fn of(info: &SubjectPublicKeyInfoOwned, x509: &X509Ref) -> Key {
         word: format!("rsa{bits}{word}"),
         signs: true,
         encrypts,
-        weak: bits < RSA_MIN,
+        weak: bits < RSA_BITS_LEAST,
+        rsa_bits: Some(bits),
     };
     match oid.as_str() {
         "1.2.840.113549.1.1.1" => rsa(bits(), "", Encrypts::Transport),
@@ -32,6 +32,7 @@ pub(super) fn of(info: &SubjectPublicKeyInfoOwned, x509: &X509Ref) -> Key {
             signs: false,
             encrypts: Encrypts::No,
             weak: true,
+            rsa_bits: None,
         },
         "1.2.840.10045.2.1" => {
             let curve = parameter().map(|curve| curve.to_string());
@@ -60,6 +61,8 @@ pub(super) struct Key {
     pub signs: bool,
     pub encrypts: Encrypts,
     pub weak: bool,
+    /// Of its modulus, where it is an RSA key.
+    pub rsa_bits: Option<u32>,
 }
 
 impl Key {
@@ -69,6 +72,7 @@ impl Key {
             signs,
             encrypts,
             weak: false,
+            rsa_bits: None,
         }
     }
 }

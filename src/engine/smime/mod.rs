@@ -95,6 +95,10 @@ impl Engine for Smime {
         certs::facts(cert, at)
     }
 
+    fn rsa_bits(&self, cert: &[u8], _at: u64) -> Option<u32> {
+        certs::rsa_bits(cert)
+    }
+
     fn unfit(
         &self,
         cert: &[u8],

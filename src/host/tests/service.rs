@@ -193,6 +193,10 @@ impl Service for Fake {
         ]
     }
 
+    fn admit(&self, _method: &str) -> Result<()> {
+        Ok(())
+    }
+
     fn read(&self, method: &'static str, params: &str) -> Result<Box<dyn Call>> {
         let verb = match method {
             "test/echo" => echo,

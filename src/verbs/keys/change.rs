@@ -143,7 +143,11 @@ pub(super) fn old_passphrase(
 }
 
 /// A new passphrase, not empty.
-pub(super) fn new_passphrase(id: Option<&KeyId>, label: &str, cx: &Context) -> Result<Arc<Secret>> {
+pub(in crate::verbs) fn new_passphrase(
+    id: Option<&KeyId>,
+    label: &str,
+    cx: &Context,
+) -> Result<Arc<Secret>> {
     let (secret, attempt) = cx.answers.passphrase(Need::Wrap, id, label)?;
     if secret.is_empty() {
         return Err(Answers::wrong(Need::Wrap, id, label, attempt));
@@ -269,9 +273,10 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
 /// Reads keys with the first engine that knows them.
 fn read(world: &World, data: &[u8], cx: &Context) -> Result<crate::engine::Incoming> {
     let mut failed = None;
-    for protocol in world.protocols() {
-        match world.engine(protocol)?.read_keys(data, cx) {
-            Ok(incoming) => return Ok(incoming),
+    for protocol in [Protocol::OpenPgp, Protocol::Smime] {
+        match world.any_engine(protocol)?.read_keys(data, cx) {
+            // Refused where the family is not used, in its own words.
+            Ok(incoming) => return world.engine(protocol).map(|_| incoming),
             Err(error) if error.kind == Kind::MessageMalformed => failed = Some(error),
             Err(error) => return Err(error),
         }
@@ -323,7 +328,7 @@ pub(in crate::verbs) fn merged(
 }
 
 /// The form in which secret halves lie on disk.
-pub(super) fn native(protocol: Protocol) -> Format {
+pub(in crate::verbs) fn native(protocol: Protocol) -> Format {
     match protocol {
         Protocol::OpenPgp => Format::Binary,
         Protocol::Smime => Format::Der,

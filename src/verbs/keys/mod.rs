@@ -11,6 +11,7 @@ mod unlock;
 
 pub(in crate::verbs) use change::merged;
 pub use change::{accept, delete, export, generate, import};
+pub(super) use change::{native, new_passphrase};
 pub(in crate::verbs) use life::keep_revocation;
 pub use life::{passphrase, renew, revoke, settle};
 pub use parts::{address, subkey};

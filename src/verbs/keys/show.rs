@@ -7,6 +7,7 @@ use crate::base::context::{parse_rfc3339, unix};
 use crate::base::keys::{
     Acceptance, Attention, Certs as _, Key, KeyStatus, Protocol, SecretState, no_such_key,
 };
+use crate::base::rules::RSA_BITS_LEAST;
 use crate::base::{Context, KeyId, Result};
 use crate::store::{Only, Query, Row};
 use crate::verbs::World;
@@ -68,12 +69,20 @@ fn same_key(world: &World, id: &KeyId) -> Result<Vec<KeyId>> {
         return Ok(Vec::new());
     }
     let cert = world.store.cert(id)?.ok_or_else(no_such_key)?;
-    let Some(handle) = world.engine(id.protocol())?.key_handle(&cert.cert) else {
+    let Some(handle) = world.any_engine(id.protocol())?.key_handle(&cert.cert) else {
         return Ok(Vec::new());
     };
     let all = world.store.by_handle(id.protocol(), &handle)?;
     let ids = all.into_iter().map(|cert| cert.id);
     Ok(ids.filter(|other| other != id).collect())
+}
+
+/// Whether policy wants longer keys. Only then is the certificate read.
+fn is_short(world: &World, id: &KeyId, now: u64) -> bool {
+    world.policy.minimum_rsa_bits > RSA_BITS_LEAST
+        && world.store.cert(id).is_ok_and(|cert| {
+            cert.is_some_and(|cert| world.is_short(id.protocol(), &cert.cert, now))
+        })
 }
 
 /// A row as a client sees it now: time has passed since the row was written.
@@ -94,6 +103,12 @@ fn key(world: &World, row: Row, cx: &Context) -> Key {
             }
             _ => {}
         }
+    }
+    let mut usage = facts.usage;
+    if status == KeyStatus::Valid && is_short(world, &facts.id, now) {
+        status = KeyStatus::Weak;
+        attention.push(Attention::Weak);
+        usage.clear();
     }
     attention.dedup();
     let mut acceptance: BTreeMap<_, _> = facts
@@ -121,7 +136,7 @@ fn key(world: &World, row: Row, cx: &Context) -> Key {
         changed: facts.changed,
         expires: facts.expires,
         status,
-        usage: facts.usage,
+        usage,
         secret,
         acceptance,
         conflicts: row.conflicts,

@@ -1,0 +1,242 @@
+//! What two journals of decisions come to together: nothing newer is lost, no rejection is taken
+//! back, and where they disagree about an address, the person is asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::journal::{self, Dated, Entry};
+use super::{Store, index};
+use crate::base::keys::Acceptance;
+use crate::base::{Address, KeyId, Result};
+
+impl Store {
+    /// Takes up the decisions of another journal; gives how many were new.
+    ///
+    /// # Errors
+    /// `store.unavailable`; then none was taken up.
+    pub fn merge_decisions(&self, journal: &[u8], now: u64) -> Result<usize> {
+        let theirs = Standing::of(&journal::entries(journal).0);
+        self.change(|tx| {
+            // Inside the transaction: no other host decides meanwhile.
+            let (here, _) = journal::since(&self.home.decisions(), 0)?;
+            let new = merged(&Standing::of(&here), &theirs, now);
+            index::decide(&self.home, tx, &new)?;
+            Ok(new.len())
+        })
+    }
+}
+
+/// What a journal comes to.
+#[derive(Default)]
+struct Standing {
+    /// What was said last, and when.
+    said: BTreeMap<(Address, KeyId), (u64, Acceptance)>,
+    /// Open conflicts, and since when.
+    open: BTreeMap<Address, (u64, BTreeSet<KeyId>)>,
+    /// When the last conflict about an address ended.
+    settled: BTreeMap<Address, u64>,
+}
+
+impl Standing {
+    fn of(entries: &[Dated]) -> Standing {
+        let mut standing = Standing::default();
+        for (at, entry) in entries {
+            standing.apply(*at, entry);
+        }
+        standing
+    }
+
+    fn apply(&mut self, at: u64, entry: &Entry) {
+        match entry {
+            Entry::Accept { id, address, level } => {
+                let key = (address.clone(), id.clone());
+                self.said.insert(key, (at, *level));
+            }
+            Entry::Conflict { address, ids } => {
+                let open = self.open.entry(address.clone());
+                let (_, known) = open.or_insert_with(|| (at, BTreeSet::new()));
+                known.extend(ids.iter().cloned());
+            }
+            Entry::Settle { address } => {
+                self.open.remove(address);
+                self.settled.insert(address.clone(), at);
+            }
+            Entry::Forget { id } => {
+                self.said
+                    .retain(|(_, key), (_, level)| key != id || *level == Acceptance::Rejected);
+                for (_, ids) in self.open.values_mut() {
+                    ids.remove(id);
+                }
+                // A conflict of one is none.
+                self.open.retain(|_, (_, ids)| ids.len() > 1);
+            }
+            Entry::Hide { .. } | Entry::Show { .. } => {}
+        }
+    }
+
+    fn level(&self, address: &Address, id: &KeyId) -> Option<Acceptance> {
+        let said = self.said.get(&(address.clone(), id.clone()));
+        said.map(|(_, level)| *level)
+    }
+
+    /// The keys that are accepted for an address.
+    fn accepted<'a>(&'a self, address: &'a Address) -> impl Iterator<Item = &'a KeyId> {
+        let said = self.said.iter();
+        said.filter(move |((named, _), (_, level))| {
+            named == address && *level >= Acceptance::Accepted
+        })
+        .map(|((_, id), _)| id)
+    }
+}
+
+/// What has to be written here so that nothing of theirs is lost.
+fn merged(here: &Standing, theirs: &Standing, now: u64) -> Vec<Dated> {
+    let mut new = Vec::new();
+    let mut conflicts = Vec::new();
+    for ((address, id), (at, level)) in &theirs.said {
+        let newer = match here.said.get(&(address.clone(), id.clone())) {
+            None => *level != Acceptance::Undecided,
+            Some((_, Acceptance::Rejected)) => false,
+            Some((here_at, here_level)) => here_level != level && here_at < at,
+        };
+        if !newer {
+            continue;
+        }
+        let accept = Entry::Accept {
+            id: id.clone(),
+            address: address.clone(),
+            level: *level,
+        };
+        new.push((*at, accept));
+        if *level < Acceptance::Accepted {
+            continue;
+        }
+        // Another key is accepted here, and there it was not: the person says which it is.
+        for rival in here.accepted(address) {
+            let known = theirs.level(address, rival) >= Some(Acceptance::Accepted);
+            if rival != id && rival.protocol() == id.protocol() && !known {
+                conflicts.push((now, address.clone(), vec![rival.clone(), id.clone()]));
+            }
+        }
+    }
+    for (address, (at, ids)) in &theirs.open {
+        let known = here
+            .open
+            .get(address)
+            .is_some_and(|(_, open)| open.is_superset(ids));
+        let over = here
+            .settled
+            .get(address)
+            .is_some_and(|settled| settled >= at);
+        if !known && !over {
+            conflicts.push((*at, address.clone(), ids.iter().cloned().collect()));
+        }
+    }
+    new.extend(
+        conflicts
+            .into_iter()
+            .map(|(at, address, ids)| (at, Entry::Conflict { address, ids })),
+    );
+    new
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Protocol;
+
+    fn id(c: &str) -> KeyId {
+        KeyId::from_hex(Protocol::OpenPgp, &c.repeat(40)).unwrap()
+    }
+
+    fn address() -> Address {
+        Address::parse("bob@x.example").unwrap()
+    }
+
+    fn said(at: u64, key: &str, level: Acceptance) -> Dated {
+        let accept = Entry::Accept {
+            id: id(key),
+            address: address(),
+            level,
+        };
+        (at, accept)
+    }
+
+    fn conflict(at: u64, keys: &[&str]) -> Dated {
+        let ids = keys.iter().map(|key| id(key)).collect();
+        let address = address();
+        (at, Entry::Conflict { address, ids })
+    }
+
+    fn settle(at: u64) -> Dated {
+        (at, Entry::Settle { address: address() })
+    }
+
+    fn forget(at: u64, key: &str) -> Dated {
+        (at, Entry::Forget { id: id(key) })
+    }
+
+    /// What is added here, and that it is added once.
+    fn added(here: &[Dated], theirs: &[Dated]) -> Vec<Dated> {
+        let theirs = Standing::of(theirs);
+        let new = merged(&Standing::of(here), &theirs, 100);
+        let all: Vec<Dated> = here.iter().chain(&new).cloned().collect();
+        assert_eq!(merged(&Standing::of(&all), &theirs, 101), []);
+        new
+    }
+
+    #[test]
+    fn the_newer_word_counts_and_a_rejection_stays() {
+        use Acceptance::{Accepted, Rejected, Undecided, Verified};
+        let one = |at, level| vec![said(at, "A", level)];
+        for (here, theirs, new) in [
+            (vec![], one(5, Accepted), one(5, Accepted)),
+            (one(4, Accepted), one(5, Verified), one(5, Verified)),
+            (one(6, Accepted), one(5, Verified), vec![]),
+            (one(4, Accepted), one(5, Rejected), one(5, Rejected)),
+            (one(6, Accepted), one(5, Rejected), vec![]),
+            (one(4, Rejected), one(5, Verified), vec![]),
+            (one(6, Undecided), one(5, Accepted), vec![]),
+            (vec![], one(5, Undecided), vec![]),
+            (one(5, Accepted), one(5, Accepted), vec![]),
+            // A key that was deleted here comes back with what was said of it.
+            (
+                vec![said(5, "A", Accepted), forget(6, "A")],
+                one(5, Accepted),
+                one(5, Accepted),
+            ),
+            // One that was rejected and deleted stays rejected.
+            (
+                vec![said(5, "A", Rejected), forget(6, "A")],
+                one(7, Accepted),
+                vec![],
+            ),
+            (vec![], vec![said(5, "A", Accepted), forget(6, "A")], vec![]),
+        ] {
+            assert_eq!(added(&here, &theirs), new, "{here:?} {theirs:?}");
+        }
+    }
+
+    #[test]
+    fn conflicts_are_kept_and_made_where_the_two_disagree() {
+        use Acceptance::Accepted;
+        let open = vec![conflict(5, &["A", "B"])];
+        assert_eq!(added(&[], &open), open);
+        assert_eq!(added(&[settle(6)], &open), []);
+        assert_eq!(added(&[settle(4)], &open), open);
+        assert_eq!(added(&[], &[conflict(5, &["A", "B"]), settle(6)]), []);
+        let three = [conflict(5, &["A", "B", "C"]), forget(6, "C")];
+        assert_eq!(added(&[], &three), open);
+
+        let (a, b) = (said(5, "A", Accepted), said(6, "B", Accepted));
+        let both = vec![b.clone(), conflict(100, &["A", "B"])];
+        assert_eq!(
+            added(std::slice::from_ref(&a), std::slice::from_ref(&b)),
+            both
+        );
+        // There the person had accepted both: no question.
+        assert_eq!(
+            added(std::slice::from_ref(&a), &[a.clone(), b.clone()]),
+            [b]
+        );
+    }
+}

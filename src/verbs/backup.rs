@@ -1,0 +1,368 @@
+//! `backup/write` and `backup/read`: everything in the key store in one file, and such a file
+//! taken up again, into an empty store or a used one.
+//!
+//! The file is an OpenPGP message under a passphrase with a tar in it: any program of the family
+//! opens it. Taking it up only adds. Secret halves that are here stay; decisions that are newer
+//! here stay; what was rejected here stays rejected.
+
+use serde::{Deserialize, Serialize};
+
+use super::keys::{DataReply, native, new_passphrase};
+use super::{Ask, Asks, World};
+use crate::base::ask::Action;
+use crate::base::body::{Bodies, Body};
+use crate::base::context::{rfc3339, unix};
+use crate::base::job::Stage;
+use crate::base::keys::Certs as _;
+use crate::base::{Context, Error, KeyId, Kind, Protocol, Result, Secret};
+use crate::engine::openpgp::{open_file, seal_file};
+use crate::engine::smime::read_revocation_list;
+use crate::engine::{IncomingSecret, Passphrase, Under};
+use crate::store::{BACKUP_MAX, Change, Copied, CopiedSecret, Put, Wrap};
+
+/// What the file is called inside.
+const NAME: &str = "sealpost-backup.tar";
+
+/// What a person is asked about: when one is made, and when one is read.
+const LABEL: &str = "a backup of the whole key store";
+
+/// The longest file that is read, in bytes: the largest backup, armored.
+const FILE_MAX: usize = BACKUP_MAX + BACKUP_MAX / 2;
+
+/// `backup/write`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WriteRequest {
+    pub ask: Ask,
+}
+
+/// `backup/read`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadRequest {
+    pub data: Body,
+    #[serde(default)]
+    pub ask: Ask,
+}
+
+/// What was taken up.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReadReply {
+    pub restored: Restored,
+    /// Why other things were left out.
+    pub skipped: Vec<Skipped>,
+    pub revision: u64,
+}
+
+/// How many of each are new here, or say something new.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Restored {
+    pub certificates: usize,
+    pub secret_keys: usize,
+    pub decisions: usize,
+    pub revocations: usize,
+    pub anchors: usize,
+    pub revocation_lists: usize,
+    /// The person's own rules, which hold from the next start on.
+    pub policy: bool,
+}
+
+/// Something that was left out.
+#[derive(Debug, Clone, Serialize)]
+pub struct Skipped {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<KeyId>,
+    pub reason: &'static str,
+}
+
+impl Bodies for WriteRequest {}
+impl Bodies for ReadReply {}
+impl Bodies for ReadRequest {
+    fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
+        self.data.bodies(visit)
+    }
+}
+
+impl Asks for WriteRequest {
+    fn ask(&self) -> Ask {
+        self.ask
+    }
+}
+
+impl Asks for ReadRequest {
+    fn ask(&self) -> Ask {
+        self.ask
+    }
+}
+
+/// `backup/write`: everything, under a passphrase that is asked for.
+///
+/// # Errors
+/// `consent.denied`; `passphrase.*`; `limit.exceeded` when it is too much for one file;
+/// `store.unavailable`.
+pub fn write(world: &World, _request: &WriteRequest, cx: &Context) -> Result<DataReply> {
+    cx.confirm(Action::ExportSecret, LABEL)?;
+    let passphrase = new_passphrase(None, LABEL, cx)?;
+    cx.job.stage(Stage::Reading);
+    let copy = world.store.copy(unix(cx.now))?;
+    cx.job.stage_of(Stage::Crypto, copy.expose().len() as u64);
+    let sealed = seal_file(NAME, &copy, &passphrase, cx)?;
+    Ok(DataReply {
+        data: sealed.into(),
+    })
+}
+
+/// `backup/read`: takes up what is in a backup. Nothing is changed unless all of it was read and
+/// the person has said yes; doing it twice changes nothing more.
+///
+/// # Errors
+/// `passphrase.*`; `message.malformed` when it is no backup; `decrypt.failed` when it is damaged;
+/// `consent.denied`; `limit.exceeded`; `store.unavailable`.
+pub fn read(world: &World, request: &ReadRequest, cx: &Context) -> Result<ReadReply> {
+    let sealed = request.data.bytes()?;
+    if sealed.len() > FILE_MAX {
+        return Err(Error::limit(
+            "backup",
+            "the file is larger than any backup; choose another one",
+        ));
+    }
+    let copied = Copied::read(&open_file(sealed, LABEL, cx)?)?;
+    cx.confirm(Action::RestoreBackup, &label(&copied))?;
+    cx.job.commit()?;
+    Restoring {
+        world,
+        cx,
+        now: unix(cx.now),
+        restored: Restored::default(),
+        skipped: Vec::new(),
+    }
+    .run(&copied)
+}
+
+/// What the person confirms: what is in it, and what of that they would not expect.
+fn label(copied: &Copied) -> String {
+    let made = match copied.made {
+        0 => "a backup of unknown date".to_owned(),
+        made => format!("a backup of {}", rfc3339(made)),
+    };
+    let rules = match copied.policy {
+        Some(_) => ", rules of your own",
+        None => "",
+    };
+    format!(
+        "{made}: {} secret keys, {} certificates, {} authorities{rules}",
+        copied.secrets.len(),
+        copied.certs.len(),
+        copied.anchors.len()
+    )
+}
+
+/// What became of one secret half.
+enum Taken {
+    Up,
+    /// There is one here.
+    Known,
+    /// It was left out, and why.
+    Not(&'static str),
+}
+
+/// One backup on its way into the store.
+struct Restoring<'a> {
+    world: &'a World,
+    cx: &'a Context,
+    now: u64,
+    restored: Restored,
+    skipped: Vec<Skipped>,
+}
+
+impl Restoring<'_> {
+    /// Takes up all of it. Secret halves come first and certificates after what was said of
+    /// them, as when a key is made: what is cut off is finished by doing it again.
+    fn run(mut self, copied: &Copied) -> Result<ReadReply> {
+        let store = &self.world.store;
+        for _ in 0..copied.damaged {
+            self.skip(None, "damaged");
+        }
+        for secret in &copied.secrets {
+            match self.secret(secret, copied)? {
+                Taken::Up => self.restored.secret_keys += 1,
+                Taken::Known => {}
+                Taken::Not(reason) => self.skip(Some(&secret.id), reason),
+            }
+        }
+        for (id, revocation) in &copied.revocations {
+            if store.revocation(id)?.is_none() {
+                store.put_revocation(id, revocation)?;
+                self.restored.revocations += 1;
+            }
+        }
+        self.restored.decisions = store.merge_decisions(copied.decisions.expose(), self.now)?;
+        self.certs(copied)?;
+        self.authorities(copied)?;
+        if let Some(policy) = &copied.policy {
+            self.restored.policy = store.put_policy(policy)?;
+        }
+        Ok(ReadReply {
+            restored: self.restored,
+            skipped: self.skipped,
+            revision: store.revision()?,
+        })
+    }
+
+    fn skip(&mut self, id: Option<&KeyId>, reason: &'static str) {
+        let id = id.cloned();
+        self.skipped.push(Skipped { id, reason });
+    }
+
+    /// A secret half, unless one of this key is here: it may lie under a newer passphrase.
+    fn secret(&self, secret: &CopiedSecret, copied: &Copied) -> Result<Taken> {
+        let store = &self.world.store;
+        let id = &secret.id;
+        let under = match secret.wrap {
+            Wrap::Passphrase | Wrap::Token => None,
+            Wrap::Keychain => match copied.keychain.get(id) {
+                Some(passphrase) => Some(passphrase),
+                None => return Ok(Taken::Not("no-keychain")),
+            },
+            Wrap::GnuPg => return Ok(Taken::Not("in-gnupg")),
+            Wrap::Device => match &copied.device {
+                None => return Ok(Taken::Not("no-device-key")),
+                Some(device) => {
+                    // Gone, although keys that are here need it: this is what a backup is for.
+                    // Where none does, it is made anew.
+                    let gone = |e: &Error| e.kind == Kind::StoreDamaged;
+                    if store.device_passphrase().as_ref().err().is_some_and(gone) {
+                        store.restore_device_passphrase(device)?;
+                    }
+                    Some(device)
+                }
+            },
+        };
+        match store.sealed_secret(id) {
+            Ok(_) => return Ok(Taken::Known),
+            // Damaged: this is what a backup is for.
+            Err(e) if matches!(e.kind, Kind::KeyMissing { .. } | Kind::StoreDamaged) => {}
+            // It lies elsewhere.
+            Err(e) if matches!(e.kind, Kind::KeyUnusable { .. }) => return Ok(Taken::Known),
+            Err(e) => return Err(e),
+        }
+        if secret.wrap != Wrap::Token && !self.is_sealed(secret) {
+            return Ok(Taken::Not("damaged"));
+        }
+        let known = copied.certs.iter().any(|cert| cert.id == *id);
+        if !known && store.cert(id)?.is_none() {
+            return Ok(Taken::Not("no-certificate"));
+        }
+        match under {
+            None => store.put_secret(id, &secret.sealed, secret.wrap)?,
+            // To the desktop's key store if there is one, and else to our own passphrase.
+            Some(passphrase)
+                if secret.wrap == Wrap::Keychain
+                    && store
+                        .put_secret_in_keychain(id, &secret.sealed, passphrase)
+                        .is_ok() => {}
+            Some(passphrase) => {
+                let here = store.device_passphrase()?;
+                if here.expose() == passphrase.expose() {
+                    store.put_secret(id, &secret.sealed, Wrap::Device)?;
+                } else {
+                    let old = Secret::new(passphrase.expose().to_vec());
+                    let moved = self.world.any_engine(id.protocol())?.rewrap(
+                        &secret.sealed,
+                        &[],
+                        &Passphrase::Random(old.into()),
+                        &Passphrase::Random(here),
+                        native(id.protocol()),
+                    );
+                    match moved {
+                        Ok(moved) => store.put_secret(id, &Secret::new(moved), Wrap::Device)?,
+                        Err(_) => return Ok(Taken::Not("damaged")),
+                    }
+                }
+            }
+        }
+        Ok(Taken::Up)
+    }
+
+    /// Whether it is the secret half of the key that its name says, and lies under something:
+    /// nothing else is written where secret halves lie. Of S/MIME neither shows without its
+    /// passphrase.
+    fn is_sealed(&self, secret: &CopiedSecret) -> bool {
+        if secret.id.protocol() == Protocol::Smime {
+            return true;
+        }
+        let engine = self.world.any_engine(Protocol::OpenPgp);
+        let read = engine.and_then(|engine| engine.read_keys(secret.sealed.expose(), self.cx));
+        read.is_ok_and(|incoming| {
+            incoming.keys.iter().any(|key| {
+                let sealed = |secret: &IncomingSecret| secret.under != Under::Nothing;
+                key.facts.id == secret.id && key.secret.as_ref().is_some_and(sealed)
+            })
+        })
+    }
+
+    /// Certificates, merged with those that are here.
+    fn certs(&mut self, copied: &Copied) -> Result<()> {
+        let puts: Vec<Put> = copied
+            .certs
+            .iter()
+            .map(|cert| Put {
+                id: cert.id.clone(),
+                source: cert.source,
+                place: cert.place,
+            })
+            .collect();
+        let missing = || Error::internal("a certificate was put twice; report this");
+        let changes = self.world.store.put_many(&puts, self.now, &mut |n, old| {
+            let new = copied.certs.get(n).ok_or_else(missing)?;
+            let engine = self.world.any_engine(new.id.protocol())?;
+            // With itself, where there is none: nothing but a certificate comes of that.
+            let cert = engine.merge(old.unwrap_or(&new.cert), &new.cert)?;
+            let facts = engine.facts(&cert, self.now)?;
+            Ok((cert, facts))
+        })?;
+        for (change, cert) in changes.into_iter().zip(&copied.certs) {
+            match change {
+                Ok(Change::Unchanged) => {}
+                Ok(Change::New | Change::Updated) => self.restored.certificates += 1,
+                Err(e) if e.kind == Kind::StoreUnavailable => return Err(e),
+                Err(_) => self.skip(Some(&cert.id), "damaged"),
+            }
+        }
+        Ok(())
+    }
+
+    /// What S/MIME needs beside certificates.
+    fn authorities(&mut self, copied: &Copied) -> Result<()> {
+        let store = &self.world.store;
+        let engine = self.world.any_engine(Protocol::Smime)?;
+        for (id, anchor) in &copied.anchors {
+            let genuine = engine
+                .facts(&anchor.cert, self.now)
+                .is_ok_and(|facts| facts.id == *id);
+            if !genuine {
+                self.skip(Some(id), "damaged");
+            } else if !store.has_anchor(id)? {
+                store.put_anchor(id, anchor)?;
+                self.restored.anchors += 1;
+            }
+        }
+        for list in &copied.lists {
+            let Ok(list) = read_revocation_list(list) else {
+                self.skip(None, "damaged");
+                continue;
+            };
+            let known = store.revocation_list(&list.issuer)?;
+            let known = known.and_then(|known| read_revocation_list(&known).ok());
+            if known.is_none_or(|known| known.this_update < list.this_update) {
+                store.put_revocation_list(&list.issuer, &list.der)?;
+                self.restored.revocation_lists += 1;
+            }
+        }
+        for (id, stated_at, stated) in &copied.capabilities {
+            store.put_capabilities(id, *stated_at, stated)?;
+        }
+        Ok(())
+    }
+}
