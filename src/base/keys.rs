@@ -132,6 +132,31 @@ pub enum SecretState {
     Agent,
 }
 
+/// How a token stands with its PIN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TokenState {
+    Ready,
+    /// A PIN was wrong already.
+    FewTries,
+    /// One more wrong PIN locks it.
+    LastTry,
+    Locked,
+    /// It has no PIN yet.
+    NoPin,
+}
+
+/// What became of a PKCS#11 module when it was asked for its tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModuleState {
+    Ready,
+    /// It can't be loaded, or fails.
+    Broken,
+    /// It does not answer in time.
+    Silent,
+}
+
 /// What the person said of a key for one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -266,8 +291,14 @@ pub trait Certs: Send + Sync {
     /// The secret half as it lies on disk.
     ///
     /// # Errors
-    /// `key.missing` when there is none.
+    /// `key.missing` when there is none; `key.unusable` when it lies on a token.
     fn sealed_secret(&self, id: &KeyId) -> Result<SealedSecret>;
+
+    /// Where the secret half lies, in the words of whoever reaches tokens; `None` when it lies on
+    /// none.
+    fn token(&self, _id: &KeyId) -> Result<Option<Bytes>> {
+        Ok(None)
+    }
 
     /// The person's own trust anchors, beside those that come with the program.
     fn anchors(&self) -> Result<Vec<Anchor>> {

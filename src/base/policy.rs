@@ -32,6 +32,9 @@ pub struct Policy {
     pub require_revocation: bool,
     /// Hosts that may be contacted though their addresses are private: a company's own.
     pub private_hosts: Vec<String>,
+    /// The PKCS#11 modules through which tokens are reached: absolute paths, or `p11-kit` for
+    /// all that the system has registered. They run inside this program; none unless named.
+    pub pkcs11_modules: Vec<PathBuf>,
     /// Which actions need no confirmation outside the browser.
     pub unconfirmed: Vec<Action>,
 }
@@ -61,6 +64,9 @@ pub enum Origin {
 /// The rule behind [`Policy::anchors_files`], as errors name it.
 pub const ANCHORS_FILES: &str = "anchors-files";
 
+/// The rule behind [`Policy::pkcs11_modules`], as errors name it.
+pub const PKCS11_MODULES: &str = "pkcs11-modules";
+
 /// When something is looked up over the network. The stricter first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -84,6 +90,7 @@ impl Default for Policy {
             fetch_revocation: Fetching::Asked,
             require_revocation: false,
             private_hosts: Vec::new(),
+            pkcs11_modules: Vec::new(),
             unconfirmed: Vec::new(),
         }
     }
@@ -102,6 +109,7 @@ impl Policy {
             fetch_revocation: self.fetch_revocation.min(other.fetch_revocation),
             require_revocation: self.require_revocation || other.require_revocation,
             private_hosts: both(self.private_hosts, &other.private_hosts),
+            pkcs11_modules: both(self.pkcs11_modules, &other.pkcs11_modules),
             unconfirmed: both(self.unconfirmed, &other.unconfirmed),
         }
     }

@@ -49,6 +49,10 @@ impl Certs for Store {
         secrets::get(&self.home, id)
     }
 
+    fn token(&self, id: &KeyId) -> Result<Option<Bytes>> {
+        secrets::token(&self.home, id)
+    }
+
     fn anchors(&self) -> Result<Vec<Anchor>> {
         self.own_anchors()
     }

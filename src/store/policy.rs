@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(of("ask-client"), Origin::Administrator);
         assert_eq!(of("fetch-revocation"), Origin::Administrator);
         assert_eq!(of("private-hosts"), Origin::Both);
-        assert_eq!(ruled.origins.len(), 10);
+        assert_eq!(ruled.origins.len(), 11);
     }
 
     #[test]
@@ -174,6 +174,12 @@ mod tests {
         )
         .unwrap();
         assert_eq!(both.unconfirmed, [Action::DeleteKey]);
+        // A program that is loaded into this one: both have to want it.
+        let person = "pkcs11-modules = [\"/a.so\", \"/b.so\"]";
+        let both = check(Some(person), Some("pkcs11-modules = [\"/b.so\", \"p11-kit\"]"));
+        assert_eq!(both.unwrap().pkcs11_modules, [Path::new("/b.so")]);
+        let both = check(Some(person), Some("legacy = true")).unwrap();
+        assert!(both.pkcs11_modules.is_empty());
         assert!(check(None, Some("legacy = true")).unwrap().legacy);
     }
 

@@ -8,6 +8,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::files::{self, Lock, Stamp};
 use super::home::Home;
 use crate::base::keys::{SealedSecret, no_such_key};
@@ -32,6 +34,8 @@ pub enum Wrap {
     Passphrase,
     /// The store's own random passphrase.
     Device,
+    /// Nothing: it is not here, and the file says on which token it lies.
+    Token,
 }
 
 impl Wrap {
@@ -39,11 +43,12 @@ impl Wrap {
         match self {
             Wrap::Passphrase => "passphrase",
             Wrap::Device => "device",
+            Wrap::Token => "token",
         }
     }
 
     fn named(name: &str) -> Option<Wrap> {
-        [Wrap::Passphrase, Wrap::Device]
+        [Wrap::Passphrase, Wrap::Device, Wrap::Token]
             .into_iter()
             .find(|wrap| wrap.name() == name)
     }
@@ -83,8 +88,39 @@ pub(super) fn delete(home: &Home, id: &KeyId) -> Result<bool> {
 /// Reads a secret half.
 ///
 /// # Errors
-/// `key.missing`; `store.damaged` when the file is not as it was written.
+/// `key.missing`; `key.unusable` when it lies on a token; `store.damaged` when the file is not
+/// as it was written.
 pub(super) fn get(home: &Home, id: &KeyId) -> Result<SealedSecret> {
+    let (wrap, sealed) = read(home, id)?;
+    let device = match wrap {
+        Wrap::Passphrase => None,
+        Wrap::Device => Some(device(home)?),
+        Wrap::Token => {
+            return Err(Error::new(
+                Kind::KeyUnusable {
+                    id: id.clone(),
+                    reasons: vec!["on-token"],
+                },
+                "the secret half of this key lies on a token and never leaves it; use the token's own program",
+            ));
+        }
+    };
+    Ok(SealedSecret { sealed, device })
+}
+
+/// On which token a secret half lies, as it was written; `None` when it lies on none.
+///
+/// # Errors
+/// `store.damaged` when the file is not as it was written.
+pub(super) fn token(home: &Home, id: &KeyId) -> Result<Option<Bytes>> {
+    if wrap(home, id) != Some(Wrap::Token) {
+        return Ok(None);
+    }
+    let (_, place) = read(home, id)?;
+    Ok(Some(Bytes::copy_from_slice(place.expose())))
+}
+
+fn read(home: &Home, id: &KeyId) -> Result<(Wrap, Secret)> {
     let (bytes, _) =
         files::read(&path(home, id), SECRET_MAX + HEAD_MAX as u64)?.ok_or_else(no_such_key)?;
     let bytes = Secret::new(bytes);
@@ -92,14 +128,7 @@ pub(super) fn get(home: &Home, id: &KeyId) -> Result<SealedSecret> {
     if head.length != body.len() || head.checksum != files::checksum(body) {
         return Err(damaged());
     }
-    let device = match head.wrap {
-        Wrap::Passphrase => None,
-        Wrap::Device => Some(device(home)?),
-    };
-    Ok(SealedSecret {
-        sealed: Secret::new(body.to_vec()),
-        device,
-    })
+    Ok((head.wrap, Secret::new(body.to_vec())))
 }
 
 /// How a secret half is wrapped; `None` when there is none, or none that can be read.
@@ -246,6 +275,14 @@ mod tests {
         assert_eq!(back.sealed.expose(), b"other");
         assert_eq!(back.device.unwrap().expose(), device.expose());
         assert_eq!(all(&home).unwrap(), [(id(), Wrap::Device)]);
+
+        let place = Secret::new(b"a token".to_vec());
+        put(&home, &id(), &place, Wrap::Token).unwrap();
+        assert_eq!(token(&home, &id()).unwrap().unwrap(), "a token");
+        let Err(error) = get(&home, &id()) else {
+            panic!("a place was read as a secret half");
+        };
+        assert_eq!(error.kind.name(), "key.unusable");
         assert!(delete(&home, &id()).unwrap());
         assert!(!delete(&home, &id()).unwrap());
     }

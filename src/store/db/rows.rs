@@ -40,7 +40,7 @@ const ATTENTIONS: [Attention; 6] = [
     Attention::NoAddress,
     Attention::Weak,
 ];
-const WRAPS: [Wrap; 2] = [Wrap::Passphrase, Wrap::Device];
+const WRAPS: [Wrap; 3] = [Wrap::Passphrase, Wrap::Device, Wrap::Token];
 
 pub(super) const BRIEF: &str = "cert.id, cert.folder, cert.stamp, cert.source, cert.hidden,
     EXISTS (SELECT 1 FROM secret WHERE secret.id = cert.id)";
