@@ -15,7 +15,8 @@
 //! host/                          reader, workers, one writer, blobs, asking, the log
 //! wire/                          frames, JSON-RPC, the table of methods
 //! verbs/                         open, seal, plan, keys, text: what a person can do
-//! mail/ | engine/ | store/ | net/  MIME, no crypto | crypto, no MIME | files, opaque bytes | HTTP
+//! mail/ | engine/ | store/ | net/ | tokens/
+//!                              MIME, no crypto | crypto, no MIME | files, opaque bytes | HTTP | PKCS#11
 //! base/                          errors, verdicts, keys, questions, secrets: no I/O
 //! ```
 //!
@@ -28,6 +29,8 @@
 //!   the engines reach them through traits in [`base::keys`].
 //! - [`net`] contacts hosts, and only for requests that a person or a policy lets do so. The
 //!   engines reach it through [`base::network`].
+//! - [`tokens`] asks smart cards for what only they can do, by modules that policy names. The
+//!   engines reach it through [`base::keys::PrivateKeys`].
 //! - [`verbs`] peel layers, join what the three below say, and come to the verdict. No JSON
 //!   text, no stdin, no clock: all that comes in with a [`base::Context`].
 //! - [`wire`] turns frames into calls of verbs and their results into frames. [`host`] runs
@@ -60,7 +63,7 @@
 //! Each library has one place that may name it, so that its errors are translated and its
 //! surprises written down once: byteorder in `wire/frame.rs`, Sequoia in `engine/openpgp`,
 //! mail-parser and mail-builder in `mail`, `std::fs` in `store/files.rs`, rusqlite in
-//! `store/db.rs`, ureq in `net/http.rs`, serde_json in `wire`, `host` and `cli`.
+//! `store/db.rs`, ureq in `net/http.rs`, cryptoki in `tokens/module.rs` and `mechanism.rs`, serde_json in `wire`, `host` and `cli`.
 //!
 //! # Where to start reading
 //!
@@ -74,5 +77,6 @@ pub mod host;
 pub mod mail;
 pub mod net;
 pub mod store;
+pub mod tokens;
 pub mod verbs;
 pub mod wire;

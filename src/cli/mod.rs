@@ -31,6 +31,7 @@ mod print;
 mod seal;
 mod session;
 mod text;
+mod tokens;
 mod words;
 
 use args::{Anchors, Cli, Command, Common, Keys, Text};
@@ -131,6 +132,7 @@ fn common(command: &Command) -> Common {
             | Keys::Show { common, .. }
             | Keys::Generate { common, .. }
             | Keys::Import { common, .. }
+            | Keys::Tokens { common, .. }
             | Keys::Export { common, .. }
             | Keys::Delete { common, .. }
             | Keys::Accept { common, .. }

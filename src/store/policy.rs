@@ -176,7 +176,10 @@ mod tests {
         assert_eq!(both.unconfirmed, [Action::DeleteKey]);
         // A program that is loaded into this one: both have to want it.
         let person = "pkcs11-modules = [\"/a.so\", \"/b.so\"]";
-        let both = check(Some(person), Some("pkcs11-modules = [\"/b.so\", \"p11-kit\"]"));
+        let both = check(
+            Some(person),
+            Some("pkcs11-modules = [\"/b.so\", \"p11-kit\"]"),
+        );
         assert_eq!(both.unwrap().pkcs11_modules, [Path::new("/b.so")]);
         let both = check(Some(person), Some("legacy = true")).unwrap();
         assert!(both.pkcs11_modules.is_empty());

@@ -21,6 +21,7 @@ mod payload;
 mod peel;
 pub mod plan;
 pub mod policy;
+mod private;
 mod recent;
 pub mod seal;
 pub mod text;

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
+use super::private::Everywhere;
 use super::recent::Recent;
 use crate::base::ask::Answers;
 use crate::base::context::unix;
@@ -19,6 +20,7 @@ use crate::engine::openpgp::OpenPgp;
 use crate::engine::smime::Smime;
 use crate::engine::{Engine, Unlocked};
 use crate::store::{Home, Store};
+use crate::tokens::Tokens;
 
 /// One person's keys and rules. Made once per process; opening it reads nothing but policy.
 pub struct World {
@@ -28,6 +30,7 @@ pub struct World {
     refused: Option<(Kind, String)>,
     engines: Vec<Arc<dyn Engine>>,
     private: Private,
+    pub(super) tokens: Arc<Tokens>,
     pub(super) network: Arc<dyn Network>,
     until: Mutex<HashMap<KeyId, u64>>,
     /// Autocrypt fields that were taken up: from whom, the value, on which day.
@@ -57,7 +60,9 @@ impl World {
         };
         let store = Arc::new(Store::new(home, facts).with_authorities(&policy.anchors_files));
         let certs = Arc::clone(&store) as Arc<dyn Certs>;
-        let private: Private = Arc::new(Unlocked::new(&certs));
+        let here: Private = Arc::new(Unlocked::new(&certs));
+        let tokens = Arc::new(Tokens::new(certs, &policy.pkcs11_modules));
+        let private: Private = Arc::new(Everywhere::new(Arc::clone(&tokens), here));
         World {
             store,
             network: crate::net::network(&policy.private_hosts),
@@ -66,6 +71,7 @@ impl World {
             refused,
             engines: vec![openpgp, smime],
             private,
+            tokens,
             until: Mutex::default(),
             harvested: Recent::default(),
             offers: Recent::default(),

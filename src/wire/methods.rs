@@ -11,7 +11,7 @@ use crate::base::{Context, Error, KeyId, Protocol, Result, Secret};
 use crate::verbs::{World, anchors, autocrypt, keys, open, plan, policy, seal, text};
 
 /// Every method that is a verb, in the order in which `hello` lists them.
-pub const METHODS: [&str; 26] = [
+pub const METHODS: [&str; 27] = [
     "message/open",
     "message/seal",
     "message/plan",
@@ -19,6 +19,7 @@ pub const METHODS: [&str; 26] = [
     "keys/show",
     "keys/generate",
     "keys/import",
+    "keys/tokens",
     "keys/export",
     "keys/delete",
     "keys/accept",
@@ -68,6 +69,7 @@ impl Service for Verbs {
             "keys/show" => read(world, keys::show, params),
             "keys/generate" => read(world, keys::generate, params),
             "keys/import" => read(world, keys::import, params),
+            "keys/tokens" => read(world, keys::tokens, params),
             "keys/export" => read(world, keys::export, params),
             "keys/delete" => read(world, keys::delete, params),
             "keys/accept" => read(world, keys::accept, params),

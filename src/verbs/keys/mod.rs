@@ -3,11 +3,13 @@
 mod change;
 mod life;
 mod show;
+mod tokens;
 mod unlock;
 
 pub use change::{accept, delete, export, generate, import};
 pub use life::{passphrase, renew, revoke, settle};
 pub use show::{list, show};
+pub use tokens::{ListedModule, ListedToken, TokensReply, TokensRequest, tokens};
 pub use unlock::{lock, unlock};
 
 use serde::{Deserialize, Serialize};
