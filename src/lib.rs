@@ -63,7 +63,8 @@
 //! Each library has one place that may name it, so that its errors are translated and its
 //! surprises written down once: byteorder in `wire/frame.rs`, Sequoia in `engine/openpgp`,
 //! mail-parser and mail-builder in `mail`, `std::fs` in `store/files.rs`, rusqlite in
-//! `store/db.rs`, ureq in `net/http.rs`, cryptoki in `tokens/module.rs` and `mechanism.rs`, serde_json in `wire`, `host` and `cli`.
+//! `store/db.rs`, ureq in `net/http.rs`, cryptoki in `tokens`, serde_json in `wire`, `host` and
+//! `cli`.
 //!
 //! # Where to start reading
 //!

@@ -1,6 +1,7 @@
 //! What the faults of tokens mean to a person, and the questions for their PINs.
 
-use super::module::{Failure, Fault, Seen};
+use super::answer::{Failure, Fault};
+use super::driver::Seen;
 use super::place::Place;
 use crate::base::Result;
 use crate::base::ask::{self, Need, Question};

@@ -50,7 +50,7 @@ pub(super) fn signature(how: Signing, raw: Vec<u8>) -> Option<Vec<u8>> {
     if how != Signing::Ecdsa {
         return Some(raw);
     }
-    if raw.len() % 2 != 0 {
+    if !raw.len().is_multiple_of(2) {
         return None;
     }
     let (r, s) = raw.split_at_checked(raw.len() / 2)?;

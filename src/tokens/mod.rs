@@ -7,6 +7,8 @@
 //!
 //! Not here: asking for PINs, files, and what a certificate says.
 
+mod answer;
+mod driver;
 mod faults;
 mod mechanism;
 mod module;
@@ -24,8 +26,10 @@ use crate::base::keys::{
     Certs, KeyId, KeyPairId, ModuleState, Opening, PrivateKeys, SecretState, Signing, TokenState,
 };
 use crate::base::policy::PKCS11_MODULES;
+use answer::{Done, Failure, Fault};
+use driver::{Driver, Seen};
 use mechanism::Opener;
-use module::{Done, Driver, Failure, Fault, Module, Seen};
+use module::Module;
 pub use place::{Place, TokenName};
 
 /// How long a module may take to say which tokens there are: a reader that was just plugged in

@@ -1,12 +1,9 @@
-//! One PKCS#11 module, and the one door to cryptoki.
+//! One PKCS#11 module and its thread.
 //!
 //! A module is somebody else's program in ours: it may be slow, hang, or not be there. So each
 //! has a thread of its own, which alone calls it, and whoever asks waits only so long. Nothing
 //! is loaded before the first question.
-//!
-//! Not here: what is opened until when, and what an error means to a person.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -14,69 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use cryptoki::context::{CInitializeArgs, CInitializeFlags, Function, Pkcs11};
-use cryptoki::error::{Error as Said, RvError};
-use cryptoki::object::{
-    Attribute, AttributeType, CertificateType, KeyType, ObjectClass, ObjectHandle,
-};
-use cryptoki::session::{Session, UserType};
-use cryptoki::slot::{Slot, TokenInfo};
-use cryptoki::types::{RawAuthPin, Ulong};
-
-use super::mechanism::{self, Opener};
-use super::place::{TokenName, one_line};
-use crate::base::Secret;
-use crate::base::keys::{Signing, TokenState};
-
-/// Certificates that are read from one token: a card has a handful, a trust store has hundreds.
-const CERTS_MAX: usize = 100;
-
-/// What went wrong, as far as it makes a difference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// The token is in no reader, or was pulled out.
-    Absent,
-    /// Its PIN is wanted.
-    LoggedOut,
-    WrongPin,
-    /// Too many wrong PINs.
-    PinLocked,
-    /// The person did not type the PIN on the reader.
-    Cancelled,
-    /// The token is there and the key is not.
-    NoKey,
-    /// It can't do this, or must not.
-    Refused,
-    /// It does not like what it was given.
-    Data,
-    /// The module can't be used at all.
-    Broken,
-    /// The module does not answer in time.
-    Silent,
-}
-
-/// A fault, with what the module said.
-pub(super) struct Failure {
-    pub fault: Fault,
-    pub said: Option<Said>,
-}
-
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Failure {
-        Failure { fault, said: None }
-    }
-}
-
-impl From<Said> for Failure {
-    fn from(said: Said) -> Failure {
-        Failure {
-            fault: fault(&said),
-            said: Some(said),
-        }
-    }
-}
-
-pub(super) type Done<T> = Result<T, Failure>;
+use super::answer::{Done, Fault};
+use super::driver::Driver;
 
 type Task = Box<dyn FnOnce(&mut Driver) + Send>;
 
@@ -158,426 +94,51 @@ impl Module {
     }
 }
 
-/// A token as it is in its reader now.
-#[derive(Debug, Clone)]
-pub(super) struct Seen {
-    pub token: TokenName,
-    pub label: String,
-    pub state: TokenState,
-    /// It wants a PIN before its keys can be used.
-    pub login: bool,
-    /// Its reader has keys of its own for the PIN.
-    pub pad: bool,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A certificate on a token.
-pub(super) struct Found {
-    /// DER.
-    pub cert: Vec<u8>,
-    /// `CKA_ID`, which its private key has too.
-    pub key: Vec<u8>,
-}
+    const SHORT: Duration = Duration::from_millis(50);
+    const LONG: Duration = Duration::from_secs(60);
 
-/// What the thread of a module has.
-pub(super) struct Driver {
-    path: PathBuf,
-    library: Option<Pkcs11>,
-    ready: bool,
-    /// One for each token that is logged in to: with it, so is this program.
-    sessions: HashMap<TokenName, (Slot, Session)>,
-}
+    fn fault_of<T>(done: Done<T>) -> Option<Fault> {
+        done.err().map(|failure| failure.fault)
+    }
 
-impl Driver {
-    fn new(path: PathBuf) -> Driver {
-        Driver {
-            path,
-            library: None,
-            ready: false,
-            sessions: HashMap::new(),
+    #[test]
+    fn a_module_that_hangs_holds_up_nobody_for_long() {
+        let module = Module::new(PathBuf::from("/nowhere/module.so"));
+        let (go, wait) = channel::<()>();
+        let hung = module.run(SHORT, move |_| {
+            let _ = wait.recv();
+            Ok(())
+        });
+        assert_eq!(fault_of(hung), Some(Fault::Silent));
+        // Nobody waits a second time, however long they would.
+        assert_eq!(fault_of(module.run(LONG, |_| Ok(()))), Some(Fault::Silent));
+        go.send(()).unwrap();
+        while module.silent.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(1));
         }
+        assert_eq!(fault_of(module.run(LONG, |_| Ok(()))), None);
     }
 
-    /// All tokens, each with its certificates.
-    pub(super) fn look(&mut self) -> Done<Vec<(Seen, Vec<Found>)>> {
-        if self.sessions.is_empty() {
-            self.end();
-        }
-        let mut all = Vec::new();
-        for (slot, info) in self.present()? {
-            // Pulled out in this instant.
-            let certs = certificates(self.library()?, slot).unwrap_or_default();
-            all.push((seen(&info), certs));
-        }
-        Ok(all)
+    #[test]
+    fn a_module_that_falls_over_is_started_again() {
+        let module = Module::new(PathBuf::from("/nowhere/module.so"));
+        let fallen = module.run(LONG, |_| -> Done<()> { panic!("on purpose") });
+        assert_eq!(fault_of(fallen), Some(Fault::Broken));
+        assert_eq!(fault_of(module.run(LONG, |_| Ok(()))), None);
+        assert_eq!(
+            fault_of(module.run(LONG, Driver::look)),
+            Some(Fault::Broken)
+        );
     }
 
-    /// One token.
-    pub(super) fn find(&mut self, token: &TokenName) -> Done<Seen> {
-        Ok(seen(&self.slot(token)?.1))
-    }
-
-    /// Logs in with a PIN, or with none where the reader takes it. Says whether the key wants it
-    /// for each use once more.
-    pub(super) fn login(
-        &mut self,
-        token: &TokenName,
-        key: &[u8],
-        pin: Option<&Secret>,
-    ) -> Done<bool> {
-        let (slot, _) = self.slot(token)?;
-        // A PIN is checked only by who is not logged in.
-        self.logout(token);
-        let session = self.library()?.open_ro_session(slot)?;
-        give(&session, UserType::User, pin)?;
-        let wants = private_key(&session, key).and_then(|key| each_time(&session, key));
-        self.sessions.insert(token.clone(), (slot, session));
-        wants
-    }
-
-    /// Logs out and forgets the session.
-    pub(super) fn logout(&mut self, token: &TokenName) {
-        if let Some((_, session)) = self.sessions.remove(token) {
-            let _ = session.logout();
-        }
-    }
-
-    /// Signs; `pin` is for a key that wants it each time.
-    pub(super) fn sign(
-        &mut self,
-        token: &TokenName,
-        key: &[u8],
-        pin: Option<&Secret>,
-        (how, digest): (Signing, &[u8]),
-    ) -> Done<Vec<u8>> {
-        let (mechanism, data) = mechanism::signing(how, digest).ok_or(Fault::Refused)?;
-        let raw = self.with_key(token, key, |session, key| {
-            if !each_time(session, key)? {
-                return Ok(session.sign(&mechanism, key, &data)?);
-            }
-            let pin = pin.ok_or(Fault::LoggedOut)?;
-            session.sign_init(&mechanism, key)?;
-            give(session, UserType::ContextSpecific, Some(pin))?;
-            session.sign_update(&data)?;
-            Ok(session.sign_final()?)
-        })?;
-        mechanism::signature(how, raw).ok_or(Fault::Data.into())
-    }
-
-    /// Deciphers or agrees; `pin` is for a key that wants it each time.
-    pub(super) fn open(
-        &mut self,
-        token: &TokenName,
-        key: &[u8],
-        pin: Option<&Secret>,
-        (how, data): (&Opener, &[u8]),
-    ) -> Done<Secret> {
-        self.with_key(token, key, |session, key| {
-            let each_time = each_time(session, key)?;
-            let Some(mechanism) = how.deciphering() else {
-                if each_time {
-                    // C_DeriveKey has no moment between its start and its end for a PIN.
-                    return Err(Fault::Refused.into());
-                }
-                return agreed(session, key, data);
-            };
-            if !each_time {
-                let plain = session.decrypt(&mechanism, key, data);
-                return Ok(Secret::new(plain.map_err(undeciphered)?));
-            }
-            let pin = pin.ok_or(Fault::LoggedOut)?;
-            session.decrypt_init(&mechanism, key)?;
-            give(session, UserType::ContextSpecific, Some(pin))?;
-            let mut plain = session.decrypt_update(data).map_err(undeciphered)?;
-            plain.append(&mut session.decrypt_final().map_err(undeciphered)?);
-            Ok(Secret::new(plain))
-        })
-    }
-
-    /// Runs `act` with a private key of a token that is logged in to. After a fault that may
-    /// mean that the token is gone, looks whether it is.
-    fn with_key<T>(
-        &mut self,
-        token: &TokenName,
-        key: &[u8],
-        act: impl FnOnce(&Session, ObjectHandle) -> Done<T>,
-    ) -> Done<T> {
-        let (slot, info) = self.slot(token)?;
-        if self.sessions.get(token).is_some_and(|(at, _)| *at != slot) {
-            self.sessions.remove(token);
-        }
-        if !self.sessions.contains_key(token) {
-            if info.login_required() {
-                return Err(Fault::LoggedOut.into());
-            }
-            let session = self.library()?.open_ro_session(slot)?;
-            self.sessions.insert(token.clone(), (slot, session));
-        }
-        let (_, session) = self.sessions.get(token).ok_or(Fault::LoggedOut)?;
-        let done = private_key(session, key).and_then(|key| act(session, key));
-        let Err(failure) = done else {
-            return done;
-        };
-        match failure.fault {
-            Fault::Absent | Fault::NoKey => {
-                self.sessions.remove(token);
-                self.end_unless_used();
-                self.slot(token)?;
-                Err(match failure.fault {
-                    // It is back already, and wants its PIN again.
-                    Fault::Absent => Fault::LoggedOut.into(),
-                    _ => failure,
-                })
-            }
-            Fault::LoggedOut | Fault::WrongPin | Fault::PinLocked => {
-                self.sessions.remove(token);
-                Err(failure)
-            }
-            _ => Err(failure),
-        }
-    }
-
-    /// The slot that a token is in.
-    fn slot(&mut self, token: &TokenName) -> Done<(Slot, TokenInfo)> {
-        if let Some(found) = self.slot_now(token)? {
-            return Ok(found);
-        }
-        self.sessions.remove(token);
-        // Some modules see only what was there when they were started.
-        self.end_unless_used();
-        self.slot_now(token)?.ok_or(Fault::Absent.into())
-    }
-
-    fn slot_now(&mut self, token: &TokenName) -> Done<Option<(Slot, TokenInfo)>> {
-        let all = self.present()?;
-        Ok(all.into_iter().find(|(_, info)| name(info) == *token))
-    }
-
-    /// The slots with a token that can be used.
-    fn present(&mut self) -> Done<Vec<(Slot, TokenInfo)>> {
-        let library = self.library()?;
-        let slots = library.get_slots_with_token().map_err(broken)?;
-        let all = slots
-            .into_iter()
-            .filter_map(|slot| Some((slot, library.get_token_info(slot).ok()?)));
-        Ok(all.filter(|(_, info)| info.token_initialized()).collect())
-    }
-
-    fn library(&mut self) -> Done<&Pkcs11> {
-        let library = match self.library.take() {
-            Some(library) => library,
-            None => Pkcs11::new(&self.path).map_err(broken)?,
-        };
-        let library = &*self.library.insert(library);
-        if !self.ready {
-            let threads = CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK);
-            match library.initialize(threads) {
-                Ok(()) | Err(Said::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
-                Err(said) => return Err(broken(said)),
-            }
-            self.ready = true;
-        }
-        Ok(library)
-    }
-
-    fn end_unless_used(&mut self) {
-        if self.sessions.is_empty() {
-            self.end();
-        }
-    }
-
-    /// Ends the module's work; it stays loaded and begins anew when it is needed.
-    fn end(&mut self) {
-        self.sessions.clear();
-        if let Some(library) = self.library.as_ref().filter(|_| self.ready) {
-            let _ = library.clone().finalize();
-        }
-        self.ready = false;
-    }
-}
-
-fn give(session: &Session, who: UserType, pin: Option<&Secret>) -> Done<()> {
-    Ok(match pin {
-        Some(pin) => {
-            let pin = RawAuthPin::new(Box::new(pin.expose().to_vec()));
-            session.login_with_raw(who, &pin)?;
-        }
-        None => session.login(who, None)?,
-    })
-}
-
-fn private_key(session: &Session, id: &[u8]) -> Done<ObjectHandle> {
-    let wanted = [
-        Attribute::Class(ObjectClass::PRIVATE_KEY),
-        Attribute::Id(id.to_vec()),
-    ];
-    let found = session.find_objects(&wanted)?;
-    found.first().copied().ok_or(Fault::NoKey.into())
-}
-
-/// Whether a key wants the PIN for each use (`CKA_ALWAYS_AUTHENTICATE`).
-fn each_time(session: &Session, key: ObjectHandle) -> Done<bool> {
-    let said = session.get_attributes(key, &[AttributeType::AlwaysAuthenticate])?;
-    Ok(said.contains(&Attribute::AlwaysAuthenticate(true)))
-}
-
-/// The shared secret with a peer's public key: derived into an object that lives as long as the
-/// session and may be read.
-fn agreed(session: &Session, key: ObjectHandle, peer: &[u8]) -> Done<Secret> {
-    let (point, size) = mechanism::point(peer).ok_or(Fault::Data)?;
-    let wanted = [
-        Attribute::Class(ObjectClass::SECRET_KEY),
-        Attribute::KeyType(KeyType::GENERIC_SECRET),
-        Attribute::Token(false),
-        Attribute::Sensitive(false),
-        Attribute::Extractable(true),
-        Attribute::ValueLen(Ulong::try_from(size)?),
-    ];
-    let derived = session.derive_key(&mechanism::agreeing(point), key, &wanted)?;
-    let read = session.get_attributes(derived, &[AttributeType::Value]);
-    let _ = session.destroy_object(derived);
-    let value = read?.into_iter().find_map(|attribute| match attribute {
-        Attribute::Value(value) => Some(Secret::new(value)),
-        _ => None,
-    });
-    let value = value.ok_or(Fault::Refused)?;
-    // Some modules leave zeros at its beginning out (SEC 1, 3.3.1 and 2.3.5 say its length).
-    let lacking = size.saturating_sub(value.expose().len());
-    let mut whole = Vec::with_capacity(size.max(value.expose().len()));
-    whole.resize(lacking, 0);
-    whole.extend_from_slice(value.expose());
-    Ok(Secret::new(whole))
-}
-
-/// The X.509 certificates that a token shows to everybody.
-fn certificates(library: &Pkcs11, slot: Slot) -> Done<Vec<Found>> {
-    let session = library.open_ro_session(slot)?;
-    let wanted = [
-        Attribute::Class(ObjectClass::CERTIFICATE),
-        Attribute::CertificateType(CertificateType::X_509),
-    ];
-    let mut all = Vec::new();
-    for object in session.find_objects(&wanted)?.into_iter().take(CERTS_MAX) {
-        let asked = [AttributeType::Value, AttributeType::Id];
-        let mut found = Found {
-            cert: Vec::new(),
-            key: Vec::new(),
-        };
-        for attribute in session.get_attributes(object, &asked)? {
-            match attribute {
-                Attribute::Value(cert) => found.cert = cert,
-                Attribute::Id(key) => found.key = key,
-                _ => {}
-            }
-        }
-        all.push(found);
-    }
-    Ok(all)
-}
-
-fn seen(info: &TokenInfo) -> Seen {
-    let state = if info.user_pin_locked() {
-        TokenState::Locked
-    } else if info.user_pin_final_try() {
-        TokenState::LastTry
-    } else if info.user_pin_count_low() {
-        TokenState::FewTries
-    } else if info.login_required() && !info.user_pin_initialized() {
-        TokenState::NoPin
-    } else {
-        TokenState::Ready
-    };
-    Seen {
-        token: name(info),
-        label: one_line(info.label()),
-        state,
-        login: info.login_required(),
-        pad: info.protected_authentication_path(),
-    }
-}
-
-fn name(info: &TokenInfo) -> TokenName {
-    TokenName {
-        manufacturer: one_line(info.manufacturer_id()),
-        model: one_line(info.model()),
-        serial: one_line(info.serial_number()),
-    }
-}
-
-fn broken(said: Said) -> Failure {
-    Failure {
-        fault: Fault::Broken,
-        said: Some(said),
-    }
-}
-
-/// A fault of deciphering itself is one of the data, whatever the module calls it: what a wrong
-/// padding leads to must not show.
-fn undeciphered(said: Said) -> Failure {
-    let of_data = match &said {
-        Said::Pkcs11(
-            RvError::UserNotLoggedIn
-            | RvError::DeviceRemoved
-            | RvError::TokenNotPresent
-            | RvError::SessionHandleInvalid
-            | RvError::SessionClosed
-            | RvError::FunctionNotSupported
-            | RvError::OperationNotInitialized,
-            _,
-        ) => false,
-        Said::Pkcs11(_, function) => matches!(
-            function,
-            Function::Decrypt | Function::DecryptUpdate | Function::DecryptFinal
-        ),
-        _ => false,
-    };
-    match of_data {
-        true => Failure {
-            fault: Fault::Data,
-            said: Some(said),
-        },
-        false => said.into(),
-    }
-}
-
-/// What an answer comes to. Who does not know why it failed blames the data: SoftHSM says
-/// `CKR_GENERAL_ERROR` where others say `CKR_ENCRYPTED_DATA_INVALID`.
-fn fault(said: &Said) -> Fault {
-    let Said::Pkcs11(said, _) = said else {
-        return match said {
-            Said::LibraryLoading(_) | Said::MissingSymbol(_) => Fault::Broken,
-            Said::NullFunctionPointer | Said::NotSupported => Fault::Refused,
-            _ => Fault::Data,
-        };
-    };
-    match said {
-        RvError::DeviceRemoved
-        | RvError::DeviceError
-        | RvError::TokenNotPresent
-        | RvError::TokenNotRecognized
-        | RvError::SlotIdInvalid
-        | RvError::SessionHandleInvalid
-        | RvError::SessionClosed => Fault::Absent,
-        RvError::CryptokiNotInitialized => Fault::Broken,
-        RvError::UserNotLoggedIn => Fault::LoggedOut,
-        RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange => Fault::WrongPin,
-        RvError::PinLocked => Fault::PinLocked,
-        RvError::FunctionCanceled | RvError::Cancel => Fault::Cancelled,
-        RvError::ObjectHandleInvalid | RvError::KeyHandleInvalid => Fault::NoKey,
-        RvError::ArgumentsBad
-        | RvError::MechanismInvalid
-        | RvError::MechanismParamInvalid
-        | RvError::FunctionNotSupported
-        | RvError::CurveNotSupported
-        | RvError::KeyTypeInconsistent
-        | RvError::KeyFunctionNotPermitted
-        | RvError::KeySizeRange
-        | RvError::ActionProhibited
-        | RvError::OperationActive
-        | RvError::OperationNotInitialized
-        | RvError::PinExpired
-        | RvError::TemplateIncomplete
-        | RvError::TemplateInconsistent
-        | RvError::AttributeSensitive => Fault::Refused,
-        _ => Fault::Data,
+    #[test]
+    fn telling_starts_nothing() {
+        let module = Module::new(PathBuf::from("/nowhere/module.so"));
+        module.tell(|driver| driver.end());
+        assert!(module.tasks.lock().unwrap().is_none());
     }
 }

@@ -30,4 +30,5 @@ mod roundtrip;
 mod smime;
 mod smime_attacks;
 mod store;
+mod tokens;
 mod vectors;
