@@ -42,6 +42,10 @@ const OPERATE: Duration = Duration::from_secs(60);
 /// How long logging in may take: where the reader has keys of its own, a person types on them.
 const LOGIN: Duration = Duration::from_secs(120);
 
+/// How long a PIN is kept for a key that wants it for each use, in seconds: one request may use
+/// its key several times, for each envelope once, and is run as a whole.
+const AGAIN_SECONDS: u64 = 10;
+
 /// What stands in the policy for all modules that the system has registered with p11-kit.
 const P11_KIT: &str = "p11-kit";
 
@@ -62,8 +66,16 @@ struct Open {
     until: u64,
     /// Which of the modules reaches it.
     module: usize,
-    /// The PIN, once more, for a key that wants it for each use.
-    once: Option<(KeyId, Secret)>,
+    /// The PIN once more, for a key that wants it for each use.
+    again: Option<Again>,
+}
+
+/// A PIN that was given for the uses of one key in one request.
+struct Again {
+    key: KeyId,
+    pin: Arc<Secret>,
+    /// When the request began that it is for, in Unix seconds; it begins after the answer.
+    since: Option<u64>,
 }
 
 /// What one module has.
@@ -215,9 +227,9 @@ impl Tokens {
     ) -> Result<Done<T>> {
         self.allowed()?;
         let place = self.place(id)?;
-        let open = self.lock_map().get_mut(&place.token).map(|open| {
-            let pin = open.once.take_if(|(wanted, _)| wanted == id);
-            (open.module, pin.map(|(_, pin)| pin))
+        let open = self.lock_map().get(&place.token).map(|open| {
+            let again = open.again.as_ref().filter(|again| again.key == *id);
+            (open.module, again.map(|again| Arc::clone(&again.pin)))
         });
         let (module, pin) = match open {
             Some(open) => open,
@@ -230,7 +242,7 @@ impl Tokens {
         let theirs = place.clone();
         let done = self
             .module(module)
-            .and_then(|m| m.run(OPERATE, move |driver| act(driver, &theirs, pin.as_ref())));
+            .and_then(|m| m.run(OPERATE, move |driver| act(driver, &theirs, pin.as_deref())));
         match done {
             Err(Failure {
                 fault: Fault::Data, ..
@@ -316,11 +328,15 @@ impl PrivateKeys for Tokens {
                 });
             }
         };
-        let pin = || Secret::new(passphrase.expose().to_vec());
+        let again = || Again {
+            key: id.clone(),
+            pin: Arc::new(Secret::new(passphrase.expose().to_vec())),
+            since: None,
+        };
         let open = Open {
             until,
             module: index,
-            once: (each_time && !seen.pad).then(|| (id.clone(), pin())),
+            again: (each_time && !seen.pad).then(again),
         };
         self.lock_map().insert(place.token, open);
         Ok(())
@@ -339,6 +355,13 @@ impl PrivateKeys for Tokens {
 
     fn expire(&self, now: u64) {
         self.end(|_, open| open.until <= now);
+        for open in self.lock_map().values_mut() {
+            let over = |again: &mut Again| {
+                let since = *again.since.get_or_insert(now);
+                now >= since.saturating_add(AGAIN_SECONDS)
+            };
+            drop(open.again.take_if(over));
+        }
     }
 }
 

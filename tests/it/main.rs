@@ -20,6 +20,7 @@ mod peer;
 mod asking;
 mod badinput;
 mod bouncy;
+mod cards;
 mod choosing;
 mod corpora;
 mod dialogue;

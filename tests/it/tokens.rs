@@ -14,8 +14,8 @@ use crate::peer::{find, run};
 use crate::peers::{Tally, verdict};
 use crate::smime::{ALICE, BOB, Ca, TEXT, entity, message};
 
-const PIN: &str = "4711-pin";
-const WRONG: &str = "0815-pin";
+pub(crate) const PIN: &str = "4711-pin";
+pub(crate) const WRONG: &str = "0815-pin";
 
 /// Where SoftHSM's module lies on Debian, and elsewhere.
 const MODULES: &[&str] = &[
@@ -32,16 +32,16 @@ const LOCKED: u8 = 0x04;
 const KEYPAD: (usize, u8) = (6, 0x01);
 
 /// A folder with soft tokens.
-struct Soft {
+pub(crate) struct Soft {
     folder: TempDir,
-    module: PathBuf,
+    pub(crate) module: PathBuf,
     util: PathBuf,
     tool: PathBuf,
 }
 
 impl Soft {
     /// `None`, and a loud line, where there is no SoftHSM.
-    fn new() -> Option<Soft> {
+    pub(crate) fn new() -> Option<Soft> {
         let module = MODULES.iter().map(PathBuf::from).find(|path| path.exists());
         if module.is_none() {
             println!("ABSENT: libsofthsm2.so is not here; keys on tokens were NOT shown");
@@ -72,12 +72,16 @@ impl Soft {
         Some(soft)
     }
 
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     fn config(&self) -> PathBuf {
-        self.folder.path().join("softhsm2.conf")
+        self.path("softhsm2.conf")
     }
 
     fn tokens(&self) -> PathBuf {
-        self.folder.path().join("tokens")
+        self.path("tokens")
     }
 
     #[track_caller]
@@ -89,7 +93,7 @@ impl Soft {
     }
 
     /// A new token.
-    fn token(&self, label: &str) {
+    pub(crate) fn token(&self, label: &str) {
         let pins = ["--pin", PIN, "--so-pin", "12345678"];
         let args = [&["--init-token", "--free", "--label", label][..], &pins];
         self.run(&self.util, &args.concat());
@@ -115,7 +119,7 @@ impl Soft {
     }
 
     /// A person's key and certificate on a token, under the same id.
-    fn put(&self, ca: &Ca, label: &str, name: &str, more: &[&str]) {
+    pub(crate) fn put(&self, ca: &Ca, label: &str, name: &str, more: &[&str]) {
         let module = self.module.to_str().unwrap();
         let id: String = name.bytes().map(|b| format!("{b:02x}")).collect();
         let path = |file: String| ca.path(&file).to_str().unwrap().to_owned();
@@ -148,7 +152,7 @@ impl Soft {
     }
 
     /// A state folder whose policy allows the module.
-    fn home(&self, pinentry: &Pinentry) -> Home {
+    pub(crate) fn home(&self, pinentry: &Pinentry) -> Home {
         let home = Home::new()
             .pinentry(pinentry)
             .env("SOFTHSM2_CONF", self.config().to_str().unwrap());
@@ -156,7 +160,7 @@ impl Soft {
         home
     }
 
-    fn allow(&self, home: &Home, modules: &[&str]) {
+    pub(crate) fn allow(&self, home: &Home, modules: &[&str]) {
         std::fs::create_dir_all(home.path()).unwrap();
         let policy = format!("pkcs11-modules = {modules:?}\n");
         std::fs::write(home.path().join("policy.toml"), policy).unwrap();
@@ -164,7 +168,7 @@ impl Soft {
 
     /// Pulls all tokens out of their readers.
     fn pull(&self) {
-        let away = self.folder.path().join("away");
+        let away = self.path("away");
         std::fs::rename(self.tokens(), away).unwrap();
         std::fs::create_dir(self.tokens()).unwrap();
     }
@@ -172,7 +176,7 @@ impl Soft {
     /// Plugs them in again.
     fn plug(&self) {
         std::fs::remove_dir(self.tokens()).unwrap();
-        let away = self.folder.path().join("away");
+        let away = self.path("away");
         std::fs::rename(away, self.tokens()).unwrap();
     }
 
@@ -195,24 +199,24 @@ impl Soft {
 
 /// The host's tokens and certificates, taken in and accepted; the ids of the keys on tokens.
 #[track_caller]
-fn taken(host: &mut Host) -> Vec<String> {
+pub(crate) fn taken(host: &mut Host) -> Vec<String> {
     let reply = host.good("keys/tokens", json!({"accept": true}));
     let tokens = reply["tokens"].as_array().unwrap();
     let keys = tokens.iter().flat_map(|t| t["keys"].as_array().unwrap());
     keys.map(|id| id.as_str().unwrap().to_owned()).collect()
 }
 
-fn draft(from: &str) -> Value {
+pub(crate) fn draft(from: &str) -> Value {
     json!({"from": from, "to": [BOB], "subject": "s", "text": {"text": TEXT}})
 }
 
-fn protect(scheme: &str) -> Value {
+pub(crate) fn protect(scheme: &str) -> Value {
     json!({"sign": true, "encrypt": false, "protocol": "smime", "scheme": scheme})
 }
 
 /// Neither the log nor anything else that is kept holds a PIN.
 #[track_caller]
-fn nobody_kept_a_pin(home: &Home) {
+pub(crate) fn nobody_kept_a_pin(home: &Home) {
     for pin in [PIN, WRONG] {
         assert_eq!(holds(&home.files(), pin), None);
     }
