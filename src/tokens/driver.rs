@@ -117,13 +117,13 @@ impl Driver {
         (how, digest): (Signing, &[u8]),
     ) -> Done<Vec<u8>> {
         let (mechanism, data) = mechanism::signing(how, digest).ok_or(Fault::Refused)?;
-        let raw = self.with_key(token, key, |session, key| {
+        let raw = self.with_key(token, key, |session, key, pad| {
             if !each_time(session, key)? {
                 return Ok(session.sign(&mechanism, key, &data)?);
             }
-            let pin = pin.ok_or(Fault::LoggedOut)?;
+            let pin = for_this_use(pin, pad)?;
             session.sign_init(&mechanism, key)?;
-            give(session, UserType::ContextSpecific, Some(pin))?;
+            give(session, UserType::ContextSpecific, pin)?;
             session.sign_update(&data)?;
             Ok(session.sign_final()?)
         })?;
@@ -138,7 +138,7 @@ impl Driver {
         pin: Option<&Secret>,
         (how, data): (&Opener, &[u8]),
     ) -> Done<Secret> {
-        self.with_key(token, key, |session, key| {
+        self.with_key(token, key, |session, key, pad| {
             let each_time = each_time(session, key)?;
             let Some(mechanism) = how.deciphering() else {
                 if each_time {
@@ -151,9 +151,9 @@ impl Driver {
                 let plain = session.decrypt(&mechanism, key, data);
                 return Ok(Secret::new(plain.map_err(Failure::of_deciphering)?));
             }
-            let pin = pin.ok_or(Fault::LoggedOut)?;
+            let pin = for_this_use(pin, pad)?;
             session.decrypt_init(&mechanism, key)?;
-            give(session, UserType::ContextSpecific, Some(pin))?;
+            give(session, UserType::ContextSpecific, pin)?;
             let mut plain = session
                 .decrypt_update(data)
                 .map_err(Failure::of_deciphering)?;
@@ -162,15 +162,17 @@ impl Driver {
         })
     }
 
-    /// Runs `act` with a private key of a token that is logged in to. After a fault that may
+    /// Runs `act` with a private key of a token that is logged in to, and whether its reader has
+    /// keys of its own. After a fault that may
     /// mean that the token is gone, looks whether it is.
     fn with_key<T>(
         &mut self,
         token: &TokenName,
         key: &[u8],
-        act: impl FnOnce(&Session, ObjectHandle) -> Done<T>,
+        act: impl FnOnce(&Session, ObjectHandle, bool) -> Done<T>,
     ) -> Done<T> {
         let (slot, info) = self.slot(token)?;
+        let pad = info.protected_authentication_path();
         if self.sessions.get(token).is_some_and(|(at, _)| *at != slot) {
             self.sessions.remove(token);
         }
@@ -182,7 +184,7 @@ impl Driver {
             self.sessions.insert(token.clone(), (slot, session));
         }
         let (_, session) = self.sessions.get(token).ok_or(Fault::LoggedOut)?;
-        let done = private_key(session, key).and_then(|key| act(session, key));
+        let done = private_key(session, key).and_then(|key| act(session, key, pad));
         let Err(failure) = done else {
             return done;
         };
@@ -261,6 +263,15 @@ impl Driver {
             let _ = library.clone().finalize();
         }
         self.ready = false;
+    }
+}
+
+/// The PIN for one use of a key; none where the reader takes it.
+fn for_this_use(pin: Option<&Secret>, pad: bool) -> Done<Option<&Secret>> {
+    match (pin, pad) {
+        (_, true) => Ok(None),
+        (Some(pin), false) => Ok(Some(pin)),
+        (None, false) => Err(Fault::LoggedOut.into()),
     }
 }
 

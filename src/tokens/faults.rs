@@ -45,22 +45,22 @@ pub(super) fn usable(id: &KeyId, seen: &Seen) -> Result<()> {
     }
 }
 
-/// What a dialog for the PIN names: the warning first, for it must be read.
+/// What a dialog for the PIN names: the warning first, for it must be read. With the longest
+/// token's name (32 bytes) it stays below what a dialog shows (200 characters).
 fn label(place: &Place, seen: &Seen) -> String {
+    /// The most characters of the owner's name and address.
+    const OWNER_MAX: usize = 60;
     let warning = match seen.state {
         TokenState::LastTry => "LAST TRY before the token locks! ",
-        TokenState::FewTries => "A wrong PIN was given before; the token locks after a few. ",
+        TokenState::FewTries => "A wrong PIN was given before. ",
         _ => "",
     };
     let how = match seen.pad {
-        true => "Answer ok, then type the PIN on the reader: ",
-        false => "PIN of ",
+        true => "answer ok, then type the PIN on the reader",
+        false => "its PIN",
     };
-    let owner = match place.owner.is_empty() {
-        true => "a key",
-        false => &place.owner,
-    };
-    format!("{warning}{how}the token {} for {owner}", seen.label)
+    let owner: String = place.owner.chars().take(OWNER_MAX).collect();
+    format!("{warning}{owner}, on the token {} ({how})", seen.label)
 }
 
 /// A failure as a request is told.
@@ -150,5 +150,38 @@ fn because(error: Error, failure: Failure) -> Error {
     match failure.said {
         Some(said) => error.because(said),
         None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokens::TokenName;
+
+    #[test]
+    fn the_longest_label_is_shown_whole() {
+        let token = TokenName {
+            manufacturer: String::new(),
+            model: String::new(),
+            serial: String::new(),
+        };
+        let mut seen = Seen {
+            token: token.clone(),
+            label: "L".repeat(32),
+            state: TokenState::LastTry,
+            login: true,
+            pad: true,
+        };
+        let place = Place {
+            token,
+            key: vec![1],
+            owner: "O".repeat(500),
+        };
+        let longest = label(&place, &seen);
+        assert!(longest.starts_with("LAST TRY"), "{longest}");
+        assert!(longest.ends_with("on the reader)"), "{longest}");
+        assert!(longest.chars().count() < 200, "{longest}");
+        seen.state = TokenState::Ready;
+        assert!(label(&place, &seen).starts_with('O'));
     }
 }

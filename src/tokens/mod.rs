@@ -23,7 +23,8 @@ use std::time::Duration;
 use crate::base::Secret;
 use crate::base::error::{Error, Result};
 use crate::base::keys::{
-    Certs, KeyId, KeyPairId, ModuleState, Opening, PrivateKeys, SecretState, Signing, TokenState,
+    Certs, KeyId, KeyPairId, ModuleState, Opening, PrivateKeys, Protocol, SecretState, Signing,
+    TokenState,
 };
 use crate::base::policy::PKCS11_MODULES;
 use answer::{Done, Failure, Fault};
@@ -118,7 +119,7 @@ impl Tokens {
 
     /// Whether a key lies on a token. Touches none.
     pub fn knows(&self, id: &KeyId) -> bool {
-        matches!(self.certs.token(id), Ok(Some(_)))
+        id.protocol() == Protocol::Smime && matches!(self.certs.token(id), Ok(Some(_)))
     }
 
     /// Until when the token of a key is logged in to, in Unix seconds.
@@ -130,8 +131,9 @@ impl Tokens {
     /// The error that carries the question for the PIN of a key's token.
     ///
     /// # Errors
-    /// `key.missing` when it lies on none.
+    /// `key.missing` when it lies on none; `policy.refused`.
     pub fn locked(&self, id: &KeyId) -> Result<Error> {
+        self.allowed()?;
         let place = self.place(id)?;
         Ok(match self.find(&place.token) {
             Ok((_, seen)) => faults::locked(id, &place, &seen),
@@ -250,7 +252,7 @@ impl Tokens {
             | Ok(_) => Ok(done),
             Err(failure) => {
                 if failure.fault != Fault::Refused {
-                    self.lock_map().remove(&place.token);
+                    self.end(|token, _| *token == place.token);
                 }
                 match failure.fault {
                     Fault::LoggedOut => Err(self.locked(id)?),

@@ -4,6 +4,7 @@
 //! has a thread of its own, which alone calls it, and whoever asks waits only so long. Nothing
 //! is loaded before the first question.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -48,19 +49,23 @@ impl Module {
             return Err(Fault::Silent.into());
         }
         let (answer, answered) = channel();
-        let silent = Arc::clone(&self.silent);
         self.send(Box::new(move |driver| {
             let _ = answer.send(act(driver));
-            silent.store(false, Ordering::SeqCst);
         }))?;
         match answered.recv_timeout(limit) {
             Ok(done) => done,
             Err(RecvTimeoutError::Timeout) => {
                 self.silent.store(true, Ordering::SeqCst);
                 // It may have come in this very instant, and nobody would say so again.
-                answered.try_recv().unwrap_or(Err(Fault::Silent.into()))
+                match answered.try_recv() {
+                    Ok(done) => {
+                        self.silent.store(false, Ordering::SeqCst);
+                        done
+                    }
+                    Err(_) => Err(Fault::Silent.into()),
+                }
             }
-            // The thread fell over; the next task starts another.
+            // It fell over.
             Err(RecvTimeoutError::Disconnected) => Err(Fault::Broken.into()),
         }
     }
@@ -74,23 +79,32 @@ impl Module {
         }
     }
 
-    fn send(&self, mut task: Task) -> Done<()> {
+    fn send(&self, task: Task) -> Done<()> {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = &*tasks {
-            match known.send(task) {
-                Ok(()) => return Ok(()),
-                Err(back) => task = back.0,
-            }
-        }
+        let sender = match &*tasks {
+            Some(known) => known,
+            None => tasks.insert(self.start()?),
+        };
+        sender.send(task).map_err(|_| Fault::Broken.into())
+    }
+
+    fn start(&self) -> Done<Sender<Task>> {
         let (sender, todo) = channel::<Task>();
         let mut driver = Driver::new(self.path.clone());
+        let silent = Arc::clone(&self.silent);
         thread::Builder::new()
             .name("token".to_owned())
-            .spawn(move || todo.iter().for_each(|task| task(&mut driver)))
+            .spawn(move || {
+                for task in todo {
+                    if catch_unwind(AssertUnwindSafe(|| task(&mut driver))).is_err() {
+                        log::error!("a module for tokens fell over");
+                        driver.end();
+                    }
+                    silent.store(false, Ordering::SeqCst);
+                }
+            })
             .map_err(|_| Fault::Broken)?;
-        let sent = sender.send(task);
-        *tasks = Some(sender);
-        sent.map_err(|_| Fault::Broken.into())
+        Ok(sender)
     }
 }
 

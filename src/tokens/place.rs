@@ -21,8 +21,6 @@ pub struct Place {
     pub token: TokenName,
     /// `CKA_ID`.
     pub key: Vec<u8>,
-    /// The token's own label, for dialogs.
-    pub label: String,
     /// Whose key it is, for dialogs.
     pub owner: String,
 }
@@ -36,15 +34,7 @@ impl Place {
             serial,
         } = &self.token;
         let key: String = self.key.iter().map(|b| format!("{b:02X}")).collect();
-        let lines = [
-            MAGIC,
-            manufacturer,
-            model,
-            serial,
-            &key,
-            &self.label,
-            &self.owner,
-        ];
+        let lines = [MAGIC, manufacturer, model, serial, &key, &self.owner];
         lines.map(one_line).join("\n").into_bytes()
     }
 
@@ -62,13 +52,11 @@ impl Place {
             serial: line()?,
         };
         let key = bytes_of(&line()?)?;
-        let (label, owner) = (line()?, line()?);
-        lines.next().is_none().then_some(Place {
-            token,
-            key,
-            label,
-            owner,
-        })
+        let owner = line()?;
+        lines
+            .next()
+            .is_none()
+            .then_some(Place { token, key, owner })
     }
 }
 
@@ -98,7 +86,6 @@ mod tests {
                 serial: "0123".into(),
             },
             key: vec![0, 0xA1, 0xFF],
-            label: "Card".into(),
             owner: "Alice <alice@a.example>".into(),
         }
     }

@@ -130,7 +130,7 @@ fn three_wrong_pins_lock_a_card() {
     let fault = host.fault("message/seal", seal.clone());
     assert_eq!(fault.data["reasons"], json!(["token-locked"]), "{fault:?}");
     let said = pinentry.descriptions();
-    let warnings = ["%0A%0APIN of", "A wrong PIN was given before", "LAST TRY"];
+    let warnings = ["%0A%0Aalice <", "A wrong PIN was given before", "LAST TRY"];
     let lines: Vec<_> = said.lines().collect();
     assert_eq!(lines.len(), warnings.len(), "{said}");
     for (line, warning) in lines.iter().zip(warnings) {
@@ -154,7 +154,7 @@ fn the_last_try_can_be_kept() {
     host.hello();
     taken(&mut host);
     let seal = json!({"draft": draft(ALICE), "protect": protect("mime")});
-    let fault = host.fault("message/seal", seal.clone());
+    let fault = host.fault("message/seal", seal);
     assert_eq!(fault.kind(), "passphrase.cancelled");
     let tokens = host.good("keys/tokens", json!({}));
     assert_eq!(tokens["tokens"][0]["state"], "last-try");
@@ -188,6 +188,21 @@ fn a_reader_with_keys_of_its_own() {
         "passphrase.cancelled"
     );
     assert_eq!(pinentry.count("error"), 1);
+}
+
+#[test]
+fn a_pin_for_each_use_on_a_reader_with_keys() {
+    let Some(card) = Card::new(&["--always-auth"]) else {
+        return;
+    };
+    card.event("keypad", PIN);
+    let pinentry = Pinentry::new(&["ok"]);
+    let home = card.home(&pinentry);
+    let mut host = home.start();
+    host.hello();
+    taken(&mut host);
+    signs(&card, &mut host);
+    assert_eq!(pinentry.count("getpin"), 1);
 }
 
 #[test]

@@ -466,6 +466,35 @@ fn a_token_takes_no_other_keys_place() {
     assert_eq!(pinentry.count("getpin"), 0);
 }
 
+/// Where a key that is open will do, no token is asked, and nobody for a PIN.
+#[test]
+fn a_message_to_a_token_and_to_another_key() {
+    let Some(ca) = Ca::new() else { return };
+    let Some(soft) = Soft::with(&ca, &[("alice", "rsa:2048", ALICE)]) else {
+        return;
+    };
+    ca.write("entity", entity());
+    ca.person("other", "rsa:2048", ALICE);
+    let args = ["cms", "-encrypt", "-binary", "-in", "entity"];
+    let both = [&args[..], &["-recip", "alice.pem", "-recip", "other.pem"]].concat();
+    let both = message(BOB, &ca.go(&both));
+    let pinentry = Pinentry::new(&["%cancel"]);
+    let home = soft.home(&pinentry);
+    let mut host = home.start();
+    host.hello();
+    let id = taken(&mut host).remove(0);
+    let fault = host.open(&both).unwrap_err();
+    assert_eq!(fault.kind(), "passphrase.cancelled");
+    crate::harness::import(&mut host, &ca.file("other"), Value::Null);
+    verdict(&mut host, &both, "whole", "none", "", TEXT.trim_end()).unwrap();
+    assert_eq!(pinentry.count("getpin"), 1);
+    // Nor is it a fault that the token is not here.
+    soft.pull();
+    verdict(&mut host, &both, "whole", "none", "", TEXT.trim_end()).unwrap();
+    let fault = host.fault("keys/unlock", json!({"id": id}));
+    assert_eq!(fault.data["reasons"], json!(["token-absent"]));
+}
+
 #[test]
 fn a_pin_is_asked_for_once_and_again_after_locking() {
     let Some(ca) = Ca::new() else { return };
@@ -722,6 +751,7 @@ fn modules_come_from_policy_alone() {
     host.hello();
     for (method, params) in [
         ("keys/tokens", json!({})),
+        ("keys/unlock", json!({"id": id})),
         (
             "message/seal",
             json!({"draft": draft(ALICE), "protect": protect("mime")}),

@@ -340,7 +340,7 @@ fn peer_key(cert: &Certificate, algorithm: &Option<Algorithm>, bits: &[u8]) -> R
 
 /// Whether a sender's key is a point on the curve of the certificate's key. Not every token
 /// looks itself, and what it makes of another point tells of its key.
-fn is_peer(cert: &Certificate, peer: &[u8]) -> bool {
+pub(super) fn is_peer(cert: &Certificate, peer: &[u8]) -> bool {
     let curve = |key: &PKeyRef<Public>| Some(key.ec_key().ok()?.group().curve_name());
     match (PKey::public_key_from_der(peer), cert.x509.public_key()) {
         (Ok(peer), Ok(own)) => peer.id() == own.id() && curve(&peer) == curve(&own),

@@ -155,7 +155,6 @@ fn of(
     let place = (!authority).then(|| Place {
         token: token.name.clone(),
         key: key.to_vec(),
-        label: token.label.clone(),
         owner: owner(&facts),
     });
     Ok(Ok(Found {
