@@ -7,7 +7,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -57,13 +57,13 @@ impl Module {
             Err(RecvTimeoutError::Timeout) => {
                 self.silent.store(true, Ordering::SeqCst);
                 // It may have come in this very instant, and nobody would say so again.
-                match answered.try_recv() {
-                    Ok(done) => {
-                        self.silent.store(false, Ordering::SeqCst);
-                        done
-                    }
-                    Err(_) => Err(Fault::Silent.into()),
-                }
+                let late = match answered.try_recv() {
+                    Ok(done) => done,
+                    Err(TryRecvError::Empty) => return Err(Fault::Silent.into()),
+                    Err(TryRecvError::Disconnected) => Err(Fault::Broken.into()),
+                };
+                self.silent.store(false, Ordering::SeqCst);
+                late
             }
             // It fell over.
             Err(RecvTimeoutError::Disconnected) => Err(Fault::Broken.into()),

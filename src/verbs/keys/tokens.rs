@@ -101,12 +101,13 @@ pub fn tokens(world: &World, request: &TokensRequest, cx: &Context) -> Result<To
                 Err(reason) => skipped.push(Skipped { reason }),
             }
         }
+        keys.sort();
         listed.push((name, shown(token, keys)));
     }
-    let own = || found.iter().filter(|one| one.place.is_some());
-    if request.accept && own().next().is_some() {
-        let lines: Vec<_> = own().map(|one| line(&one.facts)).collect();
-        cx.confirm(Action::AcceptByImport, &lines.join("\n"))?;
+    // A token tells in any order; the question must be the same when this runs again.
+    found.sort_by(|a, b| a.facts.id.cmp(&b.facts.id));
+    if request.accept && found.iter().any(|one| one.place.is_some()) {
+        cx.confirm(Action::AcceptByImport, &accept_label(&found))?;
     }
     cx.job.commit()?;
     let mut imported = Vec::new();
@@ -198,6 +199,19 @@ fn owner(facts: &CertFacts) -> String {
         (None, Some(address)) => address.to_string(),
         (None, None) => facts.id.fingerprint().to_owned(),
     }
+}
+
+/// What the person confirms: fingerprints and the addresses they are accepted for.
+fn accept_label(found: &[Found]) -> String {
+    /// More than this nobody reads in a dialog.
+    const SHOWN: usize = 5;
+    let own = || found.iter().filter(|one| one.place.is_some());
+    let mut lines: Vec<_> = own().take(SHOWN).map(|one| line(&one.facts)).collect();
+    let more = own().count().saturating_sub(SHOWN);
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
+    lines.join("\n")
 }
 
 fn line(facts: &CertFacts) -> String {
