@@ -155,7 +155,9 @@ impl Soft {
     pub(crate) fn home(&self, pinentry: &Pinentry) -> Home {
         let home = Home::new()
             .pinentry(pinentry)
-            .env("SOFTHSM2_CONF", self.config().to_str().unwrap());
+            .env("SOFTHSM2_CONF", self.config().to_str().unwrap())
+            // All that the log may ever say is looked through for PINs.
+            .env("SEALPOST_LOG", "trace");
         self.allow(&home, &[self.module.to_str().unwrap()]);
         home
     }
@@ -217,6 +219,8 @@ pub(crate) fn protect(scheme: &str) -> Value {
 /// Neither the log nor anything else that is kept holds a PIN.
 #[track_caller]
 pub(crate) fn nobody_kept_a_pin(home: &Home) {
+    let log = home.path().join("log/sealpost.log");
+    assert!(log.exists(), "there is no log to look at");
     for pin in [PIN, WRONG] {
         assert_eq!(holds(&home.files(), pin), None);
     }
@@ -539,6 +543,8 @@ fn a_pin_is_asked_for_once_and_again_after_locking() {
     );
     assert_eq!(fault.kind(), "passphrase.cancelled");
     nobody_kept_a_pin(&home);
+    other.close();
+    assert!(other.exit(std::time::Duration::from_secs(15)).success());
 }
 
 #[test]
