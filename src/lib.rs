@@ -17,7 +17,7 @@
 //! verbs/                         open, seal, plan, keys, text: what a person can do
 //! mail/ | engine/ | store/         MIME, no crypto | crypto, no MIME | files, opaque bytes
 //! net/ | agent/                  HTTP | the unlocked keys' own process
-//! gnupg/ | desktop/              GnuPG in place | the desktop's key store, its locked screen
+//! gnupg/ | tokens/ | desktop/    GnuPG in place | PKCS#11 | the desktop's key store, its locked screen
 //! base/                          errors, verdicts, keys, questions, secrets: no I/O
 //! ```
 //!
@@ -34,6 +34,8 @@
 //!   is that process. It knows the door ([`base::keys::PrivateKeys`]), not what lies behind.
 //! - `gnupg` runs GnuPG's programs and speaks to its agent; [`desktop`] to the desktop. What they
 //!   say is made sense of above.
+//! - [`tokens`] asks smart cards for what only they can do, by modules that policy names. The
+//!   engines reach it through [`base::keys::PrivateKeys`].
 //! - [`verbs`] peel layers, join what the three below say, and come to the verdict. No JSON
 //!   text, no stdin, no clock: all that comes in with a [`base::Context`].
 //! - [`wire`] turns frames into calls of verbs and their results into frames. [`host`] runs
@@ -66,8 +68,8 @@
 //! Each library has one place that may name it, so that its errors are translated and its
 //! surprises written down once: byteorder in `wire/frame.rs`, Sequoia in `engine/openpgp`,
 //! mail-parser and mail-builder in `mail`, `std::fs` in `store/files.rs`, rusqlite in
-//! `store/db.rs`, tar in `store/pieces.rs`, ureq in `net/http.rs`, keyring and zbus in `desktop`,
-//! serde_json in `wire`, `host` and `cli`.
+//! `store/db.rs`, tar in `store/pieces.rs`, ureq in `net/http.rs`, cryptoki in `tokens`, keyring
+//! and zbus in `desktop`, serde_json in `wire`, `host` and `cli`.
 //!
 //! # Where to start reading
 //!
@@ -86,5 +88,6 @@ pub mod host;
 pub mod mail;
 pub mod net;
 pub mod store;
+pub mod tokens;
 pub mod verbs;
 pub mod wire;

@@ -34,6 +34,8 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("base/keys.rs", "KeyStatus", "key status"),
     ("base/keys.rs", "Usage", "usage"),
     ("base/keys.rs", "SecretState", "secret"),
+    ("base/keys.rs", "TokenState", "token state"),
+    ("base/keys.rs", "ModuleState", "module state"),
     ("base/keys.rs", "Acceptance", "acceptance"),
     ("base/keys.rs", "Source", "source"),
     ("base/keys.rs", "Attention", "attention"),

@@ -29,7 +29,7 @@ const DOORMEN: &[(&str, &[&str])] = &[
     ("clap", &["cli/"]),
     ("cms", &["engine/smime/"]),
     ("const_oid", &["engine/smime/"]),
-    ("cryptoki", &["tokens/module.rs", "tokens/mechanism.rs"]),
+    ("cryptoki", &["tokens/"]),
     ("der", &["engine/smime/", "tokens/mechanism.rs"]),
     ("etcetera", &["store/"]),
     ("flate2", &["engine/smime/compress.rs"]),

@@ -24,8 +24,9 @@ const START: Duration = Duration::from_secs(5);
 /// How often it is looked for meanwhile.
 const LOOK: Duration = Duration::from_millis(4);
 
-/// How long one operation may take. A passphrase may be stretched for seconds, a token is slow.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one operation may take. A passphrase may be stretched for seconds, and a PIN may be
+/// typed on a token's reader.
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Connections that are kept: as many as a host has workers.
 const KEPT: usize = 4;

@@ -34,7 +34,7 @@ const SLEPT: Duration = Duration::from_secs(3);
 pub struct Surroundings {
     /// Unix seconds.
     pub now: fn() -> u64,
-    /// Whether the socket still is where hosts look for it.
+    /// Whether the socket still is where hosts look for it, and the rules are as they were.
     pub in_place: Box<dyn Fn() -> bool + Send>,
 }
 

@@ -82,9 +82,9 @@ pub(super) struct Failed<'a> {
     #[serde(borrow)]
     fault: Fault<'a>,
     message: &'a str,
-    /// A passphrase would help: how the key is called, and which attempt it would be.
+    /// A passphrase would help: of which key, how it is called, and which attempt it would be.
     #[serde(borrow)]
-    asks: Option<(&'a str, u32)>,
+    asks: Option<(KeyId, &'a str, u32)>,
 }
 
 /// The errors that a door to private keys has.
@@ -98,6 +98,7 @@ enum Fault<'a> {
         reasons: Vec<&'a str>,
     },
     Limit(&'a str),
+    Refused(&'a str),
     WrongPassphrase,
     DecryptFailed,
     Unavailable,
@@ -105,15 +106,21 @@ enum Fault<'a> {
     Internal,
 }
 
-/// Reasons why a key is unusable, and caps, which have no place in what is said: names that
+/// Reasons why a key is unusable, caps and rules, which have no place in what is said: names that
 /// both sides know.
 const NAMES: &[&str] = &[
     "in-gnupg",
     "mismatch",
+    "module-broken",
+    "module-silent",
     "on-token",
     "passphrase-memory",
+    "pkcs11-modules",
     "token-absent",
     "token-locked",
+    "token-no-key",
+    "token-no-pin",
+    "token-refuses",
 ];
 
 fn known(name: &str) -> &'static str {
@@ -138,6 +145,7 @@ impl<'a> Failed<'a> {
                 reasons: reasons.clone(),
             },
             Kind::LimitExceeded { limit, .. } => Fault::Limit(limit),
+            Kind::PolicyRefused { rule, .. } => Fault::Refused(rule),
             Kind::PassphraseWrong => Fault::WrongPassphrase,
             Kind::DecryptFailed => Fault::DecryptFailed,
             Kind::StoreUnavailable => Fault::Unavailable,
@@ -145,9 +153,12 @@ impl<'a> Failed<'a> {
             _ => Fault::Internal,
         };
         let asks = match error.question.as_deref() {
-            Some(ask::Question::Passphrase { label, attempt, .. }) => {
-                Some((label.as_str(), *attempt))
-            }
+            Some(ask::Question::Passphrase {
+                key: Some(key),
+                label,
+                attempt,
+                ..
+            }) => Some((key.clone(), label.as_str(), *attempt)),
             _ => None,
         };
         Failed {
@@ -159,14 +170,10 @@ impl<'a> Failed<'a> {
 
     /// The error that was carried.
     pub(super) fn error(&self) -> Error {
-        let mut key = None;
         let kind = match &self.fault {
-            Fault::Locked(id) => {
-                key = Some(id.clone());
-                Kind::KeyLocked {
-                    ids: vec![id.clone()],
-                }
-            }
+            Fault::Locked(id) => Kind::KeyLocked {
+                ids: vec![id.clone()],
+            },
             Fault::Missing(r#for, key_ids) => Kind::KeyMissing {
                 r#for: *r#for,
                 addresses: Vec::new(),
@@ -180,6 +187,11 @@ impl<'a> Failed<'a> {
                 limit: known(limit),
                 r#use: None,
             },
+            Fault::Refused(rule) => Kind::PolicyRefused {
+                rule: known(rule),
+                file: None,
+                line: None,
+            },
             Fault::WrongPassphrase => Kind::PassphraseWrong,
             Fault::DecryptFailed => Kind::DecryptFailed,
             Fault::Unavailable => Kind::StoreUnavailable,
@@ -187,14 +199,14 @@ impl<'a> Failed<'a> {
             Fault::Internal => Kind::Internal,
         };
         let error = Error::new(kind, self.message);
-        match (self.asks, key) {
-            (Some((label, attempt)), Some(id)) => error.unless(ask::Question::Passphrase {
+        match &self.asks {
+            Some((key, label, attempt)) => error.unless(ask::Question::Passphrase {
                 need: ask::Need::Unlock,
-                key: Some(id),
-                label: label.to_owned(),
-                attempt,
+                key: Some(key.clone()),
+                label: (*label).to_owned(),
+                attempt: *attempt,
             }),
-            _ => error,
+            None => error,
         }
     }
 }
@@ -342,6 +354,11 @@ mod tests {
             ),
             Error::limit("passphrase-memory", "too much"),
             Error::new(Kind::PassphraseWrong, "wrong"),
+            Error {
+                kind: Kind::PassphraseWrong,
+                ..ask::locked(&id(), "the last try")
+            },
+            Error::refused("pkcs11-modules", "none is allowed"),
         ] {
             let mut wire = Vec::new();
             tell(&mut wire, &Answer::Failed(Failed::of(&error))).unwrap();

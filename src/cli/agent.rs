@@ -77,7 +77,7 @@ pub fn run() -> Result<()> {
     let theirs = Arc::clone(&place);
     let surroundings = Surroundings {
         now: || unix(SystemTime::now()),
-        in_place: Box::new(move || theirs.is_in_place()),
+        in_place: Box::new(move || theirs.is_in_place() && theirs.is_up_to_date()),
     };
     let held = Arc::clone(&keys);
     desktop::watch(move || {

@@ -263,6 +263,15 @@ pub enum Keys {
         #[command(flatten)]
         common: Common,
     },
+    /// Take in the certificates of smart cards and other tokens; policy.toml says which there
+    /// may be
+    Tokens {
+        /// Accept them for the addresses that they name
+        #[arg(long)]
+        accept: bool,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Give out certificates
     Export {
         /// Fingerprints, addresses or parts of names, each of one key

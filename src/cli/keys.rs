@@ -2,7 +2,7 @@
 
 use super::args::{Keys, Level, OneKey, Profile, Reason};
 use super::session::Session;
-use super::{input, parts, print, words};
+use super::{input, parts, print, tokens, words};
 use crate::base::keys::{Acceptance, Key};
 use crate::base::{Address, Error, KeyId, Kind, Protocol, Result};
 use crate::engine::{self, Format, Revoking};
@@ -79,6 +79,7 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
             }
             Ok(())
         }
+        Keys::Tokens { accept, common } => tokens::run(*accept, common.json, session),
         Keys::Export { .. } => export(command, session),
         Keys::Delete {
             key,

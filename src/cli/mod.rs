@@ -36,6 +36,7 @@ mod print;
 mod seal;
 mod session;
 mod text;
+mod tokens;
 mod words;
 
 use args::{Anchors, Cli, Command, Common, Keys, Text};
@@ -159,6 +160,7 @@ fn common(command: &Command) -> Common {
             | Keys::Show { common, .. }
             | Keys::Generate { common, .. }
             | Keys::Import { common, .. }
+            | Keys::Tokens { common, .. }
             | Keys::Export { common, .. }
             | Keys::Delete { common, .. }
             | Keys::Accept { common, .. }

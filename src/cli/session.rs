@@ -82,11 +82,12 @@ impl Session {
 
     /// Asks for a key's passphrase until it opens.
     fn unlock(&self, id: &KeyId, label: &str) -> Result<()> {
+        let mut label = label.to_owned();
         for attempt in 1..=ATTEMPTS {
             let question = Question::Passphrase {
                 need: Need::Unlock,
                 key: Some(id.clone()),
-                label: label.to_owned(),
+                label: label.clone(),
                 attempt,
             };
             let Answer::Passphrase(passphrase) = ask::answer(&question)? else {
@@ -95,8 +96,16 @@ impl Session {
             match self.world.unlock(id, &passphrase, SystemTime::now()) {
                 Err(Error {
                     kind: Kind::PassphraseWrong,
+                    question,
                     ..
-                }) if attempt < ATTEMPTS => {}
+                }) if attempt < ATTEMPTS => {
+                    // A token warns before the last try.
+                    if let Some(Question::Passphrase { label: next, .. }) =
+                        question.map(|next| *next)
+                    {
+                        label = next;
+                    }
+                }
                 unlocked => return unlocked.map(|_| ()),
             }
         }

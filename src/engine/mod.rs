@@ -16,7 +16,7 @@ pub mod openpgp;
 mod private;
 pub mod smime;
 
-pub use private::{Unlocked, WithGnuPg};
+pub use private::Unlocked;
 
 /// One family of end-to-end encryption.
 pub trait Engine: Send + Sync {

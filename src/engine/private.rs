@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::Secret;
 use crate::base::error::Result;
-use crate::base::gnupg::GnuPg;
 use crate::base::keys::{
     Certs, KeyId, KeyPairId, Lease, Opening, Private, PrivateKeys, Protocol, SecretState, Signing,
 };
@@ -69,67 +68,6 @@ impl PrivateKeys for Unlocked {
     fn expire(&self, now: u64) {
         self.openpgp.expire(now);
         self.smime.expire(now);
-    }
-}
-
-/// Private keys of which some are GnuPG's, in place.
-pub struct WithGnuPg {
-    certs: Arc<dyn Certs>,
-    theirs: Private,
-    others: Private,
-}
-
-impl WithGnuPg {
-    /// GnuPG's agent for the keys of which `certs` says that it has them, `others` for all else.
-    pub fn new(certs: &Arc<dyn Certs>, gnupg: Arc<dyn GnuPg>, others: Private) -> WithGnuPg {
-        WithGnuPg {
-            certs: Arc::clone(certs),
-            theirs: Arc::new(super::openpgp::InGnuPg::new(Arc::clone(certs), gnupg)),
-            others,
-        }
-    }
-
-    fn of(&self, id: &KeyId) -> &Private {
-        let theirs = id.protocol() == Protocol::OpenPgp
-            && self.certs.grips(id).is_ok_and(|grips| !grips.is_empty());
-        match theirs {
-            true => &self.theirs,
-            false => &self.others,
-        }
-    }
-}
-
-impl PrivateKeys for WithGnuPg {
-    fn state(&self, id: &KeyId) -> SecretState {
-        self.of(id).state(id)
-    }
-
-    fn sign(&self, key: &KeyPairId, how: Signing, data: &[u8]) -> Result<Vec<u8>> {
-        self.of(&key.cert).sign(key, how, data)
-    }
-
-    fn decrypt(&self, key: &KeyPairId, how: Opening<'_>, ciphertext: &[u8]) -> Result<Secret> {
-        self.of(&key.cert).decrypt(key, how, ciphertext)
-    }
-
-    fn unlock(&self, id: &KeyId, passphrase: &Secret, lease: Lease) -> Result<()> {
-        self.of(id).unlock(id, passphrase, lease)
-    }
-
-    fn until(&self, id: &KeyId) -> Option<u64> {
-        self.of(id).until(id)
-    }
-
-    fn lock(&self, id: Option<&KeyId>) {
-        self.others.lock(id);
-    }
-
-    fn wipe(&self) {
-        self.others.wipe();
-    }
-
-    fn expire(&self, now: u64) {
-        self.others.expire(now);
     }
 }
 

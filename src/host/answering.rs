@@ -39,8 +39,10 @@ pub fn ask(host: &Arc<Host>, mut question: Question) {
                             request.answers.give(question.clone(), Answer::Confirmed);
                         });
                     }
-                    Err(error) if wrong(&error, &mut question) => continue,
-                    Err(error) => return fail(host, &error),
+                    Err(error) => match wrong(error, &mut question) {
+                        None => continue,
+                        Some(error) => return fail(host, &error),
+                    },
                 },
                 None => Answer::Passphrase(Arc::new(secret)),
             },
@@ -54,16 +56,21 @@ pub fn ask(host: &Arc<Host>, mut question: Question) {
     }
 }
 
-/// Whether the passphrase was wrong and may be asked for again; counts the attempt.
-fn wrong(error: &Error, question: &mut Question) -> bool {
+/// Makes the question one more after a wrong passphrase, and gives back what is no such error or
+/// comes too often. A token has a label of its own for the next try: it warns before the last.
+fn wrong(error: Error, question: &mut Question) -> Option<Error> {
     match question {
-        Question::Passphrase { attempt, .. }
+        Question::Passphrase { attempt, label, .. }
             if error.kind == Kind::PassphraseWrong && *attempt < ATTEMPTS =>
         {
             *attempt += 1;
-            true
+            if let Some(Question::Passphrase { label: next, .. }) = error.question.map(|next| *next)
+            {
+                *label = next;
+            }
+            None
         }
-        _ => false,
+        _ => Some(error),
     }
 }
 

@@ -50,12 +50,12 @@ impl Certs for Store {
         secrets::get(&self.home, id, self.keychain.as_ref())
     }
 
-    fn token(&self, id: &KeyId) -> Result<Option<Bytes>> {
-        secrets::token(&self.home, id)
-    }
-
     fn grips(&self, id: &KeyId) -> Result<Vec<Grip>> {
         secrets::grips(&self.home, id)
+    }
+
+    fn token(&self, id: &KeyId) -> Result<Option<Bytes>> {
+        secrets::token(&self.home, id)
     }
 
     fn anchors(&self) -> Result<Vec<Anchor>> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::files::{self, Lock, Stamp};
 use super::home::Home;
+use super::policy;
 use crate::base::Result;
 
 impl Home {
@@ -19,6 +20,8 @@ pub struct AgentPlace {
     _lock: Lock,
     socket: PathBuf,
     stamp: Option<Stamp>,
+    home: Home,
+    rules: [Option<Stamp>; 2],
 }
 
 impl AgentPlace {
@@ -39,6 +42,8 @@ impl AgentPlace {
             _lock: lock,
             socket,
             stamp: None,
+            rules: policy::stamps(home),
+            home: home.clone(),
         }))
     }
 
@@ -50,6 +55,11 @@ impl AgentPlace {
     /// Whether hosts still find the socket that was there.
     pub fn is_in_place(&self) -> bool {
         self.stamp.is_some() && files::stamp(&self.socket) == self.stamp
+    }
+
+    /// Whether the rules are still those that this agent began with.
+    pub fn is_up_to_date(&self) -> bool {
+        policy::stamps(&self.home) == self.rules
     }
 
     /// The socket is taken away.

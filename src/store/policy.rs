@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::files;
+use super::files::{self, Stamp};
 use super::home::Home;
 use crate::base::policy::{Origin, Policy, Ruled};
 use crate::base::{Error, Kind, Result};
@@ -29,6 +29,11 @@ const SYSTEM: &str = r"C:\ProgramData\sealpost\policy.toml";
 /// included: a rule that is misspelt must not be a rule that is not there.
 pub fn policy(home: &Home) -> Result<Ruled> {
     load(&home.policy(), Path::new(SYSTEM))
+}
+
+/// What changes when the rules do.
+pub(super) fn stamps(home: &Home) -> [Option<Stamp>; 2] {
+    [&home.policy(), Path::new(SYSTEM)].map(files::stamp)
 }
 
 fn load(person: &Path, system: &Path) -> Result<Ruled> {

@@ -25,6 +25,7 @@ mod payload;
 mod peel;
 pub mod plan;
 pub mod policy;
+mod private;
 mod recent;
 mod recipients;
 mod route;

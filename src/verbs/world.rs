@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::doctor::Pinentry;
+use super::private::Parted;
 use super::recent::Recent;
 use crate::base::ask::Answers;
 use crate::base::context::unix;
@@ -18,10 +19,11 @@ use crate::base::network::Network;
 use crate::base::policy::{CLIENTS, Origin, PROTOCOLS, Policy, Ruled};
 use crate::base::rules::{Allowed, ClientId, RSA_BITS_LEAST};
 use crate::base::{Address, Context, Error, KeyId, Result, Secret};
-use crate::engine::openpgp::OpenPgp;
+use crate::engine::openpgp::{InGnuPg, OpenPgp};
 use crate::engine::smime::Smime;
-use crate::engine::{Engine, Unlocked, WithGnuPg};
+use crate::engine::{Engine, Unlocked};
 use crate::store::{Home, Store};
+use crate::tokens::Tokens;
 
 /// One person's keys and rules. Made once per process; opening it reads nothing but policy.
 pub struct World {
@@ -35,6 +37,7 @@ pub struct World {
     /// Both families; which of them are used is policy's.
     engines: Vec<Arc<dyn Engine>>,
     private: Private,
+    pub(super) tokens: Arc<Tokens>,
     pub(super) network: Arc<dyn Network>,
     /// GnuPG, where its keys are used in place; and as of when they were looked at last.
     pub(super) gnupg: Option<(Arc<dyn GnuPg>, Mutex<String>)>,
@@ -69,7 +72,14 @@ impl World {
                 .with_keychain(crate::desktop::keychain()),
         );
         let certs = Arc::clone(&store) as Arc<dyn Certs>;
-        let private: Private = Arc::new(Unlocked::new(&certs));
+        let here: Private = Arc::new(Unlocked::new(&certs));
+        let tokens = Arc::new(Tokens::new(certs, &policy.pkcs11_modules));
+        let on_token = Arc::clone(&tokens);
+        let private: Private = Arc::new(Parted::new(
+            move |id| on_token.knows(id),
+            Arc::clone(&tokens) as Private,
+            here,
+        ));
         World {
             store,
             network: crate::net::network(&policy.private_hosts),
@@ -81,6 +91,7 @@ impl World {
             pinentry: Pinentry::Off,
             engines: vec![openpgp, smime],
             private,
+            tokens,
             harvested: Recent::default(),
             offers: Recent::default(),
         }
@@ -97,7 +108,10 @@ impl World {
     /// The same, with the keys in place that GnuPG has.
     pub fn with_gnupg(mut self, gnupg: Arc<dyn GnuPg>) -> World {
         let certs = Arc::clone(&self.store) as Arc<dyn Certs>;
-        self.private = Arc::new(WithGnuPg::new(&certs, Arc::clone(&gnupg), self.private));
+        let theirs = Arc::new(InGnuPg::new(certs, Arc::clone(&gnupg)));
+        let store = Arc::clone(&self.store);
+        let is_theirs = move |id: &KeyId| store.is_in_gnupg(id);
+        self.private = Arc::new(Parted::new(is_theirs, theirs, self.private));
         self.gnupg = Some((gnupg, Mutex::default()));
         self
     }

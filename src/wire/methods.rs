@@ -13,7 +13,7 @@ use crate::verbs::{
 };
 
 /// Every method that is a verb, in the order in which `hello` lists them.
-pub const METHODS: [&str; 31] = [
+pub const METHODS: [&str; 32] = [
     "message/open",
     "message/seal",
     "message/plan",
@@ -21,6 +21,7 @@ pub const METHODS: [&str; 31] = [
     "keys/show",
     "keys/generate",
     "keys/import",
+    "keys/tokens",
     "keys/export",
     "keys/delete",
     "keys/accept",
@@ -86,6 +87,7 @@ impl Service for Verbs {
             "keys/show" => read(world, keys::show, params),
             "keys/generate" => read(world, keys::generate, params),
             "keys/import" => read(world, keys::import, params),
+            "keys/tokens" => read(world, keys::tokens, params),
             "keys/export" => read(world, keys::export, params),
             "keys/delete" => read(world, keys::delete, params),
             "keys/accept" => read(world, keys::accept, params),

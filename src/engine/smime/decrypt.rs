@@ -140,11 +140,15 @@ fn content_key(
     }
     let mut locked = Vec::new();
     let mut failed = None;
+    let mut unusable = None;
     let own = named
         .all
         .iter()
         .filter_map(|(way, cert)| Some((way, cert.as_ref()?)));
-    for (way, cert) in own.take(TRIES_MAX) {
+    let mut own: Vec<_> = own.take(TRIES_MAX).collect();
+    // Before a token is asked, and its owner for a PIN.
+    own.sort_by_key(|(_, cert)| cx.private.state(&cert.id) != SecretState::Unlocked);
+    for (way, cert) in own {
         cx.job.check()?;
         match cx.private.state(&cert.id) {
             SecretState::None => continue,
@@ -168,6 +172,15 @@ fn content_key(
             Err(error) if error.question.is_some() || is_about_key(&error.kind) => {
                 return Err(error);
             }
+            // Nothing was tried: the token is not here, or does not do this.
+            Err(error)
+                if matches!(
+                    error.kind,
+                    Kind::KeyUnusable { .. } | Kind::PolicyRefused { .. }
+                ) =>
+            {
+                unusable.get_or_insert(error);
+            }
             Err(error) => failed = Some(error),
         }
     }
@@ -176,6 +189,9 @@ fn content_key(
     }
     if failed.is_some() {
         return Err(Error::decrypt_failed());
+    }
+    if let Some(unusable) = unusable {
+        return Err(unusable);
     }
     if let Some((way, _)) = named.all.iter().find(|(way, _)| way.is_password()) {
         let (password, attempt) = cx.answers.passphrase(Need::Unwrap, None, PASSWORD)?;

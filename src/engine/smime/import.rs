@@ -299,7 +299,8 @@ fn together(found: Found, cx: &Context) -> Result<Incoming> {
 /// made of our own request, or a renewal.
 fn known(cert: &Certificate, cx: &Context) -> Result<Option<IncomingSecret>> {
     for stored in cx.certs.by_handle(Protocol::Smime, &cert.key_handle())? {
-        if !stored.own || stored.id == cert.id {
+        // A token gives nothing away; whoever asks it for its certificates finds this one.
+        if !stored.own || stored.id == cert.id || cx.certs.token(&stored.id)?.is_some() {
             continue;
         }
         return Ok(Some(IncomingSecret {

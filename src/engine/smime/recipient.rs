@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use const_oid::ObjectIdentifier;
+use openssl::pkey::{PKey, PKeyRef, Public};
 
 use super::ber::{self, BIT_STRING, Element, INTEGER, OCTET_STRING, OID, SEQUENCE, broken};
 use super::certs::Certificate;
@@ -266,7 +267,11 @@ impl Way {
                 scheme,
                 encrypted,
             } => {
-                let shared = private(Opening::Agreement, &peer_key(cert, algorithm, bits)?)?;
+                let peer = peer_key(cert, algorithm, bits)?;
+                if !is_peer(cert, &peer) {
+                    return Err(Error::decrypt_failed());
+                }
+                let shared = private(Opening::Agreement, &peer)?;
                 let (kind, wrap, length) = agreed(scheme).ok_or_else(Error::decrypt_failed)?;
                 let info = shared_info(&wrap_der(&wrap), ukm.as_deref(), length);
                 let kek = match kind {
@@ -331,6 +336,16 @@ fn peer_key(cert: &Certificate, algorithm: &Option<Algorithm>, bits: &[u8]) -> R
         .filter(|(_, parameters)| *parameters != ber::NULL)
         .map(|(oid, parameters)| ber::algorithm(oid, parameters));
     Ok(public_key(&stated.unwrap_or(own), bits))
+}
+
+/// Whether a sender's key is a point on the curve of the certificate's key. Not every token
+/// looks itself, and what it makes of another point tells of its key.
+pub(super) fn is_peer(cert: &Certificate, peer: &[u8]) -> bool {
+    let curve = |key: &PKeyRef<Public>| Some(key.ec_key().ok()?.group().curve_name());
+    match (PKey::public_key_from_der(peer), cert.x509.public_key()) {
+        (Ok(peer), Ok(own)) => peer.id() == own.id() && curve(&peer) == curve(&own),
+        _ => false,
+    }
 }
 
 /// SubjectPublicKeyInfo out of its two halves.

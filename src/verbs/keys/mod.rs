@@ -7,6 +7,7 @@ mod parts;
 mod revoked;
 mod secrets;
 mod show;
+mod tokens;
 mod unlock;
 
 pub(in crate::verbs) use change::merged;
@@ -16,6 +17,7 @@ pub(in crate::verbs) use life::keep_revocation;
 pub use life::{passphrase, renew, revoke, settle};
 pub use parts::{address, subkey};
 pub use show::{list, show};
+pub use tokens::{ListedModule, ListedToken, TokensReply, TokensRequest, tokens};
 pub use unlock::{lock, unlock};
 
 use serde::{Deserialize, Serialize};

@@ -8,11 +8,19 @@ use crate::base::keys::{Certs, SecretState};
 use crate::base::{Context, Error, Result};
 use crate::verbs::World;
 
-/// `keys/unlock`: asks for the passphrase, unless the key is open already.
+/// `keys/unlock`: asks for the passphrase (of a token, the PIN), unless the key is open already.
 ///
 /// # Errors
-/// `key.missing`; `key.locked` with its question.
+/// `key.missing`; `key.locked` with its question; `key.unusable` when the token is not here.
 pub fn unlock(world: &World, request: &OneRequest, cx: &Context) -> Result<UnlockReply> {
+    if world.secret_state(&request.id) == SecretState::Token {
+        return match world.unlocked_until(&request.id) {
+            Some(until) => Ok(UnlockReply {
+                until: rfc3339(until),
+            }),
+            None => Err(world.tokens.locked(&request.id)?),
+        };
+    }
     let sealed = world.store.sealed_secret(&request.id)?;
     if sealed.device.is_some() {
         // Nobody is ever asked for this one; it is as good as open for the usual time.
@@ -28,7 +36,7 @@ pub fn unlock(world: &World, request: &OneRequest, cx: &Context) -> Result<Unloc
         (SecretState::Unlocked, Some(until)) => Ok(UnlockReply {
             until: rfc3339(until),
         }),
-        (SecretState::Token | SecretState::Agent, _) => Err(Error::new(
+        (SecretState::Agent, _) => Err(Error::new(
             Kind::KeyUnusable {
                 id: request.id.clone(),
                 reasons: vec!["not-here"],

@@ -226,3 +226,31 @@ fn recipients_are_counted_wherever_they_are_named() {
     ])));
     assert!(limited(recipient::ways(&[agreement(100_000)])));
 }
+
+/// A point that is not on the curve of the recipient's key is shown to no private key, which may
+/// lie on a token that does not look.
+#[test]
+fn a_peer_is_a_point_on_our_curve() {
+    let root = made::make(&made::authority("Root"), None);
+    let own = made::person(made::p256(), "digitalSignature, keyAgreement", &root);
+    let cert = certs::read(&own.der()).unwrap();
+    let of = |curve| {
+        let group = EcGroup::from_curve_name(curve).unwrap();
+        let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+        key.public_key_to_der().unwrap()
+    };
+    let peer = of(Nid::X9_62_PRIME256V1);
+    assert!(recipient::is_peer(&cert, &peer));
+    let mut beside = peer;
+    *beside.last_mut().unwrap() ^= 1;
+    assert!(!recipient::is_peer(&cert, &beside));
+    for curve in [Nid::BRAINPOOL_P256R1, Nid::SECP256K1, Nid::SECP384R1] {
+        assert!(!recipient::is_peer(&cert, &of(curve)));
+    }
+    let x25519 = PKey::generate_x25519().unwrap();
+    assert!(!recipient::is_peer(
+        &cert,
+        &x25519.public_key_to_der().unwrap()
+    ));
+    assert!(!recipient::is_peer(&cert, b""));
+}
