@@ -567,6 +567,35 @@ fn a_login_ends_with_its_time() {
     assert_eq!(host.fault("message/seal", never).kind(), "key.locked");
 }
 
+/// Through the agent the PIN is asked for once for every host, and locking is for all of them.
+#[test]
+fn one_pin_for_every_host() {
+    let Some(ca) = Ca::new() else { return };
+    let Some(soft) = Soft::with(&ca, &[("alice", "ec:P-256", ALICE)]) else {
+        return;
+    };
+    let pinentry = Pinentry::new(&[WRONG, PIN]);
+    let home = soft.home(&pinentry).env("SEALPOST_AGENT", "");
+    let mut host = home.start();
+    host.hello();
+    let id = taken(&mut host).remove(0);
+    seal_one(&mut host, draft(ALICE), protect("mime"));
+    assert_eq!(pinentry.count("getpin"), 2);
+    drop(host);
+    let mut other = home.start();
+    other.hello();
+    seal_one(&mut other, draft(ALICE), protect("mime"));
+    other.good("keys/unlock", json!({"id": id}));
+    assert_eq!(pinentry.count("getpin"), 2);
+    let mut third = home.start();
+    third.good("keys/lock", json!({}));
+    let never = json!({"draft": draft(ALICE), "protect": protect("mime"), "ask": "never"});
+    let fault = other.fault("message/seal", never);
+    assert_eq!(fault.kind(), "key.locked");
+    assert_eq!(fault.data["ids"], json!([id]));
+    nobody_kept_a_pin(&home);
+}
+
 #[test]
 fn three_wrong_pins_and_a_warning() {
     let Some(ca) = Ca::new() else { return };
