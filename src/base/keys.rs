@@ -152,6 +152,8 @@ pub enum Source {
     Attached,
     Signature,
     Shared,
+    /// Passed on by others, in mail to several.
+    Gossip,
 }
 
 /// A second valid certificate that turned up for an address.
@@ -162,6 +164,14 @@ pub struct Conflict {
     pub with: Vec<KeyId>,
     /// RFC 3339.
     pub seen_at: String,
+}
+
+/// When mail from an address first and last used a certificate. Times are RFC 3339.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    pub address: Address,
+    pub first: String,
+    pub last: String,
 }
 
 /// A certificate as a client sees it. Times are RFC 3339 in UTC.
@@ -184,6 +194,7 @@ pub struct Key {
     pub secret: SecretState,
     pub acceptance: BTreeMap<Address, Acceptance>,
     pub conflicts: Vec<Conflict>,
+    pub seen: Vec<Seen>,
     pub source: Source,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,

@@ -27,6 +27,9 @@ pub enum Command {
     /// Authorities that may vouch for S/MIME certificates
     #[command(subcommand)]
     Anchors(Anchors),
+    /// What mail said of correspondents, and what you wish for mail to you
+    #[command(subcommand)]
+    Autocrypt(Autocrypt),
     /// The rules in force, and who set each
     Policy {
         #[command(flatten)]
@@ -172,6 +175,32 @@ pub enum Anchors {
         #[command(flatten)]
         common: Common,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Autocrypt {
+    /// What is known of a correspondent
+    Peer {
+        address: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Say, or see, what you wish for mail to one of your addresses
+    Prefer {
+        /// The address of yours
+        address: String,
+        #[arg(value_enum)]
+        wish: Option<Wish>,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Wish {
+    /// Encrypted, wherever both sides wish so
+    Mutual,
+    Nopreference,
 }
 
 #[derive(Debug, Subcommand)]

@@ -379,6 +379,10 @@ fn page(key: &Key) -> String {
         }
     }
     line("Key ids:", key.key_ids.join(" "));
+    for seen in &key.seen {
+        let times = format!("{}, from {} to {}", seen.address, seen.first, seen.last);
+        line("Seen:", times);
+    }
     for conflict in &key.conflicts {
         let with: Vec<String> = conflict.with.iter().map(ToString::to_string).collect();
         line(

@@ -21,6 +21,7 @@ use crate::wire::methods::Verbs;
 mod anchors;
 mod args;
 mod ask;
+mod autocrypt;
 mod client;
 mod demo;
 mod input;
@@ -33,7 +34,7 @@ mod session;
 mod text;
 mod words;
 
-use args::{Anchors, Cli, Command, Common, Keys, Text};
+use args::{Anchors, Autocrypt, Cli, Command, Common, Keys, Text};
 use session::Session;
 
 /// Runs the program with its arguments, its own name first.
@@ -115,6 +116,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Seal(args) => seal::run(args, &session()?),
         Command::Keys(command) => keys::run(command, &session()?),
         Command::Anchors(command) => anchors::run(command, &session()?),
+        Command::Autocrypt(command) => autocrypt::run(command, &session()?),
         Command::Policy { common } => policy::run(common.json, &session()?),
         Command::Text(command) => text::run(command, &session()?),
         Command::Demo => demo::run(),
@@ -145,6 +147,9 @@ fn common(command: &Command) -> Common {
         ) => *common,
         Command::Text(Text::Decrypt(text) | Text::Verify(text)) => text.common,
         Command::Text(Text::Encrypt { text, .. } | Text::Sign { text, .. }) => text.common,
+        Command::Autocrypt(Autocrypt::Peer { common, .. } | Autocrypt::Prefer { common, .. }) => {
+            *common
+        }
         Command::Policy { common } => *common,
         Command::Demo => Common {
             json: false,

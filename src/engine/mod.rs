@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 
+use crate::base::autocrypt::PreferEncrypt;
 use crate::base::error::Result;
 use crate::base::keys::{CertFacts, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
@@ -141,12 +142,20 @@ pub trait Engine: Send + Sync {
         format: Format,
     ) -> Result<Vec<u8>>;
 
-    /// The header field that offers `cert` to whom one writes (Autocrypt 1.1), its value
-    /// unfolded; `None` where the family has no such thing or the certificate does not fit.
-    fn offer(&self, cert: &[u8], address: &Address) -> Option<String>;
+    /// The header field that offers `cert` to whom one writes, or passes it on (Autocrypt 1.1),
+    /// its value unfolded; `None` where the family has no such thing or the certificate does
+    /// not fit.
+    fn offer(&self, cert: &[u8], address: &Address, prefer: PreferEncrypt) -> Option<String>;
 
-    /// The certificate that such a header field offers, with the address it is for.
-    fn offered(&self, value: &str) -> Option<(Address, Vec<u8>)>;
+    /// What such a header field offers.
+    fn offered(&self, value: &str) -> Option<Offer>;
+}
+
+/// What a header field offers (Autocrypt 1.1).
+pub struct Offer {
+    pub address: Address,
+    pub cert: Vec<u8>,
+    pub prefer: PreferEncrypt,
 }
 
 /// What a person brought along.

@@ -17,6 +17,7 @@ mod home;
 mod index;
 mod journal;
 mod lookup;
+mod peers;
 mod policy;
 mod put;
 mod query;

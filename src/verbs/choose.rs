@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::World;
 use super::plan::{Candidate, State};
 use super::seal::{Choice, Protect};
+use super::{World, harvest};
 use crate::base::context::unix;
 use crate::base::error::KeyUse;
 use crate::base::keys::{Acceptance, Certs, KeyStatus, Protocol, StoredCert, Usage};
@@ -66,6 +66,9 @@ pub(super) fn options(
         Some(ids) => named_certs(world, ids, address, want, cx)?,
         None => known_certs(world, address, want, cx)?,
     };
+    if named.is_none() {
+        set_gossip_aside(world, address, &mut found)?;
+    }
     found.sort_by(|a, b| {
         let rank = |f: &Found| (f.reasons.is_empty(), f.acceptance.max(level(f)));
         (rank(a), &a.created)
@@ -119,6 +122,27 @@ pub(super) fn options(
         candidates,
         ambiguous,
     })
+}
+
+/// Where somebody's key is known from themselves, what others pass on of them is not used;
+/// where it is not, the newest that was passed on.
+fn set_gossip_aside(world: &World, address: &Address, found: &mut [Found]) -> Result<()> {
+    let usable = |found: &&mut Found| found.reasons.is_empty();
+    if found.iter_mut().filter(usable).count() < 2 {
+        return Ok(());
+    }
+    let peer = world.store.peer(address)?;
+    let gossip = |found: &Found| !found.vouched && harvest::is_gossip(&found.cert, &peer);
+    let direct = found
+        .iter()
+        .any(|found| found.reasons.is_empty() && !gossip(found));
+    let newest = peer.gossiped.as_ref().filter(|_| !direct);
+    for found in found.iter_mut().filter(usable) {
+        if gossip(found) && newest.is_none_or(|newest| newest.key != found.cert.id) {
+            found.reasons.push("gossip");
+        }
+    }
+    Ok(())
 }
 
 /// What an authority's word is worth beside the person's.

@@ -132,14 +132,13 @@ fn whole(world: &World, message: &Bytes, ask: Ask, cx: &Context) -> Result<Opene
     let root = Entity::parse(message.clone(), "")?;
     let mut opened = looked_at(world, &root, ask, cx)?;
     let single = headers::single_from(&root.head);
-    let offers: Vec<_> = root
-        .head
-        .all("Autocrypt")
-        .map(|field| field.unfolded())
-        .collect();
-    if let (Some(from), [offer]) = (single, offers.as_slice()) {
+    // What a server has to say comes in its own name at most (Autocrypt 1.1, 2.3).
+    let report = root.media.kind() == "multipart/report";
+    if let Some(from) = single.filter(|_| !report) {
+        let offers = root.head.all("Autocrypt");
+        let offers: Vec<String> = offers.map(|field| field.unfolded()).collect();
         let date = root.head.first("Date").and_then(|date| date.date());
-        let found = harvest::autocrypt(world, &from, date, offer, cx)?;
+        let found = harvest::autocrypt(world, &from, date, &offers, cx)?;
         let came_along = found
             .as_ref()
             .is_some_and(|found| found.change != FoundChange::Known);

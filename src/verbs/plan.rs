@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::choose::{self, Options};
 use super::seal::Protect;
 use super::{Ask, Asks, World};
+use crate::base::autocrypt::{Peer, Recommendation, Sending, for_all, recommend};
 use crate::base::body::Bodies;
 use crate::base::keys::{KeyStatus, Usage};
 use crate::base::{Address, Context, KeyId, Mailbox, Protocol, Result};
@@ -21,6 +22,8 @@ pub struct Request {
     pub cc: Vec<Typed>,
     pub bcc: Vec<Typed>,
     pub protect: Protect,
+    /// It answers a message that came encrypted.
+    pub answers_encrypted: bool,
 }
 
 /// An address, or what somebody has typed of one so far.
@@ -60,6 +63,8 @@ pub struct Reply {
     pub plan: String,
     pub sender: Party,
     pub recipients: Vec<Party>,
+    /// What Autocrypt recommends for the whole message.
+    pub autocrypt: Recommendation,
     pub revision: u64,
 }
 
@@ -70,6 +75,9 @@ pub struct Party {
     pub state: State,
     pub choice: PartyChoice,
     pub keys: Vec<Candidate>,
+    /// What Autocrypt recommends for this recipient.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autocrypt: Option<Recommendation>,
 }
 
 /// Whether something can be sealed for (or signed by) an address.
@@ -134,7 +142,17 @@ pub fn plan(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
         protocol: choose::family(world, from.as_ref(), protect, cx)?,
         ..protect.clone()
     };
-    let recipients = parties(world, &typed, Usage::Encrypt, &family, cx)?;
+    let mut recipients = parties(world, &typed, Usage::Encrypt, &family, cx)?;
+    let own = from.map(|from| world.store.preference(&from)).transpose()?;
+    let sending = Sending {
+        own: own.flatten().unwrap_or_default(),
+        answers_encrypted: request.answers_encrypted,
+    };
+    for party in &mut recipients {
+        party.autocrypt = Some(recommendation(world, party, sending)?);
+    }
+    let each = recipients.iter().filter_map(|party| party.autocrypt);
+    let autocrypt = for_all(each);
     let sender_ready = !(protect.sign || protect.encrypt) || sender.state == State::Ready;
     let all_ready = recipients.iter().all(|party| match protect.encrypt {
         true => party.state == State::Ready,
@@ -145,6 +163,7 @@ pub fn plan(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
         plan: token(&sender, &recipients),
         sender,
         recipients,
+        autocrypt,
         revision: world.store.revision()?,
     })
 }
@@ -203,7 +222,19 @@ fn party(address: &Address, options: Options) -> Party {
             None => PartyChoice::None,
         },
         keys: options.candidates,
+        autocrypt: None,
     }
+}
+
+/// What Autocrypt recommends for a recipient, by the key that would be used.
+fn recommendation(world: &World, party: &Party, sending: Sending) -> Result<Recommendation> {
+    let ready = party.state == State::Ready;
+    let key = party.keys.first().filter(|_| ready).map(|key| &key.id);
+    let peer = match Address::parse(&party.address) {
+        Some(address) => world.store.peer(&address)?,
+        None => Peer::default(),
+    };
+    Ok(recommend(&peer, key, sending))
 }
 
 fn incomplete(text: &str) -> Party {
@@ -212,6 +243,7 @@ fn incomplete(text: &str) -> Party {
         state: State::Incomplete,
         choice: PartyChoice::None,
         keys: Vec::new(),
+        autocrypt: None,
     }
 }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::recent::Recent;
 use crate::base::ask::Answers;
+use crate::base::autocrypt::PreferEncrypt;
 use crate::base::context::unix;
 use crate::base::error::Kind;
 use crate::base::job::Job;
@@ -31,9 +32,9 @@ pub struct World {
     pub(super) network: Arc<dyn Network>,
     until: Mutex<HashMap<KeyId, u64>>,
     /// Autocrypt fields that were taken up: from whom, the value, on which day.
-    pub(super) harvested: Recent<(Address, String, u64), KeyId>,
+    pub(super) harvested: Recent<(Address, String, u64), (KeyId, PreferEncrypt)>,
     /// Autocrypt fields that were made of a certificate.
-    pub(super) offers: Recent<(Bytes, Address), Option<String>>,
+    pub(super) offers: Recent<(Bytes, Address, PreferEncrypt), Option<String>>,
 }
 
 impl World {

@@ -11,7 +11,7 @@ use crate::base::{Context, Error, KeyId, Protocol, Result, Secret};
 use crate::verbs::{World, anchors, autocrypt, keys, open, plan, policy, seal, text};
 
 /// Every method that is a verb, in the order in which `hello` lists them.
-pub const METHODS: [&str; 26] = [
+pub const METHODS: [&str; 28] = [
     "message/open",
     "message/seal",
     "message/plan",
@@ -34,6 +34,8 @@ pub const METHODS: [&str; 26] = [
     "text/sign",
     "autocrypt/header",
     "autocrypt/process",
+    "autocrypt/peer",
+    "autocrypt/prefer",
     "anchors/list",
     "anchors/add",
     "anchors/remove",
@@ -87,6 +89,12 @@ impl Service for Verbs {
             "text/sign" => read(world, text::sign, params),
             "autocrypt/header" => read(world, autocrypt::header, params),
             "autocrypt/process" => read(world, autocrypt::process, params),
+            "autocrypt/peer" => read(
+                world,
+                |world, request, _| autocrypt::peer(world, request),
+                params,
+            ),
+            "autocrypt/prefer" => read(world, autocrypt::prefer, params),
             "anchors/list" => read(world, anchors::list, params),
             "anchors/add" => read(world, anchors::add, params),
             "anchors/remove" => read(world, anchors::remove, params),

@@ -18,6 +18,7 @@ mod packets;
 mod peer;
 
 mod asking;
+mod autocrypt;
 mod badinput;
 mod bouncy;
 mod choosing;

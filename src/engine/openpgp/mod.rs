@@ -5,7 +5,8 @@
 
 use bytes::Bytes;
 
-use super::{Engine, Format, Incoming, KeySpec, NewKey, Passphrase, Renewed, Revoking};
+use super::{Engine, Format, Incoming, KeySpec, NewKey, Offer, Passphrase, Renewed, Revoking};
+use crate::base::autocrypt::PreferEncrypt;
 use crate::base::error::Result;
 use crate::base::keys::{CertFacts, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
@@ -129,11 +130,11 @@ impl Engine for OpenPgp {
         life::revoke_by(cert, kept)
     }
 
-    fn offer(&self, cert: &[u8], address: &Address) -> Option<String> {
-        offer::offer(cert, address)
+    fn offer(&self, cert: &[u8], address: &Address, prefer: PreferEncrypt) -> Option<String> {
+        offer::offer(cert, address, prefer)
     }
 
-    fn offered(&self, value: &str) -> Option<(Address, Vec<u8>)> {
+    fn offered(&self, value: &str) -> Option<Offer> {
         offer::offered(value)
     }
 }

@@ -51,7 +51,8 @@ mod verify;
 
 use bytes::Bytes;
 
-use super::{Engine, Format, Incoming, KeySpec, NewKey, Passphrase, Renewed, Revoking};
+use super::{Engine, Format, Incoming, KeySpec, NewKey, Offer, Passphrase, Renewed, Revoking};
+use crate::base::autocrypt::PreferEncrypt;
 use crate::base::error::Result;
 use crate::base::keys::{CertFacts, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
@@ -168,11 +169,11 @@ impl Engine for Smime {
         Err(life::by_authority())
     }
 
-    fn offer(&self, _cert: &[u8], _address: &Address) -> Option<String> {
+    fn offer(&self, _cert: &[u8], _address: &Address, _prefer: PreferEncrypt) -> Option<String> {
         None
     }
 
-    fn offered(&self, _value: &str) -> Option<(Address, Vec<u8>)> {
+    fn offered(&self, _value: &str) -> Option<Offer> {
         None
     }
 }

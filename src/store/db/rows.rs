@@ -16,13 +16,14 @@ const INDEXED_MAX: usize = 256;
 
 // Append only: the positions stand in the tables.
 const PROTOCOLS: [Protocol; 2] = [Protocol::OpenPgp, Protocol::Smime];
-const SOURCES: [Source; 6] = [
+const SOURCES: [Source; 7] = [
     Source::Autocrypt,
     Source::Attached,
     Source::Signature,
     Source::Shared,
     Source::Imported,
     Source::Generated,
+    Source::Gossip,
 ];
 const STATUSES: [KeyStatus; 5] = [
     KeyStatus::Valid,
@@ -177,7 +178,9 @@ impl Tx<'_> {
              VALUES (?1, ?2, ?3, ?4, ?5, EXISTS (SELECT 1 FROM hidden WHERE hidden.id = ?1), ?6, ?6,
                  ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
              ON CONFLICT (id) DO UPDATE SET folder = excluded.folder, stamp = excluded.stamp,
-                 source = max(source, excluded.source), hidden = excluded.hidden,
+                 -- 6 is gossip, which says least.
+                 source = CASE WHEN source = 6 THEN excluded.source
+                     ELSE max(source, excluded.source) END, hidden = excluded.hidden,
                  judged = excluded.judged, sort = excluded.sort, handles = excluded.handles,
                  key_ids = excluded.key_ids, addresses = excluded.addresses, name = excluded.name,
                  algorithm = excluded.algorithm, created = excluded.created,

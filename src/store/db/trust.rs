@@ -101,6 +101,8 @@ impl Tx<'_> {
             Entry::Settle { address } => self
                 .run("DELETE FROM conflict WHERE address = ?1", [address.key()])
                 .map(drop),
+            Entry::Peer { address, peer } => self.set_peer(address, peer),
+            Entry::Prefer { address, prefer } => self.set_preference(address, *prefer),
             Entry::Hide { id } => {
                 let id = id.to_string();
                 self.run("INSERT OR IGNORE INTO hidden (id) VALUES (?1)", [&id])?;

@@ -125,6 +125,7 @@ fn key(world: &World, row: Row, cx: &Context) -> Key {
         secret,
         acceptance,
         conflicts: row.conflicts,
+        seen: row.seen,
         source: row.source,
         issuer: facts.issuer,
         attention,
