@@ -79,6 +79,7 @@ const PEERS: &str = "
 CREATE TABLE peer (
     address TEXT PRIMARY KEY, seen INTEGER, at INTEGER, id TEXT, prefer INTEGER,
     gossip_at INTEGER, gossip_id TEXT) WITHOUT ROWID;
+CREATE INDEX peer_id ON peer (id);
 CREATE TABLE account (address TEXT PRIMARY KEY, prefer INTEGER NOT NULL) WITHOUT ROWID;
 ";
 

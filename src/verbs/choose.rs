@@ -137,6 +137,10 @@ fn set_gossip_aside(world: &World, address: &Address, found: &mut [Found]) -> Re
         .iter()
         .any(|found| found.reasons.is_empty() && !gossip(found));
     let newest = peer.gossiped.as_ref().filter(|_| !direct);
+    // Nothing tells one from the other: the person has to.
+    if !direct && newest.is_none() {
+        return Ok(());
+    }
     for found in found.iter_mut().filter(usable) {
         if gossip(found) && newest.is_none_or(|newest| newest.key != found.cert.id) {
             found.reasons.push("gossip");

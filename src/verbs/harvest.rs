@@ -123,20 +123,7 @@ fn field(
         change,
         FoundChange::New | FoundChange::Update | FoundChange::Conflict
     ) {
-        world.store.put(
-            &id,
-            Source::Autocrypt,
-            Place::Harvested,
-            now,
-            &mut |old| match old {
-                None => Ok((cert.clone(), facts.clone())),
-                Some(old) => {
-                    let merged = engine.merge(old, &cert)?;
-                    let facts = engine.facts(&merged, now)?;
-                    Ok((merged, facts))
-                }
-            },
-        )?;
+        merged(world, &cert, &facts, Source::Autocrypt, now)?;
     }
     if change == FoundChange::Conflict {
         in_conflict(world, Protocol::OpenPgp, from, &id, cx)?;
@@ -145,6 +132,29 @@ fn field(
     heard(date, &id, prefer)?;
     world.harvested.keep(asked, (id, prefer));
     Ok(Some(found))
+}
+
+/// Puts an OpenPGP certificate among the harvested ones, merged with what is here of it.
+pub(super) fn merged(
+    world: &World,
+    cert: &[u8],
+    facts: &CertFacts,
+    source: Source,
+    now: u64,
+) -> Result<()> {
+    let engine = world.engine(facts.id.protocol())?;
+    let place = Place::Harvested;
+    let put = world
+        .store
+        .put(&facts.id, source, place, now, &mut |old| match old {
+            None => Ok((cert.to_vec(), facts.clone())),
+            Some(old) => {
+                let merged = engine.merge(old, cert)?;
+                let facts = engine.facts(&merged, now)?;
+                Ok((merged, facts))
+            }
+        });
+    put.map(drop)
 }
 
 /// What a good S/MIME signature of `from` brought: its certificate, those above it, and what
@@ -245,12 +255,12 @@ pub(super) fn change(
     let now = unix(cx.judged_at());
     let facts = engine.facts(cert, now)?;
     if let Some(known) = world.store.cert(&facts.id)? {
-        return Ok(match engine.merge(&known.cert, cert) {
-            Ok(merged) if merged == known.cert => FoundChange::Known,
-            Ok(_) => FoundChange::Update,
-            Err(error) if error.kind == Kind::MessageMalformed => FoundChange::Known,
-            Err(error) => return Err(error),
-        });
+        let peer = world.store.peer(address)?;
+        let accepted = world.store.acceptance(&known.id, address)? != Acceptance::Undecided;
+        // What only others have said of somebody is news when they say it themselves.
+        if accepted || !is_gossip(&known, &peer) {
+            return added(world, &known, cert);
+        }
     }
     let rivals = rivals(world, protocol, address, cx)?;
     if rivals.is_empty() {
@@ -270,6 +280,17 @@ pub(super) fn change(
         true => FoundChange::Update,
         false => FoundChange::Conflict,
     })
+}
+
+/// Whether a copy of a certificate that is here says more than that.
+pub(super) fn added(world: &World, known: &StoredCert, cert: &[u8]) -> Result<FoundChange> {
+    let engine = world.engine(known.id.protocol())?;
+    match engine.merge(&known.cert, cert) {
+        Ok(merged) if merged == known.cert => Ok(FoundChange::Known),
+        Ok(_) => Ok(FoundChange::Update),
+        Err(error) if error.kind == Kind::MessageMalformed => Ok(FoundChange::Known),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether a certificate came for an address by other people's word alone.

@@ -12,6 +12,7 @@ pub mod anchors;
 pub mod autocrypt;
 mod choose;
 mod envelope;
+mod gossip;
 mod harvest;
 mod headers;
 mod judge;

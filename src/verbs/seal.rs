@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::choose::{self, Want};
 use super::envelope::{self, Letter, Sealer};
-use super::{Ask, Asks, Origin, World, payload, plan};
+use super::{Ask, Asks, Origin, World, gossip, payload, plan};
 use crate::base::body::{Bodies, Body};
 use crate::base::context::unix;
 use crate::base::draft::{Attachment, Draft};
@@ -17,6 +17,7 @@ use crate::base::layer::Cipher;
 use crate::base::verdict::Scheme;
 use crate::base::{Address, Context, Error, KeyId, Kind, Mailbox, Protocol, Result};
 use crate::engine::Format;
+use crate::mail::FieldOut;
 use crate::mail::protect::Confidentiality;
 
 /// What to seal, and how.
@@ -247,6 +248,11 @@ fn messages(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
         let certs: BTreeMap<&Address, &StoredCert> =
             everybody.iter().copied().zip(&certs).collect();
         circles.extend(by_family(&letter.visible, &certs));
+        for circle in &mut circles {
+            let named = circle.to.iter();
+            let named = named.filter_map(|to| Some((to, *certs.get(to)?)));
+            circle.gossip = gossip::fields(world, from, &named.collect::<Vec<_>>())?;
+        }
         for bcc in &letter.bcc {
             circles.extend(by_family(std::slice::from_ref(bcc), &certs));
         }
@@ -287,7 +293,9 @@ fn messages(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
         let certs = encrypt.then_some(circle.certs.as_slice());
         messages.push(Envelope {
             protocol: sealer.protocol(certs),
-            message: sealer.for_recipients(&letter, certs)?.into(),
+            message: sealer
+                .for_recipients(&letter, certs, &circle.gossip)?
+                .into(),
             to: circle.to,
         });
     }
@@ -306,6 +314,8 @@ struct Circle {
     protocol: Option<Protocol>,
     to: Vec<Address>,
     certs: Vec<StoredCert>,
+    /// The keys of those who are named, for answers to all of them.
+    gossip: Vec<FieldOut>,
 }
 
 /// Recipients who may know of one another, those of each family together.
@@ -321,6 +331,7 @@ fn by_family(to: &[Address], certs: &BTreeMap<&Address, &StoredCert>) -> Vec<Cir
                     protocol,
                     to: Vec::new(),
                     certs: Vec::new(),
+                    gossip: Vec::new(),
                 });
                 let Some(circle) = circles.last_mut() else {
                     continue;

@@ -48,6 +48,52 @@ impl Peer {
     }
 }
 
+/// Somebody who knows the peer and writes to both of us.
+struct Friend {
+    _home: Home,
+    host: Host,
+}
+
+impl Friend {
+    fn new(peers: &BTreeMap<String, Peer>) -> Friend {
+        let home = Home::new();
+        let mut host = home.start();
+        host.hello();
+        generate(&mut host, "Friend", FRIEND, "compatible");
+        for peer in peers.values() {
+            import(&mut host, peer.armored.as_bytes(), Value::Null);
+        }
+        Friend { _home: home, host }
+    }
+
+    /// Mail of ours as it goes out: keys are passed on where there are several recipients.
+    fn writes(&mut self, to: &Value, me: &str, peer: &str, date: &str) -> Vec<u8> {
+        let draft = json!({"from": FRIEND, "to": to, "date": date, "subject": "s",
+            "text": {"text": "words"}});
+        let protect = json!({"encrypt": true, "keys": {(ME): [me], (PEER): [peer]}});
+        let sealed = self
+            .host
+            .good("message/seal", json!({"draft": draft, "protect": protect}));
+        self.host.bytes(&sealed["messages"][0]["message"].clone())
+    }
+
+    /// An entity of any form, encrypted, in a message of any form.
+    fn wraps(&mut self, entity: &str, me: &str, outer: &str) -> String {
+        let sealed = self.host.good(
+            "message/seal",
+            json!({"payload": {"text": entity}, "form": "payload", "to": [ME],
+                "protect": {"encrypt": true, "scheme": "inline", "keys": {(ME): [me]}}}),
+        );
+        let armor = String::from_utf8(self.host.bytes(&sealed["payload"].clone())).unwrap();
+        format!(
+            "{outer}MIME-Version: 1.0\r\nContent-Type: multipart/encrypted; boundary=b; \
+             protocol=\"application/pgp-encrypted\"\r\n\r\n\
+             --b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\
+             --b\r\nContent-Type: application/octet-stream\r\n\r\n{armor}\r\n--b--\r\n"
+        )
+    }
+}
+
 struct Vector {
     name: String,
     steps: Vec<String>,
@@ -159,6 +205,55 @@ fn words(step: &str) -> (&str, BTreeMap<&str, &str>) {
     )
 }
 
+/// A message from the friend that passes a key on, in the right place or in a wrong one.
+fn passed_on(
+    words: &BTreeMap<&str, &str>,
+    peers: &mut BTreeMap<String, Peer>,
+    friend: &mut Friend,
+    me: &str,
+    clock: &Clock,
+) -> Vec<u8> {
+    let peer = peers.get_mut(words["key"]).unwrap();
+    let to = match words.get("to") {
+        Some(&"me") => ME.to_owned(),
+        _ => format!("{ME}, {PEER}"),
+    };
+    if words.keys().all(|word| ["key", "day"].contains(word)) {
+        let date = clock.told(words["day"]);
+        return friend.writes(&json!([ME, PEER]), me, &peer.id, &date);
+    }
+    let value = match words.get("addr") {
+        Some(address) => peer.field("nopreference").replace(PEER, address),
+        None => peer.field("nopreference"),
+    };
+    let field = format!("Autocrypt-Gossip: {}\r\n", folded(&value));
+    let date = clock.field(words["day"]);
+    let fields = format!("From: {FRIEND}\r\nTo: {to}\r\nDate: {date}\r\nSubject: s\r\n");
+    let plain = "Content-Type: text/plain; hp=cipher\r\n";
+    let words_of = |head: &str| format!("{head}\r\nwords\r\n");
+    match words.get("place").copied() {
+        Some("outside") => {
+            let entity = words_of(&format!("{fields}{plain}"));
+            friend
+                .wraps(&entity, me, &format!("{fields}{field}"))
+                .into()
+        }
+        Some("part") => {
+            let inner = words_of(&format!("{field}Content-Type: text/plain\r\n"));
+            let entity = format!(
+                "{fields}Content-Type: multipart/mixed; boundary=c; hp=cipher\r\n\r\n\
+                 --c\r\n{inner}--c--\r\n"
+            );
+            friend.wraps(&entity, me, &fields).into()
+        }
+        Some("clear") => words_of(&format!("{fields}{field}Content-Type: text/plain\r\n")).into(),
+        _ => {
+            let entity = words_of(&format!("{fields}{field}{plain}"));
+            friend.wraps(&entity, me, &fields).into()
+        }
+    }
+}
+
 /// Takes the index away; the next host makes it anew.
 fn forget_index(home: &Home) {
     let mut gone = 0;
@@ -172,11 +267,18 @@ fn forget_index(home: &Home) {
     assert!(gone > 0, "there was no index");
 }
 
-fn check(vector: &Vector, peers: &mut BTreeMap<String, Peer>, clock: &Clock) -> Vec<String> {
+fn check(
+    vector: &Vector,
+    peers: &mut BTreeMap<String, Peer>,
+    friend: &mut Friend,
+    clock: &Clock,
+) -> Vec<String> {
     let home = Home::new();
     let mut host = home.start();
     host.hello();
-    generate(&mut host, "Me", ME, "compatible");
+    let me = generate(&mut host, "Me", ME, "compatible");
+    let cert = export(&mut host, &[&me]);
+    import(&mut friend.host, cert.as_bytes(), Value::Null);
     let mut answers = false;
     for step in &vector.steps {
         let (verb, words) = words(step);
@@ -188,6 +290,10 @@ fn check(vector: &Vector, peers: &mut BTreeMap<String, Peer>, clock: &Clock) -> 
                     None => json!({}),
                 };
                 host.open_with(message.as_bytes(), params).unwrap();
+            }
+            "gossip" => {
+                let message = passed_on(&words, peers, friend, &me, clock);
+                host.open(&message).unwrap();
             }
             "prefer" => {
                 let prefer = json!({"from": ME, "prefer": words["own"]});
@@ -267,11 +373,12 @@ fn every_transition_of_a_correspondent() {
         ("a".to_owned(), Peer::new("compatible")),
         ("b".to_owned(), Peer::new("compatible")),
     ]);
+    let mut friend = Friend::new(&peers);
     let now = chrono::Utc::now().timestamp();
     let clock = Clock(now - 60);
     let wrong: Vec<String> = vectors
         .iter()
-        .flat_map(|vector| check(vector, &mut peers, &clock))
+        .flat_map(|vector| check(vector, &mut peers, &mut friend, &clock))
         .collect();
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
@@ -329,4 +436,119 @@ fn the_command_line_tells_what_is_known() {
     assert_eq!(run(&["prefer", ME, "mutual"]), "mutual\n");
     let told = host.good("autocrypt/prefer", json!({"from": ME}));
     assert_eq!(told["prefer"], "mutual");
+}
+
+/// What stands inside a PGP/MIME message, as somebody with its key reads it.
+fn inside(reader: &mut Host, message: &str) -> String {
+    let start = message.find("-----BEGIN PGP MESSAGE").unwrap();
+    let armor = &message[start..];
+    let end = armor.find("-----END PGP MESSAGE-----").unwrap() + 25;
+    let reply = reader.good("text/decrypt", json!({"text": {"text": &armor[..end]}}));
+    let text = reply["segments"][0]["text"].clone();
+    String::from_utf8(reader.bytes(&text)).unwrap()
+}
+
+/// The addresses whose keys are passed on here.
+fn gossip_in(text: &str) -> Vec<String> {
+    let after = |line: &str| Some(line.split_once("addr=")?.1.split(';').next()?.to_owned());
+    let unfolded = text.replace("\r\n", "\n").replace("\n ", " ");
+    let fields = unfolded.lines();
+    let fields = fields.filter(|line| line.starts_with("Autocrypt-Gossip:"));
+    fields.map(|line| after(line).unwrap()).collect()
+}
+
+#[test]
+fn keys_are_passed_on_to_those_who_are_named_and_inside_alone() {
+    let home = Home::new();
+    let mut me = home.start();
+    me.hello();
+    generate(&mut me, "Me", ME, "compatible");
+    let smime = |host: &mut Host, address: &str| {
+        let made = host.good(
+            "keys/generate",
+            json!({"protocol": "smime", "address": address, "passphrase": "none"}),
+        );
+        made["key"]["id"].as_str().unwrap().to_owned()
+    };
+    smime(&mut me, ME);
+    let homes: Vec<Home> = (0..4).map(|_| Home::new()).collect();
+    let mut hosts: Vec<Host> = homes.iter().map(Home::start).collect();
+    let addresses =
+        ["bob", "carol", "hidden", "dave"].map(|name| format!("{name}@sealpost.example"));
+    for (host, address) in hosts.iter_mut().zip(&addresses) {
+        host.hello();
+        let id = match address.starts_with("dave") {
+            true => smime(host, address),
+            false => generate(host, "Somebody", address, "compatible"),
+        };
+        let data = host.good("keys/export", json!({"ids": [id]}))["data"].clone();
+        let cert = host.bytes(&data);
+        import(&mut me, &cert, json!(true));
+    }
+    let [bob, carol, hidden, dave] = &addresses;
+    let mut seal = |to: Value, cc: Value, bcc: Value, encrypt: bool| {
+        let sealed = me.good(
+            "message/seal",
+            json!({"draft": {"from": ME, "to": to, "cc": cc, "bcc": bcc, "subject": "s",
+                    "text": {"text": "words"}},
+                "protect": {"sign": true, "encrypt": encrypt}}),
+        );
+        let messages: Vec<(Value, String)> = sealed["messages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|envelope| {
+                let bytes = me.bytes(&envelope["message"].clone());
+                (envelope["to"].clone(), String::from_utf8(bytes).unwrap())
+            })
+            .collect();
+        let sent = String::from_utf8(me.bytes(&sealed["sent"].clone())).unwrap();
+        (messages, sent)
+    };
+
+    // Two who are named hear of each other, and nobody hears of Bcc, who hears of nobody.
+    let (messages, sent) = seal(json!([bob]), json!([carol]), json!([hidden]), true);
+    assert_eq!(messages.len(), 2);
+    for (_, message) in &messages {
+        assert!(!message.contains("Gossip"), "{message}");
+    }
+    let text = inside(&mut hosts[0], &messages[0].1);
+    assert_eq!(gossip_in(&text), [bob.clone(), carol.clone()], "{text}");
+    assert!(!text.contains("HP-Outer: Autocrypt"), "{text}");
+    assert_eq!(messages[1].0, json!([hidden]));
+    let text = inside(&mut hosts[2], &messages[1].1);
+    assert_eq!(gossip_in(&text), Vec::<String>::new(), "{text}");
+    assert!(!sent.contains("Gossip"));
+
+    // Carol can answer all at once; what she got is advice against, not a key of Bob's own word.
+    let opened = hosts[1].open(messages[0].1.as_bytes()).unwrap();
+    let passed_on = opened["keys"].as_array().unwrap().iter();
+    let passed_on: Vec<_> = passed_on.filter(|key| key["source"] == "gossip").collect();
+    assert_eq!(passed_on.len(), 1, "{opened}");
+    assert_eq!(
+        (&passed_on[0]["address"], &passed_on[0]["change"]),
+        (&json!(bob), &json!("new"))
+    );
+    let plan = json!({"from": carol, "to": [ME, bob], "protect": {"encrypt": true}});
+    let plan = hosts[1].good("message/plan", plan);
+    assert_eq!(plan["possible"], true, "{plan}");
+    assert_eq!(plan["recipients"][1]["autocrypt"], "discourage");
+    assert_eq!(plan["autocrypt"], "discourage");
+
+    // Not to one alone, not where a family has an envelope of its own, not without encryption.
+    let none: [(Value, Value, bool); 3] = [
+        (json!([bob]), json!([ME]), true),
+        (json!([bob]), json!([dave]), true),
+        (json!([bob]), json!([carol]), false),
+    ];
+    for (to, cc, encrypt) in none {
+        let (messages, _) = seal(to, cc, json!([]), encrypt);
+        for (_, message) in &messages {
+            assert!(!message.contains("Gossip"), "{message}");
+            if message.contains("BEGIN PGP MESSAGE") {
+                let text = inside(&mut hosts[0], message);
+                assert_eq!(gossip_in(&text), Vec::<String>::new(), "{text}");
+            }
+        }
+    }
 }

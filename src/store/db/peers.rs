@@ -35,6 +35,14 @@ impl Tx<'_> {
         peer(&self.0, address).map_err(fault)
     }
 
+    /// Whether somebody offers this certificate as theirs.
+    pub(in crate::store) fn is_offered(&self, id: &KeyId) -> Result<bool> {
+        self.0
+            .prepare_cached("SELECT 1 FROM peer WHERE id = ?1")
+            .and_then(|mut s| s.exists([id.to_string()]))
+            .map_err(fault)
+    }
+
     pub(in crate::store) fn set_peer(&self, address: &Address, peer: &Peer) -> Result<()> {
         let (offered, gossiped) = (peer.offered.as_ref(), peer.gossiped.as_ref());
         self.run(

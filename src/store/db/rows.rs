@@ -180,7 +180,7 @@ impl Tx<'_> {
              ON CONFLICT (id) DO UPDATE SET folder = excluded.folder, stamp = excluded.stamp,
                  -- 6 is gossip, which says least.
                  source = CASE WHEN source = 6 THEN excluded.source
-                     ELSE max(source, excluded.source) END, hidden = excluded.hidden,
+                     WHEN excluded.source = 6 THEN source ELSE max(source, excluded.source) END, hidden = excluded.hidden,
                  judged = excluded.judged, sort = excluded.sort, handles = excluded.handles,
                  key_ids = excluded.key_ids, addresses = excluded.addresses, name = excluded.name,
                  algorithm = excluded.algorithm, created = excluded.created,
