@@ -194,6 +194,18 @@ pub enum Autocrypt {
         #[command(flatten)]
         common: Common,
     },
+    /// Make a message to yourself that brings a key to another device; its code is shown here
+    Setup {
+        #[command(flatten)]
+        key: OneKey,
+        /// The address of yours to send it to
+        #[arg(long, value_name = "ADDRESS")]
+        from: Option<String>,
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        common: Common,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

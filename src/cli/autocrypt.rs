@@ -1,11 +1,12 @@
 //! `sealpost autocrypt …`: what mail said of correspondents, and what is wished for mail.
 
 use super::args::{Autocrypt, Wish};
-use super::print;
 use super::session::Session;
+use super::{input, keys, print};
 use crate::base::autocrypt::PreferEncrypt;
 use crate::base::{Address, Error, Result};
 use crate::verbs::autocrypt::{self, PeerRequest, PeerState, PreferRequest};
+use crate::verbs::setup;
 
 /// Runs one of the commands about Autocrypt.
 ///
@@ -41,6 +42,24 @@ pub fn run(command: &Autocrypt, session: &Session) -> Result<()> {
             match common.json {
                 true => print::json(&reply),
                 false => print::line(reply.prefer.name()),
+            }
+        }
+        Autocrypt::Setup {
+            key,
+            from,
+            out,
+            common,
+        } => {
+            let request = setup::Request {
+                id: keys::id(session, &key.key)?,
+                from: from.as_deref().map(address_of).transpose()?,
+                ask: session.ask(),
+            };
+            let reply = session.run(|world, cx| setup::setup(world, &request, cx))?;
+            match out {
+                _ if common.json => print::json(&reply),
+                Some(path) => input::write(path, reply.message.bytes()?),
+                None => print::bytes(reply.message.bytes()?),
             }
         }
     }

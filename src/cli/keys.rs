@@ -305,7 +305,7 @@ fn one(session: &Session, key: &OneKey) -> Result<OneRequest> {
 ///
 /// # Errors
 /// `key.missing` when nothing matches, `key.ambiguous` when several do.
-fn id(session: &Session, text: &str) -> Result<KeyId> {
+pub(super) fn id(session: &Session, text: &str) -> Result<KeyId> {
     let bare: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     let named = KeyId::parse(&bare).or_else(|| KeyId::from_hex(Protocol::OpenPgp, &bare));
     if let Some(id) = named {

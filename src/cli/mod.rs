@@ -147,9 +147,11 @@ fn common(command: &Command) -> Common {
         ) => *common,
         Command::Text(Text::Decrypt(text) | Text::Verify(text)) => text.common,
         Command::Text(Text::Encrypt { text, .. } | Text::Sign { text, .. }) => text.common,
-        Command::Autocrypt(Autocrypt::Peer { common, .. } | Autocrypt::Prefer { common, .. }) => {
-            *common
-        }
+        Command::Autocrypt(
+            Autocrypt::Peer { common, .. }
+            | Autocrypt::Prefer { common, .. }
+            | Autocrypt::Setup { common, .. },
+        ) => *common,
         Command::Policy { common } => *common,
         Command::Demo => Common {
             json: false,

@@ -24,6 +24,7 @@ pub mod plan;
 pub mod policy;
 mod recent;
 pub mod seal;
+pub mod setup;
 pub mod text;
 mod verdict;
 mod world;

@@ -8,10 +8,10 @@ use crate::base::ask::Answers;
 use crate::base::job::Job;
 use crate::base::policy::Policy;
 use crate::base::{Context, Error, KeyId, Protocol, Result, Secret};
-use crate::verbs::{World, anchors, autocrypt, keys, open, plan, policy, seal, text};
+use crate::verbs::{World, anchors, autocrypt, keys, open, plan, policy, seal, setup, text};
 
 /// Every method that is a verb, in the order in which `hello` lists them.
-pub const METHODS: [&str; 28] = [
+pub const METHODS: [&str; 29] = [
     "message/open",
     "message/seal",
     "message/plan",
@@ -36,6 +36,7 @@ pub const METHODS: [&str; 28] = [
     "autocrypt/process",
     "autocrypt/peer",
     "autocrypt/prefer",
+    "autocrypt/setup",
     "anchors/list",
     "anchors/add",
     "anchors/remove",
@@ -95,6 +96,7 @@ impl Service for Verbs {
                 params,
             ),
             "autocrypt/prefer" => read(world, autocrypt::prefer, params),
+            "autocrypt/setup" => read(world, setup::setup, params),
             "anchors/list" => read(world, anchors::list, params),
             "anchors/add" => read(world, anchors::add, params),
             "anchors/remove" => read(world, anchors::remove, params),

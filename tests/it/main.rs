@@ -28,6 +28,7 @@ mod life;
 mod peers;
 mod revocation;
 mod roundtrip;
+mod setup;
 mod smime;
 mod smime_attacks;
 mod store;

@@ -37,7 +37,7 @@ const PASSPHRASES_MAX: usize = 8;
 const CHUNK: usize = 1 << 16;
 
 /// What a person is asked about a message that a passphrase opens.
-const PASSPHRASE_LABEL: &str = "an encrypted message";
+pub(super) const PASSPHRASE_LABEL: &str = "an encrypted message";
 
 /// One recipient, and which of our certificates it is.
 pub(super) struct Named {

@@ -29,9 +29,11 @@ mod policy;
 mod private;
 mod rsa;
 mod seal;
+mod setup;
 mod verify;
 
 pub use private::Unlocked;
+pub use setup::{Setup, open_setup, seal_setup, setup_code};
 
 /// The OpenPGP engine. Holds nothing; everything it needs is in the [`Context`].
 #[derive(Debug, Clone, Copy, Default)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::revocation_list;
 use super::show::reply;
 use super::{
     Accept, AcceptRequest, DataReply, DeleteRequest, ExportRequest, GenerateReply, GenerateRequest,
@@ -14,10 +15,10 @@ use crate::base::context::{parse_rfc3339, unix};
 use crate::base::error::Kind;
 use crate::base::keys::{Acceptance, Certs, Source, no_such_key};
 use crate::base::{Address, Body, Context, Error, KeyId, Protocol, Result, Secret};
-use crate::engine::smime::{RevocationList, is_genuine_revocation_list, read_revocation_list};
+use crate::engine::smime::read_revocation_list;
 use crate::engine::{Format, IncomingKey, KeySpec, Passphrase, Under};
 use crate::store::{Change, Place, Put, Wrap};
-use crate::verbs::World;
+use crate::verbs::{World, setup};
 
 /// The largest thing that can be imported at once: twenty thousand certificates of the usual
 /// size.
@@ -114,7 +115,7 @@ fn plain(name: &str) -> bool {
 }
 
 /// What a secret half lies under now, and which attempt at it this is.
-pub(super) fn old_passphrase(
+pub(in crate::verbs) fn old_passphrase(
     id: &KeyId,
     device: Option<Arc<Secret>>,
     label: &str,
@@ -152,11 +153,14 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
             "this is too much to import at once; split it",
         ));
     }
+    // Keys of one's own, from another device.
+    let setup = setup::opened(data, cx)?;
+    let data: &[u8] = setup.as_ref().map_or(data, |setup| &setup.keys);
     let mut incoming = match read(world, data, cx) {
         Ok(incoming) => incoming,
         Err(error) if error.kind == Kind::MessageMalformed => {
             let list = read_revocation_list(data).map_err(|_| error)?;
-            return revocation_list(world, &list, cx);
+            return revocation_list::take_up(world, &list, cx);
         }
         Err(error) => return Err(error),
     };
@@ -230,6 +234,13 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
     for id in &secrets {
         super::life::keep_revocation(world, id, cx)?;
     }
+    if let Some(setup) = setup {
+        let own = incoming.keys.iter();
+        let own = own.filter(|key| secrets.contains(&key.facts.id));
+        for address in own.flat_map(|key| &key.facts.addresses) {
+            world.store.prefer(address, setup.prefer, now)?;
+        }
+    }
     Ok(ImportReply {
         imported,
         skipped: incoming
@@ -238,45 +249,6 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
             .map(|reason| Skipped { reason })
             .collect(),
         revocation_lists: 0,
-        revision: world.store.revision()?,
-    })
-}
-
-/// Files an authority's revocation list, unless a newer one is here, or its authority is and has
-/// not signed it. Where the authority is not here, the list counts once it is.
-fn revocation_list(world: &World, list: &RevocationList, cx: &Context) -> Result<ImportReply> {
-    let known = world.store.revocation_list(&list.issuer)?;
-    let known = known.and_then(|known| read_revocation_list(&known).ok());
-    let genuine = is_genuine_revocation_list(list, cx)?;
-    let forged = genuine == Some(false);
-    // A genuine one is newer than any that was taken up before its authority was here.
-    let stands = |known: &RevocationList| -> Result<bool> {
-        let older = known.this_update < list.this_update;
-        let displaced =
-            genuine == Some(true) && is_genuine_revocation_list(known, cx)? == Some(false);
-        Ok(!older && !displaced)
-    };
-    let newer = !forged && !known.as_ref().map(stands).transpose()?.unwrap_or(false);
-    if newer {
-        // One that is signed by nobody would put a genuine one out of force.
-        if genuine.is_none() {
-            cx.confirm(
-                Action::ChangeAnchors,
-                &format!("take up the revocation list of {}", list.issuer),
-            )?;
-        }
-        cx.job.commit()?;
-        world.store.put_revocation_list(&list.issuer, &list.der)?;
-    }
-    Ok(ImportReply {
-        imported: Vec::new(),
-        skipped: match forged {
-            true => vec![Skipped {
-                reason: "bad-signature",
-            }],
-            false => Vec::new(),
-        },
-        revocation_lists: usize::from(newer),
         revision: world.store.revision()?,
     })
 }

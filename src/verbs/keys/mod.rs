@@ -2,9 +2,11 @@
 
 mod change;
 mod life;
+mod revocation_list;
 mod show;
 mod unlock;
 
+pub(super) use change::old_passphrase;
 pub use change::{accept, delete, export, generate, import};
 pub use life::{passphrase, renew, revoke, settle};
 pub use show::{list, show};
