@@ -41,6 +41,7 @@ pub enum Action {
     Revoke,
     ChangeAnchors,
     SetAccount,
+    Introduce,
 }
 
 /// One question.

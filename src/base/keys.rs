@@ -195,6 +195,9 @@ pub struct Key {
     pub acceptance: BTreeMap<Address, Acceptance>,
     pub conflicts: Vec<Conflict>,
     pub seen: Vec<Seen>,
+    /// The person made its owner an introducer: for addresses at these domains; empty: for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introduces: Option<Vec<String>>,
     pub source: Source,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
@@ -259,6 +262,24 @@ pub struct Anchor {
     pub domains: Vec<String>,
 }
 
+/// Somebody whose signatures on other people's certificates count as the person's own word
+/// (OpenPGP).
+#[derive(Debug, Clone)]
+pub struct Introducer {
+    pub cert: StoredCert,
+    /// The domains whose addresses they may speak for, as A-labels; empty: all.
+    pub domains: Vec<String>,
+}
+
+impl Introducer {
+    /// Whether they may speak for an address.
+    pub fn speaks_for(&self, address: &Address) -> bool {
+        let domain = address.key().rsplit_once('@').map(|(_, domain)| domain);
+        self.domains.is_empty()
+            || domain.is_some_and(|domain| self.domains.iter().any(|known| known == domain))
+    }
+}
+
 /// The certificates that an engine may look up. Implemented by the store.
 pub trait Certs: Send + Sync {
     /// The certificates whose primary key or subkey has this fingerprint or key id (hex,
@@ -279,6 +300,11 @@ pub trait Certs: Send + Sync {
     /// # Errors
     /// `key.missing` when there is none.
     fn sealed_secret(&self, id: &KeyId) -> Result<SealedSecret>;
+
+    /// Those whom the person made introducers.
+    fn introducers(&self) -> Result<Vec<Introducer>> {
+        Ok(Vec::new())
+    }
 
     /// The person's own trust anchors, beside those that come with the program.
     fn anchors(&self) -> Result<Vec<Anchor>> {

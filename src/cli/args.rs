@@ -306,6 +306,23 @@ pub enum Keys {
         #[command(flatten)]
         common: Common,
     },
+    /// Let the owner of a key vouch for others: what they signed counts as accepted
+    Introduce {
+        #[command(flatten)]
+        key: OneKey,
+        /// Only for addresses at this domain; may be given several times
+        #[arg(long = "domain", value_name = "DOMAIN")]
+        domains: Vec<String>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Let the owner of a key vouch for others no more
+    Dismiss {
+        #[command(flatten)]
+        key: OneKey,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Give one of yours another end; of S/MIME, make a request for its authority
     Renew {
         #[command(flatten)]

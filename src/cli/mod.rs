@@ -136,6 +136,8 @@ fn common(command: &Command) -> Common {
             | Keys::Export { common, .. }
             | Keys::Delete { common, .. }
             | Keys::Accept { common, .. }
+            | Keys::Introduce { common, .. }
+            | Keys::Dismiss { common, .. }
             | Keys::Renew { common, .. }
             | Keys::Revoke { common, .. }
             | Keys::Passphrase { common, .. }

@@ -115,6 +115,7 @@ pub fn action(action: Action) -> &'static str {
         Action::Revoke => "This key is revoked, and that can't be taken back",
         Action::ChangeAnchors => "What authorities are trusted changes",
         Action::SetAccount => "This mail account changes",
+        Action::Introduce => "The owner of this key may vouch for others from now on",
     }
 }
 

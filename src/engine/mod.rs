@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::base::autocrypt::PreferEncrypt;
 use crate::base::error::Result;
-use crate::base::keys::{CertFacts, Protocol, Usage};
+use crate::base::keys::{CertFacts, KeyId, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
 use crate::base::verdict::Recipient;
 use crate::base::{Address, Context, Secret};
@@ -65,6 +65,10 @@ pub trait Engine: Send + Sync {
     /// Who vouches beside the person for a certificate and the address: `Anchored` only where
     /// an anchor may speak for that address. `None` in a family without authorities.
     fn trust(&self, cert: &[u8], address: &Address, cx: &Context) -> Trust;
+
+    /// Of those whom the person made introducers, one that vouches for a certificate and the
+    /// address; `None` in a family with authorities.
+    fn introducer(&self, cert: &[u8], address: &Address, cx: &Context) -> Option<KeyId>;
 
     /// The handle that all certificates of one key pair share; `None` where a certificate is
     /// its key.

@@ -287,6 +287,7 @@ fn describe(question: &Question) -> String {
                 Action::Revoke => "Revoke this key? It can't be taken back.",
                 Action::ChangeAnchors => "Change which authorities are trusted?",
                 Action::SetAccount => "Change this mail account?",
+                Action::Introduce => "Let the owner of this key vouch for others?",
             },
             label,
         ),

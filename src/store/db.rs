@@ -74,13 +74,14 @@ CREATE TABLE seen (
 CREATE TABLE hidden (id TEXT PRIMARY KEY) WITHOUT ROWID;
 ";
 
-/// What form 2 has beside them.
+/// What form 2 has beside them: correspondents, own addresses, introducers.
 const PEERS: &str = "
 CREATE TABLE peer (
     address TEXT PRIMARY KEY, seen INTEGER, at INTEGER, id TEXT, prefer INTEGER,
     gossip_at INTEGER, gossip_id TEXT) WITHOUT ROWID;
 CREATE INDEX peer_id ON peer (id);
 CREATE TABLE account (address TEXT PRIMARY KEY, prefer INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE introducer (id TEXT PRIMARY KEY, domains TEXT NOT NULL) WITHOUT ROWID;
 ";
 
 /// Numbers that the index remembers.

@@ -37,6 +37,11 @@ pub(super) enum Entry {
     Forget { id: KeyId },
     /// What Autocrypt knows of a correspondent: mail may be gone when the index is.
     Peer { address: Address, peer: Peer },
+    /// The word of this key's owner counts as the person's own, for addresses at these domains;
+    /// for all where there are none.
+    Introduce { id: KeyId, domains: Vec<String> },
+    /// It does so no more.
+    Dismiss { id: KeyId },
     /// What the person wishes for mail to an address of their own.
     Prefer {
         address: Address,
@@ -110,6 +115,15 @@ fn line(at: u64, entry: &Entry) -> String {
         Entry::Show { id } => format!("show\t{at}\t{id}"),
         Entry::Forget { id } => format!("forget\t{at}\t{id}"),
         Entry::Peer { address, peer } => format!("peer\t{at}\t{address}{}", peer_words(peer)),
+        Entry::Introduce { id, domains } => {
+            let mut words = format!("introduce\t{at}\t{id}");
+            for domain in domains {
+                words.push('\t');
+                words.push_str(domain);
+            }
+            words
+        }
+        Entry::Dismiss { id } => format!("dismiss\t{at}\t{id}"),
         Entry::Prefer { address, prefer } => {
             format!("prefer\t{at}\t{address}\t{}", prefer.name())
         }
@@ -154,6 +168,13 @@ fn parse(line: &str) -> Option<Dated> {
         "peer" => Entry::Peer {
             address: Address::parse(word()?)?,
             peer: peer(&mut word)?,
+        },
+        "introduce" => Entry::Introduce {
+            id: KeyId::parse(word()?)?,
+            domains: words.map(str::to_owned).collect(),
+        },
+        "dismiss" => Entry::Dismiss {
+            id: KeyId::parse(word()?)?,
         },
         "prefer" => Entry::Prefer {
             address: Address::parse(word()?)?,
@@ -255,6 +276,14 @@ mod tests {
                 },
             ),
             (
+                7,
+                Entry::Introduce {
+                    id: id("B"),
+                    domains: vec!["a.example".to_owned(), "b.example".to_owned()],
+                },
+            ),
+            (7, Entry::Dismiss { id: id("B") }),
+            (
                 8,
                 Entry::Prefer {
                     address,
@@ -300,8 +329,8 @@ mod tests {
         for cut in last..whole.len() {
             files::write(&path, &whole[..cut]).unwrap();
             let (read, length) = since(&path, 0).unwrap();
-            assert_eq!(read, entries()[..7]);
-            let (_, end) = append(&path, length, &entries()[7..]).unwrap();
+            assert_eq!(read, entries()[..9]);
+            let (_, end) = append(&path, length, &entries()[9..]).unwrap();
             // Only the line's end was missing: it counts, and twice is as good as once.
             let (mut all, _) = since(&path, 0).unwrap();
             all.dedup();

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::certs::{Folder, Place};
 use super::db::{Brief, Db};
 use super::{Sight, Store, index, secrets};
-use crate::base::keys::{Acceptance, Anchor, Certs, SealedSecret, StoredCert};
+use crate::base::keys::{Acceptance, Anchor, Certs, Introducer, SealedSecret, StoredCert};
 use crate::base::{Address, KeyId, Protocol, Result};
 
 impl Certs for Store {
@@ -47,6 +47,16 @@ impl Certs for Store {
 
     fn sealed_secret(&self, id: &KeyId) -> Result<SealedSecret> {
         secrets::get(&self.home, id)
+    }
+
+    fn introducers(&self) -> Result<Vec<Introducer>> {
+        let mut all = Vec::new();
+        for (id, domains) in self.look(Sight::Usual, Db::introducers)? {
+            if let Some(cert) = cert(self, &id)? {
+                all.push(Introducer { cert, domains });
+            }
+        }
+        Ok(all)
     }
 
     fn anchors(&self) -> Result<Vec<Anchor>> {

@@ -15,6 +15,7 @@ mod db;
 mod files;
 mod home;
 mod index;
+mod introducers;
 mod journal;
 mod lookup;
 mod peers;

@@ -58,6 +58,8 @@ pub struct Row {
     pub acceptance: BTreeMap<Address, Acceptance>,
     pub conflicts: Vec<Conflict>,
     pub seen: Vec<Seen>,
+    /// Its owner is an introducer, for these domains; for all where there are none.
+    pub introduces: Option<Vec<String>>,
 }
 
 /// A place in the list's order.

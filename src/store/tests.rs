@@ -397,8 +397,10 @@ fn an_index_of_the_form_before_learns_of_correspondents() {
     drop(one);
     let path = folder.path().join("index-0.db");
     let old = rusqlite::Connection::open(&path).unwrap();
-    old.execute_batch("DROP TABLE peer; DROP TABLE account; PRAGMA user_version = 1;")
-        .unwrap();
+    old.execute_batch(
+        "DROP TABLE peer; DROP TABLE account; DROP TABLE introducer; PRAGMA user_version = 1;",
+    )
+    .unwrap();
     drop(old);
     let two = store(folder.path());
     assert!(two.peer(&who).unwrap().is_unknown());

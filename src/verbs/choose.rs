@@ -45,6 +45,8 @@ struct Found {
     acceptance: Acceptance,
     /// The person, or an authority, stands for this certificate and the address.
     vouched: bool,
+    /// The introducer who does.
+    introducer: Option<KeyId>,
     status: KeyStatus,
     created: Option<String>,
     reasons: Vec<&'static str>,
@@ -113,6 +115,7 @@ pub(super) fn options(
                 id: found.cert.id,
                 status: found.status,
                 reasons: found.reasons,
+                vouched_by: found.introducer.into_iter().collect(),
             }
         })
         .collect();
@@ -240,10 +243,14 @@ fn look(
     if acceptance == Acceptance::Rejected {
         reasons.push("rejected");
     }
+    let open = acceptance == Acceptance::Undecided && reasons.is_empty();
+    let introducer = match open {
+        true => engine.introducer(&cert.cert, address, cx),
+        false => None,
+    };
     let vouched = acceptance >= Acceptance::Accepted
-        || acceptance == Acceptance::Undecided
-            && reasons.is_empty()
-            && engine.trust(&cert.cert, address, cx) == Trust::Anchored;
+        || introducer.is_some()
+        || open && engine.trust(&cert.cert, address, cx) == Trust::Anchored;
     if acceptance == Acceptance::Undecided
         && !vouched
         && want.usage == Usage::Encrypt
@@ -262,6 +269,7 @@ fn look(
         cert,
         acceptance,
         vouched,
+        introducer,
         status,
         created,
         reasons,

@@ -110,6 +110,9 @@ pub struct Candidate {
     pub status: KeyStatus,
     /// Why it is not used, or what to know when it is: `undecided`.
     pub reasons: Vec<&'static str>,
+    /// The introducer whose word stands for the person's.
+    #[serde(rename = "vouchedBy", skip_serializing_if = "Vec::is_empty")]
+    pub vouched_by: Vec<KeyId>,
 }
 
 impl Bodies for Request {}
@@ -255,7 +258,7 @@ fn token(sender: &Party, recipients: &[Party]) -> String {
         let key = Address::parse(&party.address).map(|address| address.key().to_owned());
         (key, party.state, party.choice).hash(&mut hasher);
         for candidate in &party.keys {
-            (&candidate.id, &candidate.reasons).hash(&mut hasher);
+            (&candidate.id, &candidate.reasons, &candidate.vouched_by).hash(&mut hasher);
         }
     }
     format!("{:016x}", hasher.finish())

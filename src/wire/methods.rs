@@ -11,7 +11,7 @@ use crate::base::{Context, Error, KeyId, Protocol, Result, Secret};
 use crate::verbs::{World, anchors, autocrypt, keys, open, plan, policy, seal, setup, text};
 
 /// Every method that is a verb, in the order in which `hello` lists them.
-pub const METHODS: [&str; 29] = [
+pub const METHODS: [&str; 31] = [
     "message/open",
     "message/seal",
     "message/plan",
@@ -23,6 +23,8 @@ pub const METHODS: [&str; 29] = [
     "keys/delete",
     "keys/accept",
     "keys/settle",
+    "keys/introduce",
+    "keys/dismiss",
     "keys/renew",
     "keys/revoke",
     "keys/passphrase",
@@ -75,6 +77,8 @@ impl Service for Verbs {
             "keys/delete" => read(world, keys::delete, params),
             "keys/accept" => read(world, keys::accept, params),
             "keys/settle" => read(world, keys::settle, params),
+            "keys/introduce" => read(world, keys::introduce, params),
+            "keys/dismiss" => read(world, keys::dismiss, params),
             "keys/renew" => read(world, keys::renew, params),
             "keys/revoke" => read(world, keys::revoke, params),
             "keys/passphrase" => read(world, keys::passphrase, params),

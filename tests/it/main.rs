@@ -24,6 +24,7 @@ mod bouncy;
 mod choosing;
 mod corpora;
 mod dialogue;
+mod introducers;
 mod life;
 mod peers;
 mod revocation;

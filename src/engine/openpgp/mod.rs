@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{Engine, Format, Incoming, KeySpec, NewKey, Offer, Passphrase, Renewed, Revoking};
 use crate::base::autocrypt::PreferEncrypt;
 use crate::base::error::Result;
-use crate::base::keys::{CertFacts, Protocol, Usage};
+use crate::base::keys::{CertFacts, KeyId, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
 use crate::base::verdict::Recipient;
 use crate::base::{Address, Context, Secret};
@@ -21,6 +21,7 @@ mod door;
 mod export;
 mod generate;
 mod import;
+mod introducers;
 mod life;
 mod mdc;
 mod offer;
@@ -79,6 +80,10 @@ impl Engine for OpenPgp {
 
     fn trust(&self, _cert: &[u8], _address: &Address, _cx: &Context) -> Trust {
         Trust::None
+    }
+
+    fn introducer(&self, cert: &[u8], address: &Address, cx: &Context) -> Option<KeyId> {
+        introducers::introducer(cert, address, cx)
     }
 
     fn key_handle(&self, _cert: &[u8]) -> Option<String> {

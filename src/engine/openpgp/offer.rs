@@ -61,7 +61,7 @@ pub(super) fn offered(value: &str) -> Option<Offer> {
         return None;
     }
     let cert = header.key.clone()?.strip_secret_key_material();
-    let cert = import::keep(&cert).ok()?;
+    let cert = import::keep(&cert, &|_| Vec::new()).ok()?;
     Some(Offer {
         address: address?,
         cert: import::public(&cert).ok()?,

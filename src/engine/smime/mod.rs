@@ -54,7 +54,7 @@ use bytes::Bytes;
 use super::{Engine, Format, Incoming, KeySpec, NewKey, Offer, Passphrase, Renewed, Revoking};
 use crate::base::autocrypt::PreferEncrypt;
 use crate::base::error::Result;
-use crate::base::keys::{CertFacts, Protocol, Usage};
+use crate::base::keys::{CertFacts, KeyId, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
 use crate::base::verdict::Recipient;
 use crate::base::{Address, Context, Secret};
@@ -113,6 +113,10 @@ impl Engine for Smime {
             Ok(judged) if judged.addresses.contains(address) => Trust::Anchored,
             Ok(_) | Err(_) => Trust::Untrusted,
         }
+    }
+
+    fn introducer(&self, _cert: &[u8], _address: &Address, _cx: &Context) -> Option<KeyId> {
+        None
     }
 
     fn key_handle(&self, cert: &[u8]) -> Option<String> {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
 use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use super::rows::{FACTS, FactsRow, decode, facts, key_id, protocol_code};
 use super::trust::LEVELS;
@@ -100,6 +100,11 @@ fn complete(c: &Connection, row: FactsRow) -> rusqlite::Result<Row> {
             acceptance.insert(address, decode(&LEVELS, one, 1)?);
         }
     }
+    let introduces = c
+        .prepare_cached("SELECT domains FROM introducer WHERE id = ?1")?
+        .query_row([&id], |row| row.get::<_, String>(0))
+        .optional()?
+        .map(|domains| domains.lines().map(str::to_owned).collect());
     Ok(Row {
         conflicts: conflicts(c, &row.facts.id)?,
         facts: row.facts,
@@ -109,6 +114,7 @@ fn complete(c: &Connection, row: FactsRow) -> rusqlite::Result<Row> {
         wrap: row.wrap,
         acceptance,
         seen: seen(c, &id)?,
+        introduces,
     })
 }
 

@@ -1,6 +1,7 @@
 //! `keys/*`: looking after certificates and secret keys.
 
 mod change;
+mod introduce;
 mod life;
 mod revocation_list;
 mod show;
@@ -8,6 +9,7 @@ mod unlock;
 
 pub(super) use change::old_passphrase;
 pub use change::{accept, delete, export, generate, import};
+pub use introduce::{dismiss, introduce};
 pub use life::{passphrase, renew, revoke, settle};
 pub use show::{list, show};
 pub use unlock::{lock, unlock};
@@ -246,6 +248,25 @@ pub struct SettleRequest {
     pub reject: Vec<KeyId>,
 }
 
+/// `keys/introduce`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IntroduceRequest {
+    pub id: KeyId,
+    /// Only for addresses at these; without any, for all.
+    #[serde(default)]
+    pub domains: Vec<String>,
+    #[serde(default)]
+    pub ask: Ask,
+}
+
+/// `keys/dismiss`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DismissRequest {
+    pub id: KeyId,
+}
+
 /// Until when a key is unlocked; RFC 3339.
 #[derive(Debug, Clone, Serialize)]
 pub struct UnlockReply {
@@ -278,6 +299,8 @@ impl Bodies for AcceptRequest {}
 impl Bodies for RenewRequest {}
 impl Bodies for RevokeRequest {}
 impl Bodies for SettleRequest {}
+impl Bodies for IntroduceRequest {}
+impl Bodies for DismissRequest {}
 impl Bodies for UnlockReply {}
 impl Bodies for LockRequest {}
 impl Bodies for LockReply {}
@@ -309,6 +332,7 @@ impl Bodies for DataReply {
 impl Asks for ListRequest {}
 impl Asks for LockRequest {}
 impl Asks for SettleRequest {}
+impl Asks for DismissRequest {}
 
 macro_rules! asks {
     ($($request:ty),*) => {$(
@@ -327,5 +351,6 @@ asks!(
     DeleteRequest,
     AcceptRequest,
     RenewRequest,
-    RevokeRequest
+    RevokeRequest,
+    IntroduceRequest
 );

@@ -126,6 +126,7 @@ fn key(world: &World, row: Row, cx: &Context) -> Key {
         acceptance,
         conflicts: row.conflicts,
         seen: row.seen,
+        introduces: row.introduces,
         source: row.source,
         issuer: facts.issuer,
         attention,
