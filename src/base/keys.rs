@@ -274,9 +274,8 @@ pub struct Introducer {
 impl Introducer {
     /// Whether they may speak for an address.
     pub fn speaks_for(&self, address: &Address) -> bool {
-        let domain = address.key().rsplit_once('@').map(|(_, domain)| domain);
-        self.domains.is_empty()
-            || domain.is_some_and(|domain| self.domains.iter().any(|known| known == domain))
+        let known = |domain: &String| domain == address.domain();
+        self.domains.is_empty() || self.domains.iter().any(known)
     }
 }
 

@@ -18,7 +18,7 @@ const FIELD_MAX: usize = 10 << 10;
 /// See [`crate::engine::Engine::offer`].
 pub(super) fn offer(cert: &[u8], address: &Address, prefer: PreferEncrypt) -> Option<String> {
     let cert = minimal(&certs::parse(cert).ok()?, address)?;
-    let mut attributes = vec![attribute("addr", address.as_str())];
+    let mut attributes = vec![attribute("addr", &spelled(address)?)];
     // What is left out says that there is no preference.
     if prefer == PreferEncrypt::Mutual {
         attributes.push(attribute("prefer-encrypt", prefer.name()));
@@ -69,6 +69,14 @@ pub(super) fn offered(value: &str) -> Option<Offer> {
     })
 }
 
+/// An address as a field can hold it: in ASCII, and with nothing in it that ends an attribute.
+fn spelled(address: &Address) -> Option<String> {
+    let (local, _) = address.as_str().rsplit_once('@')?;
+    let spelled = format!("{local}@{}", address.domain());
+    let fits = |b: u8| b.is_ascii_graphic() && b != b';';
+    spelled.bytes().all(fits).then_some(spelled)
+}
+
 fn attribute(key: &str, value: &str) -> Attribute {
     Attribute {
         critical: true,
@@ -116,6 +124,21 @@ fn newest<'a>(signatures: impl Iterator<Item = &'a Signature>) -> Option<Packet>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_written_in_ascii() {
+        let spelled = |text: &str| spelled(&Address::parse(text).unwrap());
+        let plain = Some("Dave@xn--bcher-kva.example".to_owned());
+        assert_eq!(spelled("Dave@b\u{fc}cher.example"), plain);
+        assert_eq!(spelled("Dave@example.org").unwrap(), "Dave@example.org");
+        for odd in [
+            "d\u{e4}ve@example.org",
+            "\"a b\"@example.org",
+            "\"a;b\"@example.org",
+        ] {
+            assert_eq!(spelled(odd), None, "{odd}");
+        }
+    }
 
     #[test]
     fn fields_that_offer_nothing() {
