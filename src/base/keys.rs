@@ -193,6 +193,9 @@ pub struct Key {
     pub usage: Vec<Usage>,
     pub secret: SecretState,
     pub acceptance: BTreeMap<Address, Acceptance>,
+    /// Introducers whose word stands for the person's, by the address that it is about.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub vouched_by: BTreeMap<Address, Vec<KeyId>>,
     pub conflicts: Vec<Conflict>,
     pub seen: Vec<Seen>,
     /// The person made its owner an introducer: for addresses at these domains; empty: for all.

@@ -405,6 +405,10 @@ fn page(key: &Key) -> String {
         let times = format!("{}, from {} to {}", seen.address, seen.first, seen.last);
         line("Seen:", times);
     }
+    for (address, by) in &key.vouched_by {
+        let by: Vec<String> = by.iter().map(ToString::to_string).collect();
+        line("Vouched for:", format!("{address}, by {}", by.join(", ")));
+    }
     if let Some(domains) = &key.introduces {
         let whom = match domains.as_slice() {
             [] => "everybody".to_owned(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Home, Host, export, generate, import};
+use crate::harness::{Home, Host, Pinentry, corpora, export, generate, import};
 
 const ME: &str = "me@sealpost.example";
 const PEER: &str = "peer@sealpost.example";
@@ -551,4 +551,49 @@ fn keys_are_passed_on_to_those_who_are_named_and_inside_alone() {
             }
         }
     }
+}
+
+#[test]
+fn the_specifications_own_examples() {
+    let Some(root) = corpora().map(|root| root.join("autocrypt-spec")) else {
+        println!("ABSENT: corpora/; the specification's own examples were NOT read");
+        return;
+    };
+    let read = |name: &str| std::fs::read(root.join(name)).unwrap();
+    let bob = "bob@autocrypt.example";
+    let carol = "carol@autocrypt.example";
+
+    // Alice makes Bob and Carol known to each other.
+    let home = Home::new();
+    let mut host = home.start();
+    host.hello();
+    import(
+        &mut host,
+        &read("bob@autocrypt.example.sec.asc"),
+        json!(true),
+    );
+    let opened = host.open(&read("example-gossip.eml")).unwrap();
+    let found: Vec<_> = opened["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| (key["address"].clone(), key["source"].clone()))
+        .collect();
+    assert!(found.contains(&(json!(carol), json!("gossip"))), "{opened}");
+    assert!(!found.iter().any(|(address, _)| address == bob), "{opened}");
+    let peer = host.good("autocrypt/peer", json!({"address": carol}))["peer"].clone();
+    let carols = "openpgp:ADF0219DFAED9ED3E305400F04726618B2642712";
+    assert_eq!(peer["gossipKey"], carols, "{peer}");
+
+    // Alice goes to another device, with the code that stands in the script that made the message.
+    let code = "1742-0185-6197-1303-7016-8412-3581-4441-0597";
+    let pinentry = Pinentry::new(&[code]);
+    let home = Home::new().pinentry(&pinentry);
+    let mut host = home.start();
+    host.hello();
+    let data = host.body(&read("example-setup-message.eml"));
+    let brought = host.good("keys/import", json!({"data": data}));
+    assert_eq!(brought["imported"][0]["secret"], true, "{brought}");
+    let wish = json!({"from": "alice@autocrypt.example"});
+    assert_eq!(host.good("autocrypt/prefer", wish)["prefer"], "mutual");
 }

@@ -110,6 +110,10 @@ fn what_an_introducer_signed_counts_as_accepted() {
     let nobody = ("unverified".to_owned(), Value::Null);
     assert_eq!(town.judged(&mut host, OTHER), nobody);
 
+    let shown = host.good("keys/show", json!({"id": town.bob_id()}));
+    let by = json!({(GUILD): [town.id()]});
+    assert_eq!(shown["key"]["vouchedBy"], by, "{shown}");
+
     let mail = format!("From: Bob <{GUILD}>\r\nSubject: s\r\n\r\n{}", town.said);
     let opened = host.open(mail.as_bytes()).unwrap();
     assert_eq!(opened["summary"]["signed"], "good", "{opened}");

@@ -7,7 +7,7 @@ use crate::base::context::{parse_rfc3339, unix};
 use crate::base::keys::{
     Acceptance, Attention, Certs as _, Key, KeyStatus, Protocol, SecretState, no_such_key,
 };
-use crate::base::{Context, KeyId, Result};
+use crate::base::{Address, Context, KeyId, Result};
 use crate::store::{Only, Query, Row};
 use crate::verbs::World;
 
@@ -76,6 +76,29 @@ fn same_key(world: &World, id: &KeyId) -> Result<Vec<KeyId>> {
     Ok(ids.filter(|other| other != id).collect())
 }
 
+/// Who vouches for a certificate and each address about which nothing was said.
+fn vouched_by(
+    world: &World,
+    id: &KeyId,
+    acceptance: &BTreeMap<Address, Acceptance>,
+    cx: &Context,
+) -> Result<BTreeMap<Address, Vec<KeyId>>> {
+    // Rows alone tell a list; certificates are read only where somebody may vouch for them.
+    if id.protocol() != Protocol::OpenPgp || world.store.introducers()?.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let cert = world.store.cert(id)?.ok_or_else(no_such_key)?;
+    let engine = world.engine(id.protocol())?;
+    let open = acceptance
+        .iter()
+        .filter(|(_, level)| **level == Acceptance::Undecided);
+    let vouched = open.filter_map(|(address, _)| {
+        let by = engine.introducer(&cert.cert, address, cx)?;
+        Some((address.clone(), vec![by]))
+    });
+    Ok(vouched.collect())
+}
+
 /// A row as a client sees it now: time has passed since the row was written.
 fn key(world: &World, row: Row, cx: &Context) -> Key {
     let facts = row.facts;
@@ -108,8 +131,10 @@ fn key(world: &World, row: Row, cx: &Context) -> Key {
         SecretState::None
     };
     let same_key = same_key(world, &facts.id).unwrap_or_default();
+    let vouched_by = vouched_by(world, &facts.id, &acceptance, cx).unwrap_or_default();
     Key {
         same_key,
+        vouched_by,
         protocol: facts.id.protocol(),
         fingerprint: facts.id.fingerprint().to_owned(),
         id: facts.id,
