@@ -74,6 +74,8 @@ struct Offers<'a> {
 const FEATURES: &[&str] = &[
     // `revocation` in `message/open`.
     "revocation-fetch",
+    // `answersEncrypted` in `message/plan`, `autocrypt` in its answer.
+    "autocrypt-recommendation",
 ];
 
 /// Reads a hello; gives what the client said and the answer, which lists `engines` and

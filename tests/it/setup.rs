@@ -119,6 +119,19 @@ fn a_key_goes_to_another_device_and_its_code_by_no_client() {
     let mail = seal_one(&mut host, draft, json!({"sign": true, "encrypt": true}));
     assert_eq!(host.open(&mail).unwrap()["summary"]["encrypted"], "whole");
 
+    // One that a key opens is none: whoever knows the key may have made it.
+    let sealed = host.good(
+        "message/seal",
+        json!({"payload": {"text": "words"}, "form": "payload", "to": [ME],
+            "protect": {"encrypt": true, "scheme": "inline"}}),
+    );
+    let sealed = String::from_utf8(host.bytes(&sealed["payload"].clone())).unwrap();
+    let sealed = sealed.replacen("-----\n", "-----\nPassphrase-Format: numeric9x4\n", 1);
+    let sealed = sealed.replacen("-----\r\n", "-----\r\nPassphrase-Format: numeric9x4\r\n", 1);
+    assert!(sealed.contains("Passphrase-Format"));
+    let fault = bring(&mut host, &sealed).unwrap_err();
+    assert_eq!(fault.kind(), "message.malformed");
+
     // Its file alone will do; without anybody to ask it stays closed.
     let pinentry = Pinentry::new(&[&it.code.replace('-', " ")]);
     let home = Home::new().pinentry(&pinentry);

@@ -101,6 +101,12 @@ fn sealed(key: &Secret, prefer: PreferEncrypt, code: &Secret) -> sequoia_openpgp
 /// # Errors
 /// `passphrase.wrong`; `message.malformed` when it is no such message; as opening any message.
 pub fn open_setup(armored: &Bytes, code: Secret, cx: &Context) -> Result<Setup> {
+    let odd =
+        || Error::malformed("no code opens this setup message; make another on the other device");
+    // One that a key opens is no setup message, whoever has that key.
+    if !open::recipients(armored, cx).is_empty() {
+        return Err(odd());
+    }
     let answers = Answers::default();
     let question = Question::Passphrase {
         need: Need::Unwrap,
@@ -122,9 +128,7 @@ pub fn open_setup(armored: &Bytes, code: Secret, cx: &Context) -> Result<Setup> 
     };
     let opened = open::open(&layer, &cx)?;
     if opened.encryption.is_none() {
-        return Err(Error::malformed(
-            "this setup message is not encrypted; make another on the other device",
-        ));
+        return Err(odd());
     }
     let head = opened.content.split(|b| *b == b'\n').take(HEAD_LINES);
     let said = head
