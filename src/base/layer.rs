@@ -108,7 +108,7 @@ pub struct SignatureFacts {
     /// What vouches for the signer's certificate beside the person.
     pub trust: Trust,
     /// Who vouches, of those whom the person made introducers, for which address.
-    pub introduced: Vec<(Address, KeyId)>,
+    pub introduced: Vec<(Address, Vec<KeyId>)>,
     /// What is known of that certificate's revocation, where its family has such a thing.
     pub revocation: Option<Revocation>,
     /// What came along with the signature.

@@ -298,7 +298,7 @@ pub struct Signature {
     /// Ids of the parts it covers.
     pub covers: Vec<String>,
     pub revocation: Option<Revocation>,
-    /// The introducer whose word makes it good, where the person has not decided themselves.
+    /// The introducer (and those whom they trust between) whose word makes it good, where the person has not decided themselves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub vouched_by: Vec<KeyId>,
 }

@@ -67,8 +67,8 @@ pub trait Engine: Send + Sync {
     fn trust(&self, cert: &[u8], address: &Address, cx: &Context) -> Trust;
 
     /// Of those whom the person made introducers, one that vouches for a certificate and the
-    /// address; `None` in a family with authorities.
-    fn introducer(&self, cert: &[u8], address: &Address, cx: &Context) -> Option<KeyId>;
+    /// address, and those whom they trust between; empty in a family with authorities.
+    fn introducers(&self, cert: &[u8], address: &Address, cx: &Context) -> Vec<KeyId>;
 
     /// The handle that all certificates of one key pair share; `None` where a certificate is
     /// its key.

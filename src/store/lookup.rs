@@ -28,6 +28,11 @@ impl Certs for Store {
         self.open_all(self.look(Sight::Fresh, find)?)
     }
 
+    fn indexed(&self, protocol: Protocol, handle: &str) -> Result<Vec<StoredCert>> {
+        let handle = handle.to_ascii_uppercase();
+        self.open_all(self.look(Sight::Usual, |db| db.by_handle(protocol, &handle))?)
+    }
+
     fn by_address(&self, protocol: Protocol, address: &Address) -> Result<Vec<StoredCert>> {
         let find = |db: &Db| db.by_address(protocol, address);
         let found = self.look(Sight::Usual, find)?;

@@ -45,8 +45,8 @@ struct Found {
     acceptance: Acceptance,
     /// The person, or an authority, stands for this certificate and the address.
     vouched: bool,
-    /// The introducer who does.
-    introducer: Option<KeyId>,
+    /// The introducer who does, and those whom they trust between.
+    introducers: Vec<KeyId>,
     status: KeyStatus,
     created: Option<String>,
     reasons: Vec<&'static str>,
@@ -115,7 +115,7 @@ pub(super) fn options(
                 id: found.cert.id,
                 status: found.status,
                 reasons: found.reasons,
-                vouched_by: found.introducer.into_iter().collect(),
+                vouched_by: found.introducers,
             }
         })
         .collect();
@@ -244,12 +244,12 @@ fn look(
         reasons.push("rejected");
     }
     let open = acceptance == Acceptance::Undecided && reasons.is_empty();
-    let introducer = match open {
-        true => engine.introducer(&cert.cert, address, cx),
-        false => None,
+    let introducers = match open {
+        true => engine.introducers(&cert.cert, address, cx),
+        false => Vec::new(),
     };
     let vouched = acceptance >= Acceptance::Accepted
-        || introducer.is_some()
+        || !introducers.is_empty()
         || open && engine.trust(&cert.cert, address, cx) == Trust::Anchored;
     if acceptance == Acceptance::Undecided
         && !vouched
@@ -269,7 +269,7 @@ fn look(
         cert,
         acceptance,
         vouched,
-        introducer,
+        introducers,
         status,
         created,
         reasons,

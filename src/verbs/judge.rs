@@ -51,7 +51,7 @@ pub fn signature(
             Status::Unknown
         }
         Fit::Intact => {
-            vouched_by.extend(introducer(facts, claims, cx)?);
+            vouched_by = introducers(facts, claims, cx)?;
             intact(facts, &mut reasons, protocol, claims, place, cx)?
         }
     };
@@ -80,17 +80,17 @@ pub fn signature(
     })
 }
 
-/// The introducer who vouches for the signer and From, where the person has not decided.
-fn introducer(facts: &SignatureFacts, claims: &Claims, cx: &Context) -> Result<Option<KeyId>> {
+/// Who vouches for the signer and From, where the person has not decided.
+fn introducers(facts: &SignatureFacts, claims: &Claims, cx: &Context) -> Result<Vec<KeyId>> {
     let (Some(signer), Some(from)) = (&facts.signer, &claims.from) else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
     if cx.certs.acceptance(&signer.id, from)? != Acceptance::Undecided {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let mut known = facts.introduced.iter();
     let found = known.find(|(address, _)| address == from);
-    Ok(found.map(|(_, by)| by.clone()))
+    Ok(found.map(|(_, by)| by.clone()).unwrap_or_default())
 }
 
 fn bad(reasons: &mut Vec<Reason>, reason: Reason) -> Status {
@@ -131,7 +131,7 @@ fn intact(
             }
             Acceptance::Undecided => match facts.trust {
                 Trust::Anchored => {}
-                Trust::None if introducer(facts, claims, cx)?.is_some() => {}
+                Trust::None if !introducers(facts, claims, cx)?.is_empty() => {}
                 Trust::None => lower(Reason::NotAccepted, reasons),
                 Trust::Untrusted => lower(Reason::ChainUntrusted, reasons),
                 Trust::Incomplete => lower(Reason::ChainIncomplete, reasons),

@@ -110,7 +110,7 @@ pub struct Candidate {
     pub status: KeyStatus,
     /// Why it is not used, or what to know when it is: `undecided`.
     pub reasons: Vec<&'static str>,
-    /// The introducer whose word stands for the person's.
+    /// The introducer whose word stands for the person's, and those whom they trust between.
     #[serde(rename = "vouchedBy", skip_serializing_if = "Vec::is_empty")]
     pub vouched_by: Vec<KeyId>,
 }

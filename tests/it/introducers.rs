@@ -353,3 +353,72 @@ fn the_command_line_makes_introducers() {
     run(&["dismiss", &town.introducer]);
     assert!(!run(&["show", &town.introducer]).contains("Introduces:"));
 }
+
+/// GnuPG's trust signature of `by` on `whom`: the depth, and the domain or nothing.
+fn trust(gpg: &Gpg, by: &str, whom: &str, depth: &str, domain: &str) {
+    let answers = format!("tsign\n2\n{depth}\n{domain}\ny\nsave\n");
+    let args = ["--local-user", by, "--command-fd", "0", "--edit-key", whom];
+    gpg.go(&args, answers.as_bytes());
+}
+
+#[test]
+fn a_trust_signature_makes_others_introducers() {
+    let Some(gpg) = Gpg::new() else { return };
+    let key = |name: &str| {
+        let user = format!("{name} <{name}@guild.example>");
+        gpg.key(&user, "ed25519", "cv25519", &[])
+    };
+    let [root, deputy, clerk, plain] = ["root", "deputy", "clerk", "plain"].map(key);
+    trust(&gpg, &root, &deputy, "1", "");
+    trust(&gpg, &deputy, &clerk, "1", "");
+    gpg.go(&["--local-user", &root, "--quick-sign-key", &plain], b"");
+    let scoped = key("scoped");
+    trust(&gpg, &root, &scoped, "1", "guild.example");
+    let long = key("long");
+    trust(&gpg, &root, &long, "2", "");
+    let last = key("last");
+    trust(&gpg, &long, &last, "1", "");
+
+    let home = Home::new();
+    let mut host = home.start();
+    host.hello();
+    let id = |fingerprint: &str| format!("openpgp:{fingerprint}");
+    import(&mut host, &gpg.public(&root), Value::Null);
+    host.good("keys/introduce", json!({"id": id(&root)}));
+    for one in [&deputy, &clerk, &plain, &scoped, &long, &last] {
+        import(&mut host, &gpg.public(one), Value::Null);
+    }
+    let cases: [(&String, &str, &[&String]); 8] = [
+        (&root, "a@other.example", &[&root]),
+        (&deputy, "b@other.example", &[&root, &deputy]),
+        // The deputy may introduce, not make others do so.
+        (&clerk, "c@other.example", &[]),
+        // Who was only signed introduces nobody.
+        (&plain, "d@other.example", &[]),
+        (&scoped, "e@other.example", &[]),
+        (&scoped, "f@guild.example", &[&root, &scoped]),
+        (&long, "g@other.example", &[&root, &long]),
+        (&last, "h@other.example", &[&root, &long, &last]),
+    ];
+    for (by, address, way) in cases {
+        let member = gpg.key(&format!("Member <{address}>"), "ed25519", "cv25519", &[]);
+        gpg.go(&["--local-user", by, "--quick-sign-key", &member], b"");
+        import(&mut host, &gpg.public(&member), Value::Null);
+        let said = gpg.text(&["--local-user", &member, "--clearsign"], b"words\n");
+        let params = json!({"text": {"text": said}, "expect": address});
+        let reply = host.good("text/verify", params);
+        let signature = &reply["segments"][0]["signatures"][0];
+        let (status, by) = match way {
+            [] => ("unverified", Value::Null),
+            way => (
+                "good",
+                json!(way.iter().map(|one| id(one)).collect::<Vec<_>>()),
+            ),
+        };
+        assert_eq!(signature["status"], status, "{address}: {reply}");
+        assert_eq!(signature["vouchedBy"], by, "{address}");
+    }
+    host.good("keys/dismiss", json!({"id": id(&root)}));
+    let shown = host.good("keys/list", json!({}));
+    assert!(!shown.to_string().contains("vouchedBy"));
+}

@@ -25,6 +25,10 @@ use crate::base::error::{Error, Result};
 use crate::base::{Context, Secret};
 use crate::engine::{Incoming, IncomingKey, IncomingSecret, Under};
 
+/// Packets of one certificate among which strangers' signatures are looked at, where there are
+/// introducers: a flood behind them falls away unread.
+const OTHERS_MAX: usize = 2_000;
+
 /// See [`crate::engine::Engine::read_keys`].
 pub(super) fn read_keys(data: &[u8], cx: &Context) -> Result<Incoming> {
     if data.len() > KEYRING_MAX {
@@ -101,7 +105,8 @@ pub(super) fn secret(cert: &Cert) -> Result<Secret> {
 /// Certificates in the order in which they were found, each once.
 #[derive(Default)]
 struct Found {
-    /// Whose signatures on others' certificates are looked at.
+    /// Whose signatures on others' certificates are wanted. Where there are any, those of
+    /// strangers may be of people whom they trust.
     introducers: Vec<KeyHandle>,
     certs: Vec<Cert>,
     places: HashMap<String, usize>,
@@ -149,7 +154,7 @@ impl Found {
                     group.push(packet);
                 }
                 Packet::Signature(signature)
-                    if own(&signature, &group) || self.introduces(&signature) =>
+                    if own(&signature, &group) || self.introduces(&signature, &group) =>
                 {
                     group.push(signature.into());
                 }
@@ -166,10 +171,12 @@ impl Found {
         self.add(group, skipped)
     }
 
-    /// Whether a signature claims to be by an introducer, which is checked later.
-    fn introduces(&self, signature: &Signature) -> bool {
+    /// Whether a signature claims to be by an introducer, or may be by one whom they trust. Both
+    /// are checked later.
+    fn introduces(&self, signature: &Signature, group: &[Packet]) -> bool {
         let known = |issuer: KeyHandle| self.introducers.iter().any(|known| issuer.aliases(known));
-        !self.introducers.is_empty() && signature.get_issuers().into_iter().any(known)
+        !self.introducers.is_empty()
+            && (group.len() < OTHERS_MAX || signature.get_issuers().into_iter().any(known))
     }
 
     fn add(&mut self, group: Vec<Packet>, skipped: &mut Vec<&'static str>) -> Result<()> {
@@ -218,7 +225,7 @@ fn own(signature: &Signature, group: &[Packet]) -> bool {
 
 fn incoming(
     cert: Cert,
-    introducers: &Introducers,
+    introducers: &Introducers<'_>,
     at: u64,
     skipped: &mut Vec<&'static str>,
 ) -> std::result::Result<IncomingKey, &'static str> {

@@ -82,8 +82,8 @@ impl Engine for OpenPgp {
         Trust::None
     }
 
-    fn introducer(&self, cert: &[u8], address: &Address, cx: &Context) -> Option<KeyId> {
-        introducers::introducer(cert, address, cx)
+    fn introducers(&self, cert: &[u8], address: &Address, cx: &Context) -> Vec<KeyId> {
+        introducers::introducers(cert, address, cx)
     }
 
     fn key_handle(&self, _cert: &[u8]) -> Option<String> {

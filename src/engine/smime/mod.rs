@@ -115,8 +115,8 @@ impl Engine for Smime {
         }
     }
 
-    fn introducer(&self, _cert: &[u8], _address: &Address, _cx: &Context) -> Option<KeyId> {
-        None
+    fn introducers(&self, _cert: &[u8], _address: &Address, _cx: &Context) -> Vec<KeyId> {
+        Vec::new()
     }
 
     fn key_handle(&self, cert: &[u8]) -> Option<String> {

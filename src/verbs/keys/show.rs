@@ -93,8 +93,8 @@ fn vouched_by(
         .iter()
         .filter(|(_, level)| **level == Acceptance::Undecided);
     let vouched = open.filter_map(|(address, _)| {
-        let by = engine.introducer(&cert.cert, address, cx)?;
-        Some((address.clone(), vec![by]))
+        let by = engine.introducers(&cert.cert, address, cx);
+        (!by.is_empty()).then(|| (address.clone(), by))
     });
     Ok(vouched.collect())
 }
