@@ -41,6 +41,12 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("base/keys.rs", "Attention", "attention"),
     ("base/job.rs", "Stage", "progress stage"),
     ("base/ask.rs", "Need", "need"),
+    ("base/autocrypt.rs", "PreferEncrypt", "wish"),
+    (
+        "base/autocrypt.rs",
+        "Recommendation",
+        "Autocrypt's recommendation",
+    ),
     ("verbs/plan.rs", "State", "plan state"),
     ("verbs/plan.rs", "PartyChoice", "plan choice"),
     ("verbs/keys/mod.rs", "ImportChange", "change of an import"),

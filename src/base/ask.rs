@@ -5,6 +5,8 @@
 //! the answer in [`Answers`], and runs the verb again from its start. So a verb asks before
 //! it writes, a question holds no worker, and taking a question back is forgetting a request.
 
+use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,7 @@ pub enum Action {
     ChangeAnchors,
     SetAccount,
     RestoreBackup,
+    Introduce,
 }
 
 /// One question.
@@ -60,6 +63,47 @@ pub enum Question {
         /// What exactly will happen to what, for the dialog.
         label: String,
     },
+    /// For a look: the person says that they have what is shown. It goes by no browser.
+    Show {
+        shown: Shown,
+        /// What it is for, for the dialog.
+        label: String,
+    },
+}
+
+/// Something secret that a person is to see.
+#[derive(Clone)]
+pub struct Shown(Arc<Secret>);
+
+impl Shown {
+    /// What is to be shown.
+    pub fn new(secret: Secret) -> Shown {
+        Shown(Arc::new(secret))
+    }
+
+    /// The text itself.
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose()
+    }
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shown")
+    }
+}
+
+impl PartialEq for Shown {
+    fn eq(&self, other: &Shown) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl Eq for Shown {}
+
+impl Hash for Shown {
+    // Equal ones hash alike, and what is secret stays out of it.
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 /// An answer that was given.
@@ -166,6 +210,18 @@ impl Answers {
             "this has to be confirmed outside the browser; answer the dialog, or install pinentry",
         )
         .unless(question))
+    }
+
+    /// What the person was shown under this label, and has.
+    pub fn shown(&self, label: &str) -> Option<Shown> {
+        let given = self.lock();
+        given.iter().find_map(|(question, _)| match question {
+            Question::Show {
+                shown,
+                label: known,
+            } if known == label => Some(shown.clone()),
+            _ => None,
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Question, Answer)>> {

@@ -182,6 +182,8 @@ pub enum Source {
     Shared,
     /// GnuPG's keyring.
     Gnupg,
+    /// Passed on by others, in mail to several.
+    Gossip,
 }
 
 /// A second valid certificate that turned up for an address.
@@ -192,6 +194,14 @@ pub struct Conflict {
     pub with: Vec<KeyId>,
     /// RFC 3339.
     pub seen_at: String,
+}
+
+/// When mail from an address first and last used a certificate. Times are RFC 3339.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    pub address: Address,
+    pub first: String,
+    pub last: String,
 }
 
 /// A certificate as a client sees it. Times are RFC 3339 in UTC.
@@ -213,7 +223,14 @@ pub struct Key {
     pub usage: Vec<Usage>,
     pub secret: SecretState,
     pub acceptance: BTreeMap<Address, Acceptance>,
+    /// Introducers whose word stands for the person's, by the address that it is about.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub vouched_by: BTreeMap<Address, Vec<KeyId>>,
     pub conflicts: Vec<Conflict>,
+    pub seen: Vec<Seen>,
+    /// The person made its owner an introducer: for addresses at these domains; empty: for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introduces: Option<Vec<String>>,
     pub source: Source,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
@@ -278,11 +295,34 @@ pub struct Anchor {
     pub domains: Vec<String>,
 }
 
+/// Somebody whose signatures on other people's certificates count as the person's own word
+/// (OpenPGP).
+#[derive(Debug, Clone)]
+pub struct Introducer {
+    pub cert: StoredCert,
+    /// The domains whose addresses they may speak for, as A-labels; empty: all.
+    pub domains: Vec<String>,
+}
+
+impl Introducer {
+    /// Whether they may speak for an address.
+    pub fn speaks_for(&self, address: &Address) -> bool {
+        let known = |domain: &String| domain == address.domain();
+        self.domains.is_empty() || self.domains.iter().any(known)
+    }
+}
+
 /// The certificates that an engine may look up. Implemented by the store.
 pub trait Certs: Send + Sync {
     /// The certificates whose primary key or subkey has this fingerprint or key id (hex,
     /// upper case). Several only when key ids collide.
     fn by_handle(&self, protocol: Protocol, handle: &str) -> Result<Vec<StoredCert>>;
+
+    /// As [`Certs::by_handle`], for thousands of handles of which hardly any is here: without
+    /// looking whether another program has just brought one.
+    fn indexed(&self, protocol: Protocol, handle: &str) -> Result<Vec<StoredCert>> {
+        self.by_handle(protocol, handle)
+    }
 
     /// The certificates that name this address, whatever their state.
     fn by_address(&self, protocol: Protocol, address: &Address) -> Result<Vec<StoredCert>>;
@@ -309,6 +349,11 @@ pub trait Certs: Send + Sync {
     /// What GnuPG's agent calls the key pairs of a certificate whose secret half it has; none
     /// for any other.
     fn grips(&self, _id: &KeyId) -> Result<Vec<Grip>> {
+        Ok(Vec::new())
+    }
+
+    /// Those whom the person made introducers.
+    fn introducers(&self) -> Result<Vec<Introducer>> {
         Ok(Vec::new())
     }
 

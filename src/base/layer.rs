@@ -107,6 +107,8 @@ pub struct SignatureFacts {
     pub text: bool,
     /// What vouches for the signer's certificate beside the person.
     pub trust: Trust,
+    /// Who vouches, of those whom the person made introducers, for which address.
+    pub introduced: Vec<(Address, Vec<KeyId>)>,
     /// What is known of that certificate's revocation, where its family has such a thing.
     pub revocation: Option<Revocation>,
     /// What came along with the signature.
@@ -126,6 +128,7 @@ impl SignatureFacts {
             intended: Vec::new(),
             text: false,
             trust: Trust::None,
+            introduced: Vec::new(),
             revocation: None,
             brought: Brought::default(),
         }

@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod ask;
+pub mod autocrypt;
 pub mod body;
 pub mod context;
 pub mod draft;

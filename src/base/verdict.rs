@@ -298,6 +298,9 @@ pub struct Signature {
     /// Ids of the parts it covers.
     pub covers: Vec<String>,
     pub revocation: Option<Revocation>,
+    /// The introducer (and those whom they trust between) whose word makes it good, where the person has not decided themselves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vouched_by: Vec<KeyId>,
 }
 
 /// Who signed, as far as it is known.

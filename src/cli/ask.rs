@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::input::{self, Terminal};
 use super::{print, words};
-use crate::base::ask::{Action, Answer, Need, Question};
+use crate::base::ask::{Action, Answer, Need, Question, Shown};
 use crate::base::{Error, Kind, Result, Secret};
 use crate::host::pinentry::{self, Given};
 use crate::host::{Confirm, Settings};
@@ -55,6 +55,7 @@ pub fn answer(question: &Question) -> Result<Answer> {
             ..
         } => passphrase(&terminal, *need, label, *attempt),
         Question::Confirm { action, label } => confirm(&terminal, *action, label),
+        Question::Show { shown, label } => show(&terminal, shown, label),
     }
 }
 
@@ -63,7 +64,7 @@ fn refused(question: &Question) -> Error {
         Question::Passphrase { .. } => {
             Error::new(Kind::PassphraseCancelled, "no passphrase was given")
         }
-        Question::Confirm { .. } => denied(),
+        Question::Confirm { .. } | Question::Show { .. } => denied(),
     }
 }
 
@@ -74,6 +75,19 @@ fn denied() -> Error {
 fn confirm(mut terminal: &Terminal, action: Action, label: &str) -> Result<Answer> {
     let (what, label) = (words::action(action), print::plain(label));
     write!(terminal, "{what}: {label}\nType yes to go on: ").map_err(|_| denied())?;
+    match line(terminal)?.as_deref() {
+        Some("yes") => Ok(Answer::Confirmed),
+        _ => Err(denied()),
+    }
+}
+
+fn show(mut terminal: &Terminal, shown: &Shown, label: &str) -> Result<Answer> {
+    let (code, label) = (String::from_utf8_lossy(shown.expose()), print::plain(label));
+    write!(
+        terminal,
+        "Write this code down; you will be asked for it: {code}\n{label}\nType yes when you have it: "
+    )
+    .map_err(|_| denied())?;
     match line(terminal)?.as_deref() {
         Some("yes") => Ok(Answer::Confirmed),
         _ => Err(denied()),

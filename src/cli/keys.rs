@@ -7,9 +7,9 @@ use crate::base::keys::{Acceptance, Key};
 use crate::base::{Address, Error, KeyId, Kind, Protocol, Result};
 use crate::engine::{self, Format, Revoking};
 use crate::verbs::keys::{
-    self, Accept, AcceptRequest, DeleteRequest, ExportRequest, GenerateRequest, ImportChange,
-    ImportFrom, ImportRequest, ListReply, ListRequest, LockRequest, NewPassphrase, OneRequest,
-    RenewRequest, RevokeRequest,
+    self, Accept, AcceptRequest, DeleteRequest, DismissRequest, ExportRequest, GenerateRequest,
+    ImportChange, ImportFrom, ImportRequest, IntroduceRequest, ListReply, ListRequest, LockRequest,
+    NewPassphrase, OneRequest, RenewRequest, RevokeRequest,
 };
 
 /// Runs one of the commands about keys.
@@ -113,6 +113,28 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
                 common.json,
                 &format!("{} is {said} for {}", request.id, request.address),
             )
+        }
+        Keys::Introduce {
+            key,
+            domains,
+            common,
+        } => {
+            let request = IntroduceRequest {
+                id: id(session, &key.key)?,
+                domains: domains.clone(),
+                ask: session.ask(),
+            };
+            let reply = session.run(|world, cx| keys::introduce(world, &request, cx))?;
+            let told = format!("{} vouches for others from now on", request.id);
+            done(&reply, common.json, &told)
+        }
+        Keys::Dismiss { key, common } => {
+            let request = DismissRequest {
+                id: id(session, &key.key)?,
+            };
+            let reply = session.run(|world, cx| keys::dismiss(world, &request, cx))?;
+            let told = format!("{} vouches for nobody any more", request.id);
+            done(&reply, common.json, &told)
         }
         Keys::Renew { .. } => renew(command, session),
         Keys::Address { .. } => parts::address(command, session),
@@ -385,6 +407,21 @@ fn page(key: &Key) -> String {
         }
     }
     line("Key ids:", key.key_ids.join(" "));
+    for seen in &key.seen {
+        let times = format!("{}, from {} to {}", seen.address, seen.first, seen.last);
+        line("Seen:", times);
+    }
+    for (address, by) in &key.vouched_by {
+        let by: Vec<String> = by.iter().map(ToString::to_string).collect();
+        line("Vouched for:", format!("{address}, by {}", by.join(", ")));
+    }
+    if let Some(domains) = &key.introduces {
+        let whom = match domains.as_slice() {
+            [] => "everybody".to_owned(),
+            some => some.join(", "),
+        };
+        line("Introduces:", whom);
+    }
     for conflict in &key.conflicts {
         let with: Vec<String> = conflict.with.iter().map(ToString::to_string).collect();
         line(

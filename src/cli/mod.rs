@@ -23,11 +23,13 @@ mod agent;
 mod anchors;
 mod args;
 mod ask;
+mod autocrypt;
 mod backup;
 mod client;
 mod demo;
 mod doctor;
 mod input;
+mod key_args;
 mod keys;
 mod open;
 mod parts;
@@ -39,7 +41,7 @@ mod text;
 mod tokens;
 mod words;
 
-use args::{Anchors, Cli, Command, Common, Keys, Text};
+use args::{Anchors, Autocrypt, Cli, Command, Common, Keys, Text};
 use session::Session;
 
 /// Runs the program with its arguments, its own name first.
@@ -137,6 +139,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Seal(args) => seal::run(args, &session()?),
         Command::Keys(command) => keys::run(command, &session()?),
         Command::Anchors(command) => anchors::run(command, &session()?),
+        Command::Autocrypt(command) => autocrypt::run(command, &session()?),
         Command::Policy { common } => policy::run(common.json, &session()?),
         Command::Doctor { common } => doctor::run(common.json),
         Command::Backup { file, common } => backup::write(file, common.json, &session()?),
@@ -164,6 +167,8 @@ fn common(command: &Command) -> Common {
             | Keys::Export { common, .. }
             | Keys::Delete { common, .. }
             | Keys::Accept { common, .. }
+            | Keys::Introduce { common, .. }
+            | Keys::Dismiss { common, .. }
             | Keys::Renew { common, .. }
             | Keys::Address { common, .. }
             | Keys::Subkey { common, .. }
@@ -177,6 +182,11 @@ fn common(command: &Command) -> Common {
         ) => *common,
         Command::Text(Text::Decrypt(text) | Text::Verify(text)) => text.common,
         Command::Text(Text::Encrypt { text, .. } | Text::Sign { text, .. }) => text.common,
+        Command::Autocrypt(
+            Autocrypt::Peer { common, .. }
+            | Autocrypt::Prefer { common, .. }
+            | Autocrypt::Setup { common, .. },
+        ) => *common,
         Command::Policy { common }
         | Command::Doctor { common }
         | Command::Backup { common, .. }

@@ -116,6 +116,7 @@ pub fn action(action: Action) -> &'static str {
         Action::ChangeAnchors => "What authorities are trusted changes",
         Action::SetAccount => "This mail account changes",
         Action::RestoreBackup => "What is in this backup is taken up",
+        Action::Introduce => "The owner of this key may vouch for others from now on",
     }
 }
 

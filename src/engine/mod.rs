@@ -6,11 +6,12 @@
 
 use bytes::Bytes;
 
+use crate::base::autocrypt::PreferEncrypt;
 use crate::base::error::Result;
-use crate::base::keys::{CertFacts, Protocol, Usage};
+use crate::base::keys::{CertFacts, KeyId, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
 use crate::base::verdict::Recipient;
-use crate::base::{Address, Context, KeyId, Secret};
+use crate::base::{Address, Context, Secret};
 
 pub mod openpgp;
 mod private;
@@ -68,6 +69,10 @@ pub trait Engine: Send + Sync {
     /// Who vouches beside the person for a certificate and the address: `Anchored` only where
     /// an anchor may speak for that address. `None` in a family without authorities.
     fn trust(&self, cert: &[u8], address: &Address, cx: &Context) -> Trust;
+
+    /// Of those whom the person made introducers, one that vouches for a certificate and the
+    /// address, and those whom they trust between; empty in a family with authorities.
+    fn introducers(&self, cert: &[u8], address: &Address, cx: &Context) -> Vec<KeyId>;
 
     /// The handle that all certificates of one key pair share; `None` where a certificate is
     /// its key.
@@ -173,12 +178,20 @@ pub trait Engine: Send + Sync {
         format: Format,
     ) -> Result<Vec<u8>>;
 
-    /// The header field that offers `cert` to whom one writes (Autocrypt 1.1), its value
-    /// unfolded; `None` where the family has no such thing or the certificate does not fit.
-    fn offer(&self, cert: &[u8], address: &Address) -> Option<String>;
+    /// The header field that offers `cert` to whom one writes, or passes it on (Autocrypt 1.1),
+    /// its value unfolded; `None` where the family has no such thing or the certificate does
+    /// not fit.
+    fn offer(&self, cert: &[u8], address: &Address, prefer: PreferEncrypt) -> Option<String>;
 
-    /// The certificate that such a header field offers, with the address it is for.
-    fn offered(&self, value: &str) -> Option<(Address, Vec<u8>)>;
+    /// What such a header field offers.
+    fn offered(&self, value: &str) -> Option<Offer>;
+}
+
+/// What a header field offers (Autocrypt 1.1).
+pub struct Offer {
+    pub address: Address,
+    pub cert: Vec<u8>,
+    pub prefer: PreferEncrypt,
 }
 
 /// What a person brought along.

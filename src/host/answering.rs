@@ -102,7 +102,7 @@ pub fn denied(question: &Question) -> Error {
             Kind::PassphraseCancelled,
             "the question for the passphrase was dismissed; try again to be asked again",
         ),
-        Question::Confirm { .. } => Error::new(
+        Question::Confirm { .. } | Question::Show { .. } => Error::new(
             Kind::ConsentDenied,
             "this was not confirmed; try again to be asked again",
         ),
@@ -115,7 +115,7 @@ fn unavailable(question: &Question) -> Error {
             Kind::PassphraseUnavailable,
             "a passphrase is needed and nobody can be asked for it; install pinentry",
         ),
-        Question::Confirm { .. } => Error::new(
+        Question::Confirm { .. } | Question::Show { .. } => Error::new(
             Kind::ConsentDenied,
             "this has to be confirmed outside the browser; install pinentry",
         ),

@@ -80,6 +80,8 @@ const FEATURES: &[&str] = &[
     "plan-messages",
     // `also`, `reasons` and `members` in `message/plan`; `also` in what sealing gives.
     "plan-policy",
+    // `answersEncrypted` in `message/plan`, `autocrypt` in its answer.
+    "autocrypt-recommendation",
 ];
 
 /// Reads a hello; gives what the client said and the answer, which lists `engines` and

@@ -116,10 +116,12 @@ impl Dialogue {
             Ok(_) | Err(_) => return Given::Unavailable,
         }
         let given = match question {
-            Question::Confirm { .. } => self.command("CONFIRM").map(|said| match said {
-                Said::Ok | Said::Data(_) => Given::Yes,
-                Said::Err(code) => refused(code),
-            }),
+            Question::Confirm { .. } | Question::Show { .. } => {
+                self.command("CONFIRM").map(|said| match said {
+                    Said::Ok | Said::Data(_) => Given::Yes,
+                    Said::Err(code) => refused(code),
+                })
+            }
             Question::Passphrase {
                 need: Need::Wrap, ..
             } => self.twice(),
@@ -273,6 +275,7 @@ fn refused(code: u32) -> Given {
 }
 
 fn describe(question: &Question) -> String {
+    let code;
     let (sentence, label) = match question {
         Question::Passphrase { need, label, .. } => (
             match need {
@@ -294,9 +297,14 @@ fn describe(question: &Question) -> String {
                 Action::ChangeAnchors => "Change which authorities are trusted?",
                 Action::SetAccount => "Change this mail account?",
                 Action::RestoreBackup => "Take up what is in this backup?",
+                Action::Introduce => "Let the owner of this key vouch for others?",
             },
             label,
         ),
+        Question::Show { shown, label } => {
+            code = format!("{}\n{label}", String::from_utf8_lossy(shown.expose()));
+            ("Write this code down. You will be asked for it.", &code)
+        }
     };
     let label: String = label
         .chars()

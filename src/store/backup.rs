@@ -83,7 +83,7 @@ const ANCHORS: (&str, &str) = ("anchors/", ".anchor");
 const LISTS: (&str, &str) = ("revocation-lists/", ".crl");
 const CAPABILITIES: (&str, &str) = ("capabilities/", ".capabilities");
 
-const SOURCE_WORDS: [(Source, &str); 7] = [
+const SOURCE_WORDS: [(Source, &str); 8] = [
     (Source::Generated, "generated"),
     (Source::Imported, "imported"),
     (Source::Autocrypt, "autocrypt"),
@@ -91,6 +91,7 @@ const SOURCE_WORDS: [(Source, &str); 7] = [
     (Source::Signature, "signature"),
     (Source::Shared, "shared"),
     (Source::Gnupg, "gnupg"),
+    (Source::Gossip, "gossip"),
 ];
 
 /// A backup that was read.

@@ -5,9 +5,11 @@
 //! A damaged index is left where it is and a new generation is built from the truth, under a
 //! new name, so that a host that still has the old one open can't harm the new one.
 //!
-//! `rows` writes and reads certificates, `trust` what people decided, `list` makes pages.
+//! `rows` writes and reads certificates, `trust` what people decided, `peers` what Autocrypt
+//! knows of correspondents, `list` makes pages.
 
 mod list;
+mod peers;
 mod rows;
 mod trust;
 
@@ -30,7 +32,7 @@ const BUSY: Duration = Duration::from_secs(20);
 const STATEMENTS: usize = 64;
 
 /// The form of the tables. A step to the next one is a line in [`migrate`].
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 /// The tables of form 1. `folder` numbers are those of [`super::certs::folder_number`]; enums are
 /// the positions in the lists of `rows` and `trust`; lists in one column are lines.
@@ -70,6 +72,16 @@ CREATE TABLE seen (
     id TEXT NOT NULL, address TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
     PRIMARY KEY (id, address)) WITHOUT ROWID;
 CREATE TABLE hidden (id TEXT PRIMARY KEY) WITHOUT ROWID;
+";
+
+/// What form 2 has beside them: correspondents, own addresses, introducers.
+const PEERS: &str = "
+CREATE TABLE peer (
+    address TEXT PRIMARY KEY, seen INTEGER, at INTEGER, id TEXT, prefer INTEGER,
+    gossip_at INTEGER, gossip_id TEXT) WITHOUT ROWID;
+CREATE INDEX peer_id ON peer (id);
+CREATE TABLE account (address TEXT PRIMARY KEY, prefer INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE introducer (id TEXT PRIMARY KEY, domains TEXT NOT NULL) WITHOUT ROWID;
 ";
 
 /// Numbers that the index remembers.
@@ -122,7 +134,7 @@ impl Db {
         match version(&reader)? {
             0 => return Ok(None),
             SCHEMA => {}
-            old if old < SCHEMA => migrate(&reader)?,
+            1 => migrate(&reader)?,
             _ => {
                 return Err(Error::new(
                     Kind::StoreUnavailable,
@@ -158,6 +170,7 @@ impl Db {
         let make = || -> rusqlite::Result<()> {
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             tx.execute_batch(TABLES)?;
+            tx.execute_batch(PEERS)?;
             // Grows over the loss of any generation, and stays an integer in JSON.
             let revision = i64::from(generation) << 32;
             tx.execute(
@@ -262,11 +275,22 @@ fn version(connection: &Connection) -> Result<i64> {
         .map_err(fault)
 }
 
-/// Steps from older forms of the tables: none yet.
-fn migrate(_: &Connection) -> Result<()> {
-    Err(Error::internal(
-        "the key index has an unknown form; report this",
-    ))
+/// The step from form 1, by whichever host comes first.
+fn migrate(connection: &Connection) -> Result<()> {
+    connection.execute_batch("BEGIN IMMEDIATE").map_err(fault)?;
+    let step = || match version(connection)? {
+        1 => connection
+            .execute_batch(&format!("{PEERS} PRAGMA user_version = {SCHEMA};"))
+            .map_err(fault),
+        _ => Ok(()),
+    };
+    let done = step();
+    let end = match done {
+        Ok(()) => "COMMIT",
+        Err(_) => "ROLLBACK",
+    };
+    connection.execute_batch(end).map_err(fault)?;
+    done
 }
 
 fn number(connection: &Connection, meta: Meta) -> rusqlite::Result<i64> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::journal::{self, Dated, Entry};
 use super::{Store, index};
+use crate::base::autocrypt::{Peer, PreferEncrypt};
 use crate::base::keys::Acceptance;
 use crate::base::{Address, KeyId, Result};
 
@@ -34,6 +35,12 @@ struct Standing {
     open: BTreeMap<Address, (u64, BTreeSet<KeyId>)>,
     /// When the last conflict about an address ended.
     settled: BTreeMap<Address, u64>,
+    /// For which domains a key's owner is an introducer, if they are; and since when.
+    introducers: BTreeMap<KeyId, (u64, Option<Vec<String>>)>,
+    /// What Autocrypt knows of correspondents.
+    peers: BTreeMap<Address, (u64, Peer)>,
+    /// What is wished for mail to own addresses.
+    preferences: BTreeMap<Address, (u64, PreferEncrypt)>,
 }
 
 impl Standing {
@@ -68,6 +75,19 @@ impl Standing {
                 }
                 // A conflict of one is none.
                 self.open.retain(|_, (_, ids)| ids.len() > 1);
+            }
+            Entry::Introduce { id, domains } => {
+                let domains = Some(domains.clone());
+                self.introducers.insert(id.clone(), (at, domains));
+            }
+            Entry::Dismiss { id } => {
+                self.introducers.insert(id.clone(), (at, None));
+            }
+            Entry::Peer { address, peer } => {
+                self.peers.insert(address.clone(), (at, peer.clone()));
+            }
+            Entry::Prefer { address, prefer } => {
+                self.preferences.insert(address.clone(), (at, *prefer));
             }
             Entry::Hide { .. } | Entry::Show { .. } => {}
         }
@@ -136,6 +156,33 @@ fn merged(here: &Standing, theirs: &Standing, now: u64) -> Vec<Dated> {
             .into_iter()
             .map(|(at, address, ids)| (at, Entry::Conflict { address, ids })),
     );
+    new.extend(wishes(here, theirs));
+    new
+}
+
+/// Introducers, correspondents and wishes of which nothing is known here, or something older.
+fn wishes(here: &Standing, theirs: &Standing) -> Vec<Dated> {
+    let mut new = Vec::new();
+    for (id, (at, domains)) in &theirs.introducers {
+        // Who was dismissed here stays so.
+        if let (Some(domains), None) = (domains, here.introducers.get(id)) {
+            let (id, domains) = (id.clone(), domains.clone());
+            new.push((*at, Entry::Introduce { id, domains }));
+        }
+    }
+    for (address, (at, peer)) in &theirs.peers {
+        let known = here.peers.get(address);
+        if known.is_none_or(|(_, known)| known.last_seen < peer.last_seen) {
+            let (address, peer) = (address.clone(), peer.clone());
+            new.push((*at, Entry::Peer { address, peer }));
+        }
+    }
+    for (address, (at, prefer)) in &theirs.preferences {
+        if !here.preferences.contains_key(address) {
+            let (address, prefer) = (address.clone(), *prefer);
+            new.push((*at, Entry::Prefer { address, prefer }));
+        }
+    }
     new
 }
 
@@ -214,6 +261,45 @@ mod tests {
         ] {
             assert_eq!(added(&here, &theirs), new, "{here:?} {theirs:?}");
         }
+    }
+
+    #[test]
+    fn introducers_and_wishes_come_along_where_nothing_was_said() {
+        let introduce = |at| {
+            let domains = vec!["x.example".to_owned()];
+            (
+                at,
+                Entry::Introduce {
+                    id: id("A"),
+                    domains,
+                },
+            )
+        };
+        let dismiss = |at| (at, Entry::Dismiss { id: id("A") });
+        assert_eq!(added(&[], &[introduce(5)]), [introduce(5)]);
+        assert_eq!(added(&[], &[introduce(5), dismiss(6)]), []);
+        assert_eq!(added(&[introduce(1), dismiss(2)], &[introduce(5)]), []);
+        let prefer = |at, prefer| {
+            let address = address();
+            (at, Entry::Prefer { address, prefer })
+        };
+        let mutual = prefer(5, PreferEncrypt::Mutual);
+        assert_eq!(
+            added(&[], std::slice::from_ref(&mutual)),
+            std::slice::from_ref(&mutual)
+        );
+        let here = prefer(1, PreferEncrypt::NoPreference);
+        assert_eq!(added(&[here], &[mutual]), []);
+        let peer = |seen| {
+            let peer = Peer {
+                last_seen: Some(seen),
+                ..Peer::default()
+            };
+            let address = address();
+            (seen, Entry::Peer { address, peer })
+        };
+        assert_eq!(added(&[peer(4)], &[peer(5)]), [peer(5)]);
+        assert_eq!(added(&[peer(5)], &[peer(4)]), []);
     }
 
     #[test]

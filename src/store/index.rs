@@ -357,7 +357,7 @@ fn record(
                 facts,
                 place: folder.place,
                 stamp: *stamp,
-                source: source(home, folder),
+                source: source(home, folder, tx.is_offered(id)?),
                 now: now.max(stamp.modified),
             })?;
             Ok(true)
@@ -365,9 +365,11 @@ fn record(
     }
 }
 
-/// How a certificate came that nobody has told us of.
-fn source(home: &Home, folder: &Folder) -> Source {
+/// How a certificate came that nobody has told us of. Of those that mail brought, the ones that
+/// their owners do not offer now count as what others say.
+fn source(home: &Home, folder: &Folder, offered: bool) -> Source {
     match (folder.place, folder.protocol, home.ownership) {
+        (Place::Harvested, Protocol::OpenPgp, _) if !offered => Source::Gossip,
         (Place::Harvested, ..) => Source::Autocrypt,
         (Place::Kept, Protocol::OpenPgp, Ownership::Shared) => Source::Shared,
         (Place::Kept, ..) => Source::Imported,

@@ -9,6 +9,7 @@
 use std::path::Path;
 
 use super::files::{self, Lock};
+use crate::base::autocrypt::{Gossiped, Offered, Peer, PreferEncrypt};
 use crate::base::keys::Acceptance;
 use crate::base::{Address, KeyId, Result};
 
@@ -34,6 +35,18 @@ pub(super) enum Entry {
     Show { id: KeyId },
     /// It was deleted: nothing is accepted any more. What was rejected stays rejected.
     Forget { id: KeyId },
+    /// What Autocrypt knows of a correspondent: mail may be gone when the index is.
+    Peer { address: Address, peer: Peer },
+    /// The word of this key's owner counts as the person's own, for addresses at these domains;
+    /// for all where there are none.
+    Introduce { id: KeyId, domains: Vec<String> },
+    /// It does so no more.
+    Dismiss { id: KeyId },
+    /// What the person wishes for mail to an address of their own.
+    Prefer {
+        address: Address,
+        prefer: PreferEncrypt,
+    },
 }
 
 /// An entry with its time.
@@ -107,6 +120,19 @@ fn line(at: u64, entry: &Entry) -> String {
         Entry::Hide { id } => format!("hide\t{at}\t{id}"),
         Entry::Show { id } => format!("show\t{at}\t{id}"),
         Entry::Forget { id } => format!("forget\t{at}\t{id}"),
+        Entry::Peer { address, peer } => format!("peer\t{at}\t{address}{}", peer_words(peer)),
+        Entry::Introduce { id, domains } => {
+            let mut words = format!("introduce\t{at}\t{id}");
+            for domain in domains {
+                words.push('\t');
+                words.push_str(domain);
+            }
+            words
+        }
+        Entry::Dismiss { id } => format!("dismiss\t{at}\t{id}"),
+        Entry::Prefer { address, prefer } => {
+            format!("prefer\t{at}\t{address}\t{}", prefer.name())
+        }
     };
     format!("{:016x}\t{words}\n", files::checksum(words.as_bytes()))
 }
@@ -145,9 +171,66 @@ fn parse(line: &str) -> Option<Dated> {
         "forget" => Entry::Forget {
             id: KeyId::parse(word()?)?,
         },
+        "peer" => Entry::Peer {
+            address: Address::parse(word()?)?,
+            peer: peer(&mut word)?,
+        },
+        "introduce" => Entry::Introduce {
+            id: KeyId::parse(word()?)?,
+            domains: words.map(str::to_owned).collect(),
+        },
+        "dismiss" => Entry::Dismiss {
+            id: KeyId::parse(word()?)?,
+        },
+        "prefer" => Entry::Prefer {
+            address: Address::parse(word()?)?,
+            prefer: PreferEncrypt::of(word()?),
+        },
         _ => return None,
     };
     Some((at, entry))
+}
+
+/// Six words: when they were seen; when, which key and which wish they offered; when and which
+/// key others passed on. `-` for what is not known.
+fn peer_words(peer: &Peer) -> String {
+    let time = |at: Option<u64>| at.map_or_else(|| "-".to_owned(), |at| at.to_string());
+    let key = |key: Option<&KeyId>| key.map_or_else(|| "-".to_owned(), KeyId::to_string);
+    let (offered, gossiped) = (peer.offered.as_ref(), peer.gossiped.as_ref());
+    format!(
+        "\t{}\t{}\t{}\t{}\t{}\t{}",
+        time(peer.last_seen),
+        time(offered.map(|offered| offered.at)),
+        key(offered.map(|offered| &offered.key)),
+        offered.map_or("-", |offered| offered.prefer.name()),
+        time(gossiped.map(|gossiped| gossiped.at)),
+        key(gossiped.map(|gossiped| &gossiped.key)),
+    )
+}
+
+fn peer<'a>(word: &mut impl FnMut() -> Option<&'a str>) -> Option<Peer> {
+    let mut words = [""; 6];
+    for place in &mut words {
+        *place = word()?;
+    }
+    let [seen, at, key, prefer, gossip_at, gossip_key] = words;
+    Some(Peer {
+        last_seen: seen.parse().ok(),
+        offered: at
+            .parse()
+            .ok()
+            .zip(KeyId::parse(key))
+            .map(|(at, key)| Offered {
+                at,
+                key,
+                prefer: PreferEncrypt::of(prefer),
+            }),
+        gossiped: gossip_at
+            .parse()
+            .ok()
+            .zip(KeyId::parse(gossip_key))
+            .map(|(at, key)| Gossiped { at, key }),
+    })
 }
 
 #[cfg(test)]
@@ -174,10 +257,45 @@ mod tests {
                     ids: vec![id("A"), id("B")],
                 },
             ),
-            (3, Entry::Settle { address }),
+            (
+                3,
+                Entry::Settle {
+                    address: address.clone(),
+                },
+            ),
             (4, Entry::Hide { id: id("B") }),
             (5, Entry::Show { id: id("B") }),
             (6, Entry::Forget { id: id("A") }),
+            (
+                7,
+                Entry::Peer {
+                    address: address.clone(),
+                    peer: Peer {
+                        last_seen: Some(5),
+                        offered: Some(Offered {
+                            at: 4,
+                            key: id("A"),
+                            prefer: PreferEncrypt::Mutual,
+                        }),
+                        gossiped: None,
+                    },
+                },
+            ),
+            (
+                7,
+                Entry::Introduce {
+                    id: id("B"),
+                    domains: vec!["a.example".to_owned(), "b.example".to_owned()],
+                },
+            ),
+            (7, Entry::Dismiss { id: id("B") }),
+            (
+                8,
+                Entry::Prefer {
+                    address,
+                    prefer: PreferEncrypt::Mutual,
+                },
+            ),
         ]
     }
 
@@ -217,8 +335,8 @@ mod tests {
         for cut in last..whole.len() {
             files::write(&path, &whole[..cut]).unwrap();
             let (read, length) = since(&path, 0).unwrap();
-            assert_eq!(read, entries()[..5]);
-            let (_, end) = append(&path, length, &entries()[5..]).unwrap();
+            assert_eq!(read, entries()[..9]);
+            let (_, end) = append(&path, length, &entries()[9..]).unwrap();
             // Only the line's end was missing: it counts, and twice is as good as once.
             let (mut all, _) = since(&path, 0).unwrap();
             all.dedup();

@@ -10,7 +10,7 @@ use super::certs::{Folder, Place};
 use super::db::{Brief, Db};
 use super::{Sight, Store, index, secrets};
 use crate::base::gnupg::Grip;
-use crate::base::keys::{Acceptance, Anchor, Certs, SealedSecret, StoredCert};
+use crate::base::keys::{Acceptance, Anchor, Certs, Introducer, SealedSecret, StoredCert};
 use crate::base::{Address, KeyId, Protocol, Result};
 
 impl Certs for Store {
@@ -27,6 +27,11 @@ impl Certs for Store {
             return Ok(vec![cert]);
         }
         self.open_all(self.look(Sight::Fresh, find)?)
+    }
+
+    fn indexed(&self, protocol: Protocol, handle: &str) -> Result<Vec<StoredCert>> {
+        let handle = handle.to_ascii_uppercase();
+        self.open_all(self.look(Sight::Usual, |db| db.by_handle(protocol, &handle))?)
     }
 
     fn by_address(&self, protocol: Protocol, address: &Address) -> Result<Vec<StoredCert>> {
@@ -56,6 +61,16 @@ impl Certs for Store {
 
     fn token(&self, id: &KeyId) -> Result<Option<Bytes>> {
         secrets::token(&self.home, id)
+    }
+
+    fn introducers(&self) -> Result<Vec<Introducer>> {
+        let mut all = Vec::new();
+        for (id, domains) in self.look(Sight::Usual, Db::introducers)? {
+            if let Some(cert) = cert(self, &id)? {
+                all.push(Introducer { cert, domains });
+            }
+        }
+        Ok(all)
     }
 
     fn anchors(&self) -> Result<Vec<Anchor>> {

@@ -271,10 +271,11 @@ impl Store {
 /// Of two ways in which one certificate came, the one closer to the person.
 fn nearer(known: Source, new: Source) -> Source {
     let rank = |source| match source {
-        Source::Generated => 3,
-        Source::Imported => 2,
-        Source::Shared | Source::Gnupg => 1,
-        Source::Autocrypt | Source::Attached | Source::Signature => 0,
+        Source::Generated => 4,
+        Source::Imported => 3,
+        Source::Shared | Source::Gnupg => 2,
+        Source::Autocrypt | Source::Attached | Source::Signature => 1,
+        Source::Gossip => 0,
     };
     if rank(new) > rank(known) { new } else { known }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::secrets::Wrap;
-use crate::base::keys::{Acceptance, CertFacts, Conflict, Source};
+use crate::base::keys::{Acceptance, CertFacts, Conflict, Seen, Source};
 use crate::base::{Address, Error, KeyId, Protocol, Result};
 
 /// Most rows on one page: what fits into memory at ease, whatever is asked for.
@@ -57,9 +57,9 @@ pub struct Row {
     pub wrap: Option<Wrap>,
     pub acceptance: BTreeMap<Address, Acceptance>,
     pub conflicts: Vec<Conflict>,
-    /// When a message first and last used it, in Unix seconds.
-    pub first_seen: Option<u64>,
-    pub last_seen: Option<u64>,
+    pub seen: Vec<Seen>,
+    /// Its owner is an introducer, for these domains; for all where there are none.
+    pub introduces: Option<Vec<String>>,
 }
 
 /// A place in the list's order.

@@ -380,10 +380,34 @@ fn decisions_are_kept_conflicts_end_when_settled() {
     store.seen(&who, &id(1), NOW + 5).unwrap();
     store.seen(&who, &id(1), NOW + 2).unwrap();
     let row = store.row(&id(1)).unwrap().unwrap();
-    assert_eq!(
-        (row.first_seen, row.last_seen),
-        (Some(NOW + 2), Some(NOW + 5))
-    );
+    let times = |at: u64| crate::base::context::rfc3339(at);
+    let seen = crate::base::keys::Seen {
+        address: who,
+        first: times(NOW + 2),
+        last: times(NOW + 5),
+    };
+    assert_eq!(row.seen, [seen]);
+}
+
+#[test]
+fn an_index_of_the_form_before_learns_of_correspondents() {
+    let folder = tempfile::tempdir().unwrap();
+    let who = address("a@a.example");
+    let one = store(folder.path());
+    one.revision().unwrap();
+    drop(one);
+    let path = folder.path().join("index-0.db");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(
+        "DROP TABLE peer; DROP TABLE account; DROP TABLE introducer; PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(old);
+    let two = store(folder.path());
+    assert!(two.peer(&who).unwrap().is_unknown());
+    let mutual = crate::base::autocrypt::PreferEncrypt::Mutual;
+    two.prefer(&who, mutual, NOW).unwrap();
+    assert_eq!(two.preference(&who).unwrap(), Some(mutual));
 }
 
 #[test]

@@ -167,7 +167,10 @@ pub fn add(world: &World, request: &AddRequest, cx: &Context) -> Result<ListRepl
 }
 
 /// Domains as A-labels, lower case.
-fn domains(given: &[String]) -> Result<Vec<String>> {
+///
+/// # Errors
+/// `request.invalid`.
+pub(super) fn domains(given: &[String]) -> Result<Vec<String>> {
     let wrong = || {
         Error::invalid(
             "/domains",

@@ -1,15 +1,17 @@
-//! Autocrypt for clients that build or read the header field themselves.
+//! Autocrypt for clients that build or read the header field themselves, and what is known of
+//! correspondents and wished for own addresses.
 
 use serde::{Deserialize, Serialize};
 
 use super::choose::{Want, options};
 use super::seal::Choice;
 use super::{Asks, World, harvest};
+use crate::base::autocrypt::PreferEncrypt;
 use crate::base::body::Bodies;
-use crate::base::context::parse_date;
+use crate::base::context::{parse_date, rfc3339, unix};
 use crate::base::keys::Usage;
 use crate::base::verdict::FoundKey;
-use crate::base::{Address, Context, Error, Result};
+use crate::base::{Address, Context, Error, KeyId, Result};
 
 /// `autocrypt/header {from}`.
 #[derive(Debug, Clone, Deserialize)]
@@ -42,16 +44,65 @@ pub struct ProcessReply {
     pub revision: u64,
 }
 
+/// `autocrypt/peer {address}`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerRequest {
+    pub address: Address,
+}
+
+/// What is known of a correspondent.
+#[derive(Debug, Clone, Serialize)]
+pub struct PeerReply {
+    /// `null`: they have never offered a key, and nobody has passed one on.
+    pub peer: Option<PeerState>,
+    pub revision: u64,
+}
+
+/// The state of one correspondent (Autocrypt 1.1, 2.3). Times are RFC 3339.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerState {
+    /// The date of the newest message from them that was opened here.
+    pub last_seen: Option<String>,
+    /// The date of the message that offered `key`.
+    pub timestamp: Option<String>,
+    pub key: Option<KeyId>,
+    pub prefer_encrypt: PreferEncrypt,
+    /// The date of the message that passed `gossip_key` on.
+    pub gossip_timestamp: Option<String>,
+    pub gossip_key: Option<KeyId>,
+}
+
+/// `autocrypt/prefer {from, prefer?}`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreferRequest {
+    pub from: Address,
+    /// Without it, only told.
+    #[serde(default)]
+    pub prefer: Option<PreferEncrypt>,
+}
+
+/// What is wished for mail to an own address.
+#[derive(Debug, Clone, Serialize)]
+pub struct PreferReply {
+    pub prefer: PreferEncrypt,
+    pub revision: u64,
+}
+
 impl Bodies for HeaderRequest {}
 impl Bodies for HeaderReply {}
 impl Bodies for ProcessRequest {}
 impl Bodies for ProcessReply {}
 impl Asks for HeaderRequest {}
 impl Asks for ProcessRequest {}
-
-/// The longest value that goes into a header field: servers refuse more than a few lines of
-/// the usual length, and a post-quantum certificate does not fit anyway.
-const OFFER_MAX: usize = 16 * 1024;
+impl Bodies for PeerRequest {}
+impl Bodies for PeerReply {}
+impl Bodies for PreferRequest {}
+impl Bodies for PreferReply {}
+impl Asks for PeerRequest {}
+impl Asks for PreferRequest {}
 
 /// `autocrypt/header`: the field for mail from this address.
 ///
@@ -75,12 +126,12 @@ pub(super) fn offer(world: &World, from: &Address, cx: &Context) -> Result<Optio
         return Ok(None);
     };
     let engine = world.engine(cert.id.protocol())?;
-    let asked = (cert.cert, from.clone());
+    let prefer = world.store.preference(from)?.unwrap_or_default();
+    let asked = (cert.cert, from.clone(), prefer);
     if let Some(value) = world.offers.get(&asked) {
         return Ok(value);
     }
-    let value = engine.offer(&asked.0, from);
-    let value = value.filter(|value| value.len() <= OFFER_MAX);
+    let value = engine.offer(&asked.0, from, prefer);
     world.offers.keep(asked, value.clone());
     Ok(value)
 }
@@ -92,9 +143,53 @@ pub(super) fn offer(world: &World, from: &Address, cx: &Context) -> Result<Optio
 pub fn process(world: &World, request: &ProcessRequest, cx: &Context) -> Result<ProcessReply> {
     let date = parse_date(&request.date)
         .ok_or_else(|| Error::invalid("/date", "use an RFC 3339 or RFC 5322 date"))?;
-    let found = harvest::autocrypt(world, &request.from, Some(date), &request.header, cx)?;
+    let found = harvest::autocrypt(
+        world,
+        &request.from,
+        Some(date),
+        std::slice::from_ref(&request.header),
+        cx,
+    )?;
     Ok(ProcessReply {
         keys: found.into_iter().collect(),
+        revision: world.store.revision()?,
+    })
+}
+
+/// `autocrypt/peer`: what mail that was opened here said of a correspondent.
+///
+/// # Errors
+/// Those of the store.
+pub fn peer(world: &World, request: &PeerRequest) -> Result<PeerReply> {
+    let peer = world.store.peer(&request.address)?;
+    let (offered, gossiped) = (peer.offered.as_ref(), peer.gossiped.as_ref());
+    let state = PeerState {
+        last_seen: peer.last_seen.map(rfc3339),
+        timestamp: offered.map(|offered| rfc3339(offered.at)),
+        key: offered.map(|offered| offered.key.clone()),
+        prefer_encrypt: offered.map(|offered| offered.prefer).unwrap_or_default(),
+        gossip_timestamp: gossiped.map(|gossiped| rfc3339(gossiped.at)),
+        gossip_key: gossiped.map(|gossiped| gossiped.key.clone()),
+    };
+    Ok(PeerReply {
+        peer: (!peer.is_unknown()).then_some(state),
+        revision: world.store.revision()?,
+    })
+}
+
+/// `autocrypt/prefer`: says, or tells, what is wished for mail to an own address. It goes along
+/// in the header field from then on.
+///
+/// # Errors
+/// Those of the store.
+pub fn prefer(world: &World, request: &PreferRequest, cx: &Context) -> Result<PreferReply> {
+    if let Some(prefer) = request.prefer {
+        cx.job.commit()?;
+        world.store.prefer(&request.from, prefer, unix(cx.now))?;
+    }
+    let known = world.store.preference(&request.from)?;
+    Ok(PreferReply {
+        prefer: known.unwrap_or_default(),
         revision: world.store.revision()?,
     })
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::World;
 use super::plan::{Candidate, State};
 use super::seal::{Choice, Protect};
+use super::{World, harvest};
 use crate::base::context::unix;
 use crate::base::error::KeyUse;
 use crate::base::keys::{Acceptance, Certs, KeyStatus, Protocol, StoredCert, Usage};
@@ -50,6 +50,8 @@ struct Found {
     acceptance: Acceptance,
     /// The person, or an authority, stands for this certificate and the address.
     vouched: bool,
+    /// The introducer who does, and those whom they trust between.
+    introducers: Vec<KeyId>,
     status: KeyStatus,
     created: Option<String>,
     reasons: Vec<&'static str>,
@@ -73,6 +75,9 @@ pub(super) fn options(
         Some(ids) => named_certs(world, ids, address, want, cx)?,
         None => known_certs(world, address, want, cx)?,
     };
+    if named.is_none() {
+        set_gossip_aside(world, address, &mut found)?;
+    }
     found.sort_by(|a, b| {
         let rank = |f: &Found| (f.reasons.is_empty(), f.acceptance.max(level(f)));
         (rank(a), &a.created)
@@ -119,6 +124,7 @@ pub(super) fn options(
                 id: found.cert.id,
                 status: found.status,
                 reasons: found.reasons,
+                vouched_by: found.introducers,
             }
         })
         .collect();
@@ -132,6 +138,31 @@ pub(super) fn options(
             _ => Vec::new(),
         },
     })
+}
+
+/// Where somebody's key is known from themselves, what others pass on of them is not used;
+/// where it is not, the newest that was passed on.
+fn set_gossip_aside(world: &World, address: &Address, found: &mut [Found]) -> Result<()> {
+    let usable = |found: &&mut Found| found.reasons.is_empty();
+    if found.iter_mut().filter(usable).count() < 2 {
+        return Ok(());
+    }
+    let peer = world.store.peer(address)?;
+    let gossip = |found: &Found| !found.vouched && harvest::is_gossip(&found.cert, &peer);
+    let direct = found
+        .iter()
+        .any(|found| found.reasons.is_empty() && !gossip(found));
+    let newest = peer.gossiped.as_ref().filter(|_| !direct);
+    // Nothing tells one from the other: the person has to.
+    if !direct && newest.is_none() {
+        return Ok(());
+    }
+    for found in found.iter_mut().filter(usable) {
+        if gossip(found) && newest.is_none_or(|newest| newest.key != found.cert.id) {
+            found.reasons.push("gossip");
+        }
+    }
+    Ok(())
 }
 
 /// What an authority's word is worth beside the person's.
@@ -200,10 +231,14 @@ fn look(
     if acceptance == Acceptance::Rejected {
         reasons.push("rejected");
     }
+    let open = acceptance == Acceptance::Undecided && reasons.is_empty();
+    let introducers = match open {
+        true => engine.introducers(&cert.cert, address, cx),
+        false => Vec::new(),
+    };
     let vouched = acceptance >= Acceptance::Accepted
-        || acceptance == Acceptance::Undecided
-            && reasons.is_empty()
-            && engine.trust(&cert.cert, address, cx) == Trust::Anchored;
+        || !introducers.is_empty()
+        || open && engine.trust(&cert.cert, address, cx) == Trust::Anchored;
     if world.is_short(protocol, &cert.cert, now) {
         against.push(("weak", MINIMUM_RSA_BITS));
     }
@@ -234,6 +269,7 @@ fn look(
         cert,
         acceptance,
         vouched,
+        introducers,
         status,
         created,
         reasons,

@@ -95,7 +95,9 @@ pub(super) fn letter_of_message(
             .map(|mailbox| mailbox.address),
     );
     let bcc_field = take(&mut fields, "Bcc");
-    fields.retain(|field| !field.is("Bcc") && !field.is("Autocrypt"));
+    // Whose keys are passed on, and to whom, is decided for each envelope.
+    let ours = ["Bcc", "Autocrypt", "Autocrypt-Gossip"];
+    fields.retain(|field| !ours.iter().any(|name| field.is(name)));
     Ok(Letter {
         outside: offer(world, &from.address, cx)?,
         from,
@@ -188,14 +190,15 @@ impl Sealer<'_> {
         }
     }
 
-    /// Seals the copy for some recipients: encrypted to them (and ourselves); `None`: not
-    /// encrypted.
+    /// Seals the copy for some recipients: encrypted to them (and ourselves), with these fields
+    /// inside alone; `None`: not encrypted.
     pub fn for_recipients(
         &self,
         letter: &Letter,
         recipients: Option<&[StoredCert]>,
+        inside: &[FieldOut],
     ) -> Result<Vec<u8>> {
-        self.copy(letter, letter.entity.clone(), None, recipients)
+        self.copy(letter, letter.entity.clone(), inside, recipients)
     }
 
     /// Seals the copy for the sender alone, the only one that names Bcc. It comes last, so that
@@ -206,14 +209,14 @@ impl Sealer<'_> {
         recipients: Option<&[StoredCert]>,
     ) -> Result<Vec<u8>> {
         let entity = std::mem::take(&mut letter.entity);
-        self.copy(&letter, entity, letter.bcc_field.as_ref(), recipients)
+        self.copy(&letter, entity, letter.bcc_field.as_slice(), recipients)
     }
 
     fn copy(
         &self,
         letter: &Letter,
         entity: Bytes,
-        bcc: Option<&FieldOut>,
+        inside: &[FieldOut],
         recipients: Option<&[StoredCert]>,
     ) -> Result<Vec<u8>> {
         self.cx.job.check()?;
@@ -231,7 +234,7 @@ impl Sealer<'_> {
             .or(self.signer.as_ref())
             .map(|cert| cert.id.protocol());
         let Some(protocol) = protocol else {
-            fields.extend(bcc.cloned());
+            fields.extend(inside.iter().cloned());
             fields.extend(letter.outside.iter().cloned());
             return Ok(wrap::plain(&fields, &entity));
         };
@@ -263,8 +266,8 @@ impl Sealer<'_> {
         } else {
             Hp::Cipher
         };
-        fields.extend(bcc.cloned());
-        let hidden: Vec<Hidden> = bcc.map(hide).into_iter().collect();
+        fields.extend(inside.iter().cloned());
+        let hidden: Vec<Hidden> = inside.iter().map(hide).collect();
         let Covered { payload, mut outer } =
             protect::cover(entity.into(), &fields, hp, self.protect.headers, &hidden)?;
         // Signed only, nothing is hidden (RFC 9788 5.2.1); but Bcc stands outside for nobody.

@@ -18,6 +18,9 @@ pub(super) fn take_up(world: &World, cx: &Context) {
     let Some((gnupg, seen)) = &world.gnupg else {
         return;
     };
+    if world.engine(Protocol::OpenPgp).is_err() {
+        return;
+    }
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     let stamp = world.store.stamp_of(&gnupg.files());
     if *seen == stamp {

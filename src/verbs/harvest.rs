@@ -1,41 +1,90 @@
 //! Certificates that come along with messages: what is new, what is known, what contradicts.
 //! The only thing that opening a message ever writes.
 
+use crate::base::autocrypt::{Peer, PreferEncrypt};
 use crate::base::context::unix;
 use crate::base::keys::{Acceptance, CertFacts, Certs, Protocol, Source, StoredCert, Usage};
 use crate::base::layer::{SignatureFacts, Trust};
 use crate::base::verdict::{FoundChange, FoundKey};
 use crate::base::{Address, Context, Error, KeyId, Kind, Result};
+use crate::engine::Offer;
 use crate::store::Place;
 use crate::verbs::World;
 
 /// Seconds in a day.
 const DAY: u64 = 24 * 60 * 60;
 
-/// What an Autocrypt header field comes to, recorded unless the request judges at an instant
-/// of its own. `from` is the message's one outer From, `date` its `Date` in Unix seconds.
+/// Fields that are looked at in one message. One is what a sender writes; of several that fit
+/// none counts.
+const FIELDS_MAX: usize = 8;
+
+/// What the Autocrypt header fields of a message come to, recorded unless the request judges
+/// at an instant of its own. `from` is the message's one outer From, `date` its `Date` in Unix
+/// seconds. Fields that don't fit are no fields, and of several that do none counts.
 ///
 /// # Errors
-/// Those of the store. A field that does not fit is `None`.
+/// Those of the store.
 pub(super) fn autocrypt(
     world: &World,
     from: &Address,
     date: Option<u64>,
-    value: &str,
+    values: &[String],
     cx: &Context,
 ) -> Result<Option<FoundKey>> {
     // Where the family is not used, there is nothing to take up.
     let Ok(engine) = world.engine(Protocol::OpenPgp) else {
         return Ok(None);
     };
+    let fits = |value: &&String| {
+        let offer = engine.offered(value);
+        offer.is_some_and(|offer| offer.address == *from)
+    };
+    let one = match values {
+        [only] => Some(only),
+        several if several.len() > FIELDS_MAX => None,
+        several => {
+            let mut fit = several.iter().filter(fits);
+            fit.next().filter(|_| fit.next().is_none())
+        }
+    };
+    let found = match one {
+        Some(value) => field(world, from, date, value, cx)?,
+        None => None,
+    };
+    if found.is_none()
+        && cx.at.is_none()
+        && let Some(date) = date.filter(|date| *date <= unix(cx.now))
+    {
+        let heard = |peer: &mut Peer| peer.heard(date, None);
+        world.store.learn(from, unix(cx.now), heard)?;
+    }
+    Ok(found)
+}
+
+/// What one Autocrypt header field comes to. One that does not fit is `None`.
+fn field(
+    world: &World,
+    from: &Address,
+    date: Option<u64>,
+    value: &str,
+    cx: &Context,
+) -> Result<Option<FoundKey>> {
+    let engine = world.engine(Protocol::OpenPgp)?;
     let now = unix(cx.now);
     // The same field stands in every message of a correspondence. Once a day it is looked at.
     let asked = (from.clone(), value.to_owned(), now / DAY);
-    if let Some(id) = world.harvested.get(&asked)
-        && date.is_some_and(|date| date <= now)
+    let heard = |date: u64, id: &KeyId, prefer: PreferEncrypt| {
+        let offer = (id.clone(), prefer);
+        world
+            .store
+            .learn(from, now, |peer| peer.heard(date, Some(offer.clone())))
+    };
+    if let Some((id, prefer)) = world.harvested.get(&asked)
+        && let Some(date) = date.filter(|date| *date <= now)
         && cx.at.is_none()
         && world.store.cert(&id)?.is_some()
     {
+        heard(date, &id, prefer)?;
         let (address, source) = (Some(from.clone()), Source::Autocrypt);
         return Ok(Some(FoundKey {
             id,
@@ -44,9 +93,14 @@ pub(super) fn autocrypt(
             change: FoundChange::Known,
         }));
     }
-    let (Some((address, cert)), Some(date)) = (engine.offered(value), date) else {
+    let (Some(offer), Some(date)) = (engine.offered(value), date) else {
         return Ok(None);
     };
+    let Offer {
+        address,
+        cert,
+        prefer,
+    } = offer;
     if &address != from || date > now {
         return Ok(None);
     }
@@ -72,27 +126,38 @@ pub(super) fn autocrypt(
         change,
         FoundChange::New | FoundChange::Update | FoundChange::Conflict
     ) {
-        world.store.put(
-            &id,
-            Source::Autocrypt,
-            Place::Harvested,
-            now,
-            &mut |old| match old {
-                None => Ok((cert.clone(), facts.clone())),
-                Some(old) => {
-                    let merged = engine.merge(old, &cert)?;
-                    let facts = engine.facts(&merged, now)?;
-                    Ok((merged, facts))
-                }
-            },
-        )?;
+        merged(world, &cert, &facts, Source::Autocrypt, now)?;
     }
     if change == FoundChange::Conflict {
         in_conflict(world, Protocol::OpenPgp, from, &id, cx)?;
     }
     world.store.seen(from, &id, now)?;
-    world.harvested.keep(asked, id);
+    heard(date, &id, prefer)?;
+    world.harvested.keep(asked, (id, prefer));
     Ok(Some(found))
+}
+
+/// Puts an OpenPGP certificate among the harvested ones, merged with what is here of it.
+pub(super) fn merged(
+    world: &World,
+    cert: &[u8],
+    facts: &CertFacts,
+    source: Source,
+    now: u64,
+) -> Result<()> {
+    let engine = world.engine(facts.id.protocol())?;
+    let place = Place::Harvested;
+    let put = world
+        .store
+        .put(&facts.id, source, place, now, &mut |old| match old {
+            None => Ok((cert.to_vec(), facts.clone())),
+            Some(old) => {
+                let merged = engine.merge(old, cert)?;
+                let facts = engine.facts(&merged, now)?;
+                Ok((merged, facts))
+            }
+        });
+    put.map(drop)
 }
 
 /// What a good S/MIME signature of `from` brought: its certificate, those above it, and what
@@ -193,12 +258,12 @@ pub(super) fn change(
     let now = unix(cx.judged_at());
     let facts = engine.facts(cert, now)?;
     if let Some(known) = world.store.cert(&facts.id)? {
-        return Ok(match engine.merge(&known.cert, cert) {
-            Ok(merged) if merged == known.cert => FoundChange::Known,
-            Ok(_) => FoundChange::Update,
-            Err(error) if error.kind == Kind::MessageMalformed => FoundChange::Known,
-            Err(error) => return Err(error),
-        });
+        let peer = world.store.peer(address)?;
+        let accepted = world.store.acceptance(&known.id, address)? != Acceptance::Undecided;
+        // What only others have said of somebody is news when they say it themselves.
+        if accepted || !is_gossip(&known, &peer) {
+            return added(world, &known, cert);
+        }
     }
     let rivals = rivals(world, protocol, address, cx)?;
     if rivals.is_empty() {
@@ -220,7 +285,27 @@ pub(super) fn change(
     })
 }
 
-/// The certificates that could be used for an address today.
+/// Whether a copy of a certificate that is here says more than that.
+pub(super) fn added(world: &World, known: &StoredCert, cert: &[u8]) -> Result<FoundChange> {
+    let engine = world.engine(known.id.protocol())?;
+    match engine.merge(&known.cert, cert) {
+        Ok(merged) if merged == known.cert => Ok(FoundChange::Known),
+        Ok(_) => Ok(FoundChange::Update),
+        Err(error) if error.kind == Kind::MessageMalformed => Ok(FoundChange::Known),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a certificate came for an address by other people's word alone.
+pub(super) fn is_gossip(cert: &StoredCert, peer: &Peer) -> bool {
+    let offered = peer.offered.as_ref().is_some_and(|o| o.key == cert.id);
+    let gossiped = peer.gossiped.as_ref().is_some_and(|g| g.key == cert.id);
+    let by_mail = matches!(cert.source, Source::Autocrypt | Source::Gossip);
+    !offered && by_mail && !cert.own && (gossiped || cert.source == Source::Gossip)
+}
+
+/// The certificates that could be used for an address today, those aside that only others have
+/// passed on.
 fn rivals(
     world: &World,
     protocol: Protocol,
@@ -230,9 +315,14 @@ fn rivals(
     let engine = world.engine(protocol)?;
     let now = unix(cx.judged_at());
     let mut rivals = Vec::new();
+    let peer = world.store.peer(address)?;
     for cert in world.store.by_address(protocol, address)? {
+        let acceptance = world.store.acceptance(&cert.id, address)?;
+        if acceptance < Acceptance::Accepted && is_gossip(&cert, &peer) {
+            continue;
+        }
         let unfit = engine.unfit(&cert.cert, Usage::Encrypt, Some(address), now);
-        if unfit.is_empty() && world.store.acceptance(&cert.id, address)? != Acceptance::Rejected {
+        if unfit.is_empty() && acceptance != Acceptance::Rejected {
             rivals.push(cert);
         }
     }

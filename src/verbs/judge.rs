@@ -5,7 +5,7 @@ use crate::base::context::rfc3339;
 use crate::base::keys::{Acceptance, Protocol};
 use crate::base::layer::{Fit, SignatureFacts, Trust};
 use crate::base::verdict::{Reason, Signature, Signed, Signer, Status};
-use crate::base::{Address, Context, Result};
+use crate::base::{Address, Context, KeyId, Result};
 
 /// How far a signature's own time may be from the message's `Date`, in seconds: a day covers
 /// slow queues and wrong zones; more means that something old was sent again.
@@ -40,6 +40,7 @@ pub fn signature(
     cx: &Context,
 ) -> Result<Signature> {
     let mut reasons = facts.reasons.clone();
+    let mut vouched_by = Vec::new();
     let status = match facts.fit {
         Fit::Altered => bad(&mut reasons, Reason::Altered),
         Fit::Malformed => bad(&mut reasons, Reason::Malformed),
@@ -49,7 +50,10 @@ pub fn signature(
             reasons.push(Reason::UnsupportedAlgorithm);
             Status::Unknown
         }
-        Fit::Intact => intact(facts, &mut reasons, protocol, claims, place, cx)?,
+        Fit::Intact => {
+            vouched_by = introducers(facts, claims, cx)?;
+            intact(facts, &mut reasons, protocol, claims, place, cx)?
+        }
     };
     reasons.sort_unstable();
     reasons.dedup();
@@ -72,7 +76,21 @@ pub fn signature(
         hash: facts.hash.clone(),
         covers: Vec::new(),
         revocation: facts.revocation.clone(),
+        vouched_by,
     })
+}
+
+/// Who vouches for the signer and From, where the person has not decided.
+fn introducers(facts: &SignatureFacts, claims: &Claims, cx: &Context) -> Result<Vec<KeyId>> {
+    let (Some(signer), Some(from)) = (&facts.signer, &claims.from) else {
+        return Ok(Vec::new());
+    };
+    if cx.certs.acceptance(&signer.id, from)? != Acceptance::Undecided {
+        return Ok(Vec::new());
+    }
+    let mut known = facts.introduced.iter();
+    let found = known.find(|(address, _)| address == from);
+    Ok(found.map(|(_, by)| by.clone()).unwrap_or_default())
 }
 
 fn bad(reasons: &mut Vec<Reason>, reason: Reason) -> Status {
@@ -113,6 +131,7 @@ fn intact(
             }
             Acceptance::Undecided => match facts.trust {
                 Trust::Anchored => {}
+                Trust::None if !introducers(facts, claims, cx)?.is_empty() => {}
                 Trust::None => lower(Reason::NotAccepted, reasons),
                 Trust::Untrusted => lower(Reason::ChainUntrusted, reasons),
                 Trust::Incomplete => lower(Reason::ChainIncomplete, reasons),

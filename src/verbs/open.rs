@@ -9,7 +9,7 @@ use super::headers;
 use super::judge::Claims;
 use super::peel::{self, Opens};
 use super::verdict::verdict;
-use super::{Ask, Asks, Origin, World, harvest};
+use super::{Ask, Asks, Origin, World, gossip, harvest};
 use crate::base::body::{Bodies, Body};
 use crate::base::context::{from_unix, parse_date, parse_rfc3339};
 use crate::base::error::{Closed, Kind};
@@ -132,14 +132,12 @@ fn whole(world: &World, message: &Bytes, ask: Ask, cx: &Context) -> Result<Opene
     let root = Entity::parse(message.clone(), "")?;
     let mut opened = looked_at(world, &root, ask, cx)?;
     let single = headers::single_from(&root.head);
-    let offers: Vec<_> = root
-        .head
-        .all("Autocrypt")
-        .map(|field| field.unfolded())
-        .collect();
-    if let (Some(from), [offer]) = (single, offers.as_slice()) {
+    // What a server has to say comes in its own name at most (Autocrypt 1.1, 2.3).
+    if let Some(from) = single.filter(|_| root.media.kind() != "multipart/report") {
+        let offers = root.head.all("Autocrypt");
+        let offers: Vec<String> = offers.map(|field| field.unfolded()).collect();
         let date = root.head.first("Date").and_then(|date| date.date());
-        let found = harvest::autocrypt(world, &from, date, offer, cx)?;
+        let found = harvest::autocrypt(world, &from, date, &offers, cx)?;
         let came_along = found
             .as_ref()
             .is_some_and(|found| found.change != FoundChange::Known);
@@ -165,6 +163,7 @@ fn looked_at(world: &World, root: &Entity, ask: Ask, cx: &Context) -> Result<Ope
         date: seen.unprotected_date(),
         claimed: false,
     };
+    let passed_on = gossip::passed_on(world, root, &peeled, cx)?;
     let mut opened = verdict(&mut peeled, &seen, &claims, cx)?;
     if let Some(from) = &claims.from {
         for facts in &peeled.brought {
@@ -173,6 +172,7 @@ fn looked_at(world: &World, root: &Entity, ask: Ask, cx: &Context) -> Result<Ope
                 .extend(harvest::signature(world, from, facts, cx)?);
         }
     }
+    opened.keys.extend(passed_on);
     Ok(opened)
 }
 

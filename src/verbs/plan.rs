@@ -10,6 +10,7 @@ use super::recipients::{self, Behind, Found, Party as Those, Recipient};
 use super::route::{self, Circle, Route};
 use super::seal::{Protect, Purpose};
 use super::{Ask, Asks, World, archive};
+use crate::base::autocrypt::{Peer, Recommendation, Sending, for_all, recommend};
 use crate::base::body::Bodies;
 use crate::base::error::Blame;
 use crate::base::keys::{KeyStatus, Usage};
@@ -25,6 +26,8 @@ pub struct Request {
     pub cc: Vec<Typed>,
     pub bcc: Vec<Typed>,
     pub protect: Protect,
+    /// It answers a message that came encrypted.
+    pub answers_encrypted: bool,
 }
 
 /// An address, or what somebody has typed of one so far.
@@ -72,6 +75,8 @@ pub struct Reply {
     /// What sealing would answer instead, where it is not possible and nobody is still typing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<LayerError>,
+    /// What Autocrypt recommends for the whole message.
+    pub autocrypt: Recommendation,
     pub revision: u64,
 }
 
@@ -104,6 +109,9 @@ pub struct Party {
     /// Whom it stands for, by policy: a group's members, or whose key an alias uses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<Party>,
+    /// What Autocrypt recommends for this recipient.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autocrypt: Option<Recommendation>,
 }
 
 /// Whether something can be sealed for (or signed by) an address.
@@ -136,6 +144,9 @@ pub struct Candidate {
     pub status: KeyStatus,
     /// Why it is not used, or what to know when it is: `undecided`.
     pub reasons: Vec<&'static str>,
+    /// The introducer whose word stands for the person's, and those whom they trust between.
+    #[serde(rename = "vouchedBy", skip_serializing_if = "Vec::is_empty")]
+    pub vouched_by: Vec<KeyId>,
 }
 
 impl Bodies for Request {}
@@ -199,26 +210,49 @@ pub fn plan(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
             }
         },
     };
+    let mut recipients: Vec<Party> = typed
+        .iter()
+        .zip(&all)
+        .map(|(typed, address)| {
+            let found = address.as_ref().and_then(|address| {
+                let known = |one: &&Recipient| one.address == *address;
+                found.recipients.iter().find(known)
+            });
+            found.map_or_else(|| incomplete(typed.text()), party)
+        })
+        .collect();
+    let autocrypt = advise(world, request, from.as_ref(), &mut recipients)?;
     Ok(Reply {
         possible: whole && error.is_none(),
         plan: token(world, &who, &found, protect, cx)?,
         sender,
-        recipients: typed
-            .iter()
-            .zip(&all)
-            .map(|(typed, address)| {
-                let found = address.as_ref().and_then(|address| {
-                    let known = |one: &&Recipient| one.address == *address;
-                    found.recipients.iter().find(known)
-                });
-                found.map_or_else(|| incomplete(typed.text()), party)
-            })
-            .collect(),
+        recipients,
+        autocrypt,
         messages,
         also: added(world, protect, cx)?,
         error,
         revision: world.store.revision()?,
     })
+}
+
+/// What Autocrypt recommends, for each and for the whole.
+fn advise(
+    world: &World,
+    request: &Request,
+    from: Option<&Address>,
+    recipients: &mut [Party],
+) -> Result<Recommendation> {
+    let own = from.map(|from| world.store.preference(from)).transpose()?;
+    let sending = Sending {
+        own: own.flatten().unwrap_or_default(),
+        answers_encrypted: request.answers_encrypted,
+    };
+    for party in &mut *recipients {
+        party.autocrypt = Some(recommendation(world, party, sending)?);
+    }
+    Ok(for_all(
+        recipients.iter().filter_map(|party| party.autocrypt),
+    ))
 }
 
 fn messages(route: &Route) -> Vec<Message> {
@@ -280,6 +314,7 @@ fn party_of(address: &Address, options: &Options) -> Party {
         keys: options.candidates.clone(),
         reasons: options.rules.clone(),
         members: Vec::new(),
+        autocrypt: None,
     }
 }
 
@@ -291,6 +326,17 @@ fn choice(protocol: Option<Protocol>) -> PartyChoice {
     }
 }
 
+/// What Autocrypt recommends for a recipient, by the key that would be used.
+fn recommendation(world: &World, party: &Party, sending: Sending) -> Result<Recommendation> {
+    let ready = party.state == State::Ready;
+    let key = party.keys.first().filter(|_| ready).map(|key| &key.id);
+    let peer = match Address::parse(&party.address) {
+        Some(address) => world.store.peer(&address)?,
+        None => Peer::default(),
+    };
+    Ok(recommend(&peer, key, sending))
+}
+
 fn incomplete(text: &str) -> Party {
     Party {
         address: text.to_owned(),
@@ -299,6 +345,7 @@ fn incomplete(text: &str) -> Party {
         keys: Vec::new(),
         reasons: Vec::new(),
         members: Vec::new(),
+        autocrypt: None,
     }
 }
 
@@ -347,7 +394,7 @@ fn hash(party: &Party, hasher: &mut DefaultHasher) {
     let key = Address::parse(&party.address).map(|address| address.key().to_owned());
     (key, party.state, party.choice, &party.reasons).hash(hasher);
     for candidate in &party.keys {
-        (&candidate.id, &candidate.reasons).hash(hasher);
+        (&candidate.id, &candidate.reasons, &candidate.vouched_by).hash(hasher);
     }
     party.members.len().hash(hasher);
     for member in &party.members {

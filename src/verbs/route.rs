@@ -2,7 +2,7 @@
 //! who reads them beside their recipients. The one rule behind `plan` and `seal`.
 
 use super::choose::{self, Want};
-use super::recipients::{self, Found, Party, Recipient};
+use super::recipients::{self, Behind, Found, Party, Recipient};
 use super::seal::{Choice, Protect, Purpose};
 use super::{World, archive};
 use crate::base::error::KeyUse;
@@ -23,6 +23,8 @@ pub(super) struct Circle {
     pub protocol: Option<Protocol>,
     pub to: Vec<Address>,
     pub certs: Vec<StoredCert>,
+    /// Those who may know of one another, each with their own key.
+    pub named: Vec<(Address, StoredCert)>,
 }
 
 /// Who stands behind the envelopes of one family.
@@ -91,6 +93,9 @@ pub(super) fn route(
         for bcc in party.bcc {
             let mut alone = Vec::new();
             by_family(std::slice::from_ref(bcc), found, encrypt, &mut alone);
+            for circle in &mut alone {
+                circle.named.clear();
+            }
             circles.append(&mut alone);
         }
     }
@@ -181,6 +186,7 @@ fn by_family(to: &[Address], found: &Found, encrypt: bool, circles: &mut Vec<Cir
                 protocol,
                 to: Vec::new(),
                 certs: Vec::new(),
+                named: Vec::new(),
             });
             circles.len() - 1
         });
@@ -188,6 +194,11 @@ fn by_family(to: &[Address], found: &Found, encrypt: bool, circles: &mut Vec<Cir
             continue;
         };
         circle.to.push(address.clone());
+        if let (Some(Behind::Itself(_)), Some(cert)) =
+            (recipient.map(|one| &one.behind), certs.first())
+        {
+            circle.named.push((address.clone(), (*cert).clone()));
+        }
         for cert in certs {
             if !circle.certs.iter().any(|known| known.id == cert.id) {
                 circle.certs.push(cert.clone());

@@ -9,7 +9,7 @@ use super::choose::{self, Want};
 use super::envelope::{self, Letter, Sealer};
 use super::recipients::{self, Party};
 use super::route::{self, Sides};
-use super::{Ask, Asks, Origin, World, payload, plan};
+use super::{Ask, Asks, Origin, World, gossip, payload, plan};
 use crate::base::body::{Bodies, Body};
 use crate::base::context::unix;
 use crate::base::draft::{Attachment, Draft};
@@ -249,9 +249,10 @@ fn messages(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
     for circle in &route.circles {
         let sealer = sealer(route.sides(circle.protocol).ok_or_else(no_sealer)?);
         let certs = encrypt.then_some(circle.certs.as_slice());
+        let gossip = gossip::fields(world, &from, &circle.named)?;
         messages.push(Envelope {
             protocol: sealer.protocol(certs),
-            message: sealer.for_recipients(&letter, certs)?.into(),
+            message: sealer.for_recipients(&letter, certs, &gossip)?.into(),
             to: circle.to.clone(),
         });
     }

@@ -10,6 +10,7 @@ use super::doctor::Pinentry;
 use super::private::Parted;
 use super::recent::Recent;
 use crate::base::ask::Answers;
+use crate::base::autocrypt::PreferEncrypt;
 use crate::base::context::unix;
 use crate::base::error::Kind;
 use crate::base::gnupg::GnuPg;
@@ -42,9 +43,9 @@ pub struct World {
     /// GnuPG, where its keys are used in place; and as of when they were looked at last.
     pub(super) gnupg: Option<(Arc<dyn GnuPg>, Mutex<String>)>,
     /// Autocrypt fields that were taken up: from whom, the value, on which day.
-    pub(super) harvested: Recent<(Address, String, u64), KeyId>,
+    pub(super) harvested: Recent<(Address, String, u64), (KeyId, PreferEncrypt)>,
     /// Autocrypt fields that were made of a certificate.
-    pub(super) offers: Recent<(Bytes, Address), Option<String>>,
+    pub(super) offers: Recent<(Bytes, Address, PreferEncrypt), Option<String>>,
 }
 
 impl World {

@@ -9,11 +9,11 @@ use crate::base::job::Job;
 use crate::base::policy::Policy;
 use crate::base::{Context, Error, KeyId, Protocol, Result, Secret};
 use crate::verbs::{
-    World, anchors, autocrypt, backup, doctor, keys, open, plan, policy, seal, text,
+    World, anchors, autocrypt, backup, doctor, keys, open, plan, policy, seal, setup, text,
 };
 
 /// Every method that is a verb, in the order in which `hello` lists them.
-pub const METHODS: [&str; 32] = [
+pub const METHODS: [&str; 37] = [
     "message/open",
     "message/seal",
     "message/plan",
@@ -26,6 +26,8 @@ pub const METHODS: [&str; 32] = [
     "keys/delete",
     "keys/accept",
     "keys/settle",
+    "keys/introduce",
+    "keys/dismiss",
     "keys/renew",
     "keys/revoke",
     "keys/passphrase",
@@ -39,6 +41,9 @@ pub const METHODS: [&str; 32] = [
     "text/sign",
     "autocrypt/header",
     "autocrypt/process",
+    "autocrypt/peer",
+    "autocrypt/prefer",
+    "autocrypt/setup",
     "anchors/list",
     "anchors/add",
     "anchors/remove",
@@ -92,6 +97,8 @@ impl Service for Verbs {
             "keys/delete" => read(world, keys::delete, params),
             "keys/accept" => read(world, keys::accept, params),
             "keys/settle" => read(world, keys::settle, params),
+            "keys/introduce" => read(world, keys::introduce, params),
+            "keys/dismiss" => read(world, keys::dismiss, params),
             "keys/renew" => read(world, keys::renew, params),
             "keys/revoke" => read(world, keys::revoke, params),
             "keys/passphrase" => read(world, keys::passphrase, params),
@@ -109,6 +116,13 @@ impl Service for Verbs {
             "text/sign" => read(world, text::sign, params),
             "autocrypt/header" => read(world, autocrypt::header, params),
             "autocrypt/process" => read(world, autocrypt::process, params),
+            "autocrypt/peer" => read(
+                world,
+                |world, request, _| autocrypt::peer(world, request),
+                params,
+            ),
+            "autocrypt/prefer" => read(world, autocrypt::prefer, params),
+            "autocrypt/setup" => read(world, setup::setup, params),
             "anchors/list" => read(world, anchors::list, params),
             "anchors/add" => read(world, anchors::add, params),
             "anchors/remove" => read(world, anchors::remove, params),

@@ -198,6 +198,8 @@ fn everything_comes_back_in_an_empty_home_and_once_only() {
     // What this conversation has unlocked, the other one has not.
     for (id, key) in &mut after {
         key["secret"] = before[id]["secret"].clone();
+        // When mail used a key is not in a backup.
+        key["seen"] = before[id]["seen"].clone();
     }
     assert_eq!(after, before);
     assert_eq!(own_anchors(&mut host), own_anchors(&mut alice));

@@ -1,11 +1,12 @@
 //! Certificates as people bring them: many, flooded, with stubs, with secrets in the clear.
 //!
-//! What is kept is what the certificate's own key vouches for. Third-party signatures, trust
-//! packets, user attributes and whatever is not bound fall away, so a stored certificate is
+//! What is kept is what the certificate's own key vouches for, and the word of the person's
+//! introducers (see `introducers`). Other third-party signatures, trust packets, user attributes and whatever is not bound fall away, so a stored certificate is
 //! small and every byte of it means something.
 
 use std::collections::HashMap;
 
+use sequoia_openpgp::cert::amalgamation::UserIDAmalgamation;
 use sequoia_openpgp::packet::key::SecretKeyMaterial;
 use sequoia_openpgp::packet::{Packet, Signature, UserID};
 use sequoia_openpgp::parse::{Dearmor, PacketParserBuilder, PacketParserResult, Parse as _};
@@ -14,6 +15,7 @@ use sequoia_openpgp::{Cert, KeyHandle};
 
 use super::armor::{self, Kind};
 use super::certs;
+use super::introducers::{self, Introducers};
 use super::policy::{
     CERT_MAX, KEYRING_CERTS_MAX, KEYRING_MAX, PACKET_MAX, SELF_SIGNATURES_MAX, USER_IDS_MAX,
 };
@@ -22,6 +24,10 @@ use crate::base::context::unix;
 use crate::base::error::{Error, Result};
 use crate::base::{Context, Secret};
 use crate::engine::{Incoming, IncomingKey, IncomingSecret, Under};
+
+/// Packets of one certificate among which strangers' signatures are looked at, where there are
+/// introducers: a flood behind them falls away unread.
+const OTHERS_MAX: usize = 2_000;
 
 /// See [`crate::engine::Engine::read_keys`].
 pub(super) fn read_keys(data: &[u8], cx: &Context) -> Result<Incoming> {
@@ -32,7 +38,11 @@ pub(super) fn read_keys(data: &[u8], cx: &Context) -> Result<Incoming> {
         ));
     }
     let mut skipped = Vec::new();
-    let mut found = Found::default();
+    let introducers = Introducers::of(cx)?;
+    let mut found = Found {
+        introducers: introducers.handles(),
+        ..Found::default()
+    };
     if armor::is_binary(data) {
         found.read(data, &mut skipped, cx)?;
     } else {
@@ -45,7 +55,7 @@ pub(super) fn read_keys(data: &[u8], cx: &Context) -> Result<Incoming> {
     let mut keys = Vec::new();
     for cert in found.certs {
         cx.job.check()?;
-        match incoming(cert, unix(cx.judged_at()), &mut skipped) {
+        match incoming(cert, &introducers, unix(cx.judged_at()), &mut skipped) {
             Ok(key) => keys.push(key),
             Err(reason) => skipped.push(reason),
         }
@@ -69,7 +79,7 @@ pub(super) fn merge(old: &[u8], new: &[u8]) -> Result<Vec<u8>> {
         .merge_public(new)
         .map_err(|e| apart().because(e))?
         .strip_secret_key_material();
-    let kept = keep(&both).map_err(|_| {
+    let kept = keep(&both, &introducers::told).map_err(|_| {
         Error::limit(
             "certificate",
             "the certificate would become too large; delete it and import a clean copy",
@@ -95,6 +105,9 @@ pub(super) fn secret(cert: &Cert) -> Result<Secret> {
 /// Certificates in the order in which they were found, each once.
 #[derive(Default)]
 struct Found {
+    /// Whose signatures on others' certificates are wanted. Where there are any, those of
+    /// strangers may be of people whom they trust.
+    introducers: Vec<KeyHandle>,
     certs: Vec<Cert>,
     places: HashMap<String, usize>,
 }
@@ -140,7 +153,9 @@ impl Found {
                     self.add(std::mem::take(&mut group), skipped)?;
                     group.push(packet);
                 }
-                Packet::Signature(signature) if own(&signature, &group) => {
+                Packet::Signature(signature)
+                    if own(&signature, &group) || self.introduces(&signature, &group) =>
+                {
                     group.push(signature.into());
                 }
                 Packet::PublicSubkey(_) | Packet::SecretSubkey(_) | Packet::UserID(_)
@@ -154,6 +169,14 @@ impl Found {
             }
         }
         self.add(group, skipped)
+    }
+
+    /// Whether a signature claims to be by an introducer, or may be by one whom they trust. Both
+    /// are checked later.
+    fn introduces(&self, signature: &Signature, group: &[Packet]) -> bool {
+        let known = |issuer: KeyHandle| self.introducers.iter().any(|known| issuer.aliases(known));
+        !self.introducers.is_empty()
+            && (group.len() < OTHERS_MAX || signature.get_issuers().into_iter().any(known))
     }
 
     fn add(&mut self, group: Vec<Packet>, skipped: &mut Vec<&'static str>) -> Result<()> {
@@ -202,10 +225,11 @@ fn own(signature: &Signature, group: &[Packet]) -> bool {
 
 fn incoming(
     cert: Cert,
+    introducers: &Introducers<'_>,
     at: u64,
     skipped: &mut Vec<&'static str>,
 ) -> std::result::Result<IncomingKey, &'static str> {
-    let kept = keep(&cert)?;
+    let kept = keep(&cert, &|user_id| introducers.said(user_id, at))?;
     drop(cert);
     let bytes = public(&kept).map_err(|_| "malformed")?;
     if bytes.len() > CERT_MAX {
@@ -247,11 +271,15 @@ fn incoming_secret(cert: &Cert, skipped: &mut Vec<&'static str>) -> Option<Incom
     Some(IncomingSecret { sealed, under })
 }
 
-/// The certificate with nothing in it but what its own key vouches for, secrets included.
+/// The certificate with nothing in it but what its own key vouches for, secrets included, and
+/// what `others` picks of other people's signatures on a user id.
 ///
 /// # Errors
 /// Why nothing is left: `unbound`, `too-many-user-ids`, `malformed`.
-pub(super) fn keep(cert: &Cert) -> std::result::Result<Cert, &'static str> {
+pub(super) fn keep(
+    cert: &Cert,
+    others: &dyn Fn(&UserIDAmalgamation<'_>) -> Vec<Signature>,
+) -> std::result::Result<Cert, &'static str> {
     let mut packets: Vec<Packet> = Vec::new();
     let primary = cert.primary_key();
     packets.push(match primary.key().clone().parts_into_secret() {
@@ -274,6 +302,7 @@ pub(super) fn keep(cert: &Cert) -> std::result::Result<Cert, &'static str> {
         }
         packets.push(Packet::UserID(UserID::from(ua.userid().value())));
         packets.extend(signatures);
+        packets.extend(others(&ua).into_iter().map(Packet::from));
     }
     for ka in cert.keys().subkeys() {
         if ka.self_signatures().next().is_none() {

@@ -5,9 +5,12 @@
 
 use bytes::Bytes;
 
-use super::{Engine, Format, Incoming, KeySpec, NewKey, Part, Passphrase, Renewed, Revoking};
+use super::{
+    Engine, Format, Incoming, KeySpec, NewKey, Offer, Part, Passphrase, Renewed, Revoking,
+};
+use crate::base::autocrypt::PreferEncrypt;
 use crate::base::error::Result;
-use crate::base::keys::{CertFacts, Protocol, Usage};
+use crate::base::keys::{CertFacts, KeyId, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
 use crate::base::verdict::Recipient;
 use crate::base::{Address, Context, Secret};
@@ -22,6 +25,7 @@ mod expression;
 mod generate;
 mod gnupg;
 mod import;
+mod introducers;
 mod life;
 mod mdc;
 mod offer;
@@ -32,11 +36,13 @@ mod policy;
 mod private;
 mod rsa;
 mod seal;
+mod setup;
 mod verify;
 
 pub use gnupg::InGnuPg;
 pub use password::{open_file, seal_file};
 pub use private::Unlocked;
+pub use setup::{Setup, open_setup, seal_setup, setup_code};
 
 /// The OpenPGP engine. Holds nothing; everything it needs is in the [`Context`].
 #[derive(Debug, Clone, Copy, Default)]
@@ -86,6 +92,10 @@ impl Engine for OpenPgp {
 
     fn trust(&self, _cert: &[u8], _address: &Address, _cx: &Context) -> Trust {
         Trust::None
+    }
+
+    fn introducers(&self, cert: &[u8], address: &Address, cx: &Context) -> Vec<KeyId> {
+        introducers::introducers(cert, address, cx)
     }
 
     fn key_handle(&self, _cert: &[u8]) -> Option<String> {
@@ -158,11 +168,11 @@ impl Engine for OpenPgp {
         life::revoke_by(cert, kept)
     }
 
-    fn offer(&self, cert: &[u8], address: &Address) -> Option<String> {
-        offer::offer(cert, address)
+    fn offer(&self, cert: &[u8], address: &Address, prefer: PreferEncrypt) -> Option<String> {
+        offer::offer(cert, address, prefer)
     }
 
-    fn offered(&self, value: &str) -> Option<(Address, Vec<u8>)> {
+    fn offered(&self, value: &str) -> Option<Offer> {
         offer::offered(value)
     }
 }

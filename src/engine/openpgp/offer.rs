@@ -8,21 +8,25 @@ use sequoia_openpgp::packet::{Packet, Signature};
 use super::certs;
 use super::import;
 use crate::base::Address;
+use crate::base::autocrypt::PreferEncrypt;
+use crate::engine::Offer;
 
-/// The longest field that is written or read, in characters: Autocrypt asks for 10 KiB and
-/// less, but a post-quantum certificate alone has 30.
-const FIELD_MAX: usize = 64 << 10;
+/// The longest field that is written or read, in characters: what Autocrypt asks for. A
+/// post-quantum certificate does not fit, and servers would refuse it.
+const FIELD_MAX: usize = 10 << 10;
 
 /// See [`crate::engine::Engine::offer`].
-pub(super) fn offer(cert: &[u8], address: &Address) -> Option<String> {
+pub(super) fn offer(cert: &[u8], address: &Address, prefer: PreferEncrypt) -> Option<String> {
     let cert = minimal(&certs::parse(cert).ok()?, address)?;
+    let mut attributes = vec![attribute("addr", &spelled(address)?)];
+    // What is left out says that there is no preference.
+    if prefer == PreferEncrypt::Mutual {
+        attributes.push(attribute("prefer-encrypt", prefer.name()));
+    }
     let header = AutocryptHeader {
         header_type: AutocryptHeaderType::Sender,
         key: Some(cert),
-        attributes: vec![
-            attribute("addr", address.as_str()),
-            attribute("prefer-encrypt", "mutual"),
-        ],
+        attributes,
     };
     let mut value = Vec::new();
     header.serialize(&mut value).ok()?;
@@ -31,7 +35,7 @@ pub(super) fn offer(cert: &[u8], address: &Address) -> Option<String> {
 }
 
 /// See [`crate::engine::Engine::offered`].
-pub(super) fn offered(value: &str) -> Option<(Address, Vec<u8>)> {
+pub(super) fn offered(value: &str) -> Option<Offer> {
     if value.len() > FIELD_MAX || value.contains(['\r', '\n', '\0']) {
         return None;
     }
@@ -40,6 +44,7 @@ pub(super) fn offered(value: &str) -> Option<(Address, Vec<u8>)> {
         return None;
     };
     let mut address = None;
+    let mut prefer = PreferEncrypt::NoPreference;
     let mut keys = 0;
     for attribute in &header.attributes {
         match attribute.key.as_str() {
@@ -47,7 +52,7 @@ pub(super) fn offered(value: &str) -> Option<(Address, Vec<u8>)> {
             _ if attribute.critical => {}
             "addr" if address.is_none() => address = Some(Address::parse(&attribute.value)?),
             "keydata" => keys += 1,
-            "prefer-encrypt" => {}
+            "prefer-encrypt" => prefer = PreferEncrypt::of(&attribute.value),
             "" if attribute.value.is_empty() => {}
             _ => return None,
         }
@@ -56,8 +61,20 @@ pub(super) fn offered(value: &str) -> Option<(Address, Vec<u8>)> {
         return None;
     }
     let cert = header.key.clone()?.strip_secret_key_material();
-    let cert = import::keep(&cert).ok()?;
-    Some((address?, import::public(&cert).ok()?))
+    let cert = import::keep(&cert, &|_| Vec::new()).ok()?;
+    Some(Offer {
+        address: address?,
+        cert: import::public(&cert).ok()?,
+        prefer,
+    })
+}
+
+/// An address as a field can hold it: in ASCII, and with nothing in it that ends an attribute.
+fn spelled(address: &Address) -> Option<String> {
+    let (local, _) = address.as_str().rsplit_once('@')?;
+    let spelled = format!("{local}@{}", address.domain());
+    let fits = |b: u8| b.is_ascii_graphic() && b != b';';
+    spelled.bytes().all(fits).then_some(spelled)
 }
 
 fn attribute(key: &str, value: &str) -> Attribute {
@@ -107,6 +124,21 @@ fn newest<'a>(signatures: impl Iterator<Item = &'a Signature>) -> Option<Packet>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_written_in_ascii() {
+        let spelled = |text: &str| spelled(&Address::parse(text).unwrap());
+        let plain = Some("Dave@xn--bcher-kva.example".to_owned());
+        assert_eq!(spelled("Dave@b\u{fc}cher.example"), plain);
+        assert_eq!(spelled("Dave@example.org").unwrap(), "Dave@example.org");
+        for odd in [
+            "d\u{e4}ve@example.org",
+            "\"a b\"@example.org",
+            "\"a;b\"@example.org",
+        ] {
+            assert_eq!(spelled(odd), None, "{odd}");
+        }
+    }
 
     #[test]
     fn fields_that_offer_nothing() {

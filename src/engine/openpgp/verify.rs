@@ -18,6 +18,7 @@ use sequoia_openpgp::{Cert, KeyHandle, Packet};
 
 use super::armor::{self, Kind};
 use super::certs::{self, ErasedKey, is_revoked};
+use super::introducers;
 use super::policy::{self, CLOCK_SKEW, Lenient, PACKET_MAX, SIGNATURES_MAX};
 use crate::base::Context;
 use crate::base::context::unix;
@@ -294,6 +295,9 @@ impl<'a> Keyring<'a> {
                 };
                 if verified {
                     self.fits(signature, signed_at, &cert, &handle, &mut facts);
+                    if let Some(signer) = &facts.signer {
+                        facts.introduced = introducers::all_for(&cert, &signer.addresses, self.cx)?;
+                    }
                     facts.reasons.sort_unstable();
                     facts.reasons.dedup();
                     return Ok(facts);

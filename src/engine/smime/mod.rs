@@ -51,9 +51,12 @@ mod verify;
 
 use bytes::Bytes;
 
-use super::{Engine, Format, Incoming, KeySpec, NewKey, Part, Passphrase, Renewed, Revoking};
+use super::{
+    Engine, Format, Incoming, KeySpec, NewKey, Offer, Part, Passphrase, Renewed, Revoking,
+};
+use crate::base::autocrypt::PreferEncrypt;
 use crate::base::error::Result;
-use crate::base::keys::{CertFacts, Protocol, Usage};
+use crate::base::keys::{CertFacts, KeyId, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
 use crate::base::verdict::Recipient;
 use crate::base::{Address, Context, Secret};
@@ -116,6 +119,10 @@ impl Engine for Smime {
             Ok(judged) if judged.addresses.contains(address) => Trust::Anchored,
             Ok(_) | Err(_) => Trust::Untrusted,
         }
+    }
+
+    fn introducers(&self, _cert: &[u8], _address: &Address, _cx: &Context) -> Vec<KeyId> {
+        Vec::new()
     }
 
     fn key_handle(&self, cert: &[u8]) -> Option<String> {
@@ -191,11 +198,11 @@ impl Engine for Smime {
         Err(life::by_authority())
     }
 
-    fn offer(&self, _cert: &[u8], _address: &Address) -> Option<String> {
+    fn offer(&self, _cert: &[u8], _address: &Address, _prefer: PreferEncrypt) -> Option<String> {
         None
     }
 
-    fn offered(&self, _value: &str) -> Option<(Address, Vec<u8>)> {
+    fn offered(&self, _value: &str) -> Option<Offer> {
         None
     }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
 use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use super::rows::{FACTS, FactsRow, decode, facts, key_id, protocol_code};
 use super::trust::LEVELS;
 use super::{Db, Meta, number};
-use crate::base::keys::Conflict;
+use crate::base::keys::{Conflict, Seen};
 use crate::base::{Address, KeyId, Result};
 use crate::store::query::{Cursor, Only, PAGE_MAX, Page, Query, Row};
 
@@ -100,11 +100,11 @@ fn complete(c: &Connection, row: FactsRow) -> rusqlite::Result<Row> {
             acceptance.insert(address, decode(&LEVELS, one, 1)?);
         }
     }
-    let (first_seen, last_seen) = c
-        .prepare_cached("SELECT min(first), max(last) FROM seen WHERE id = ?1")?
-        .query_row([&id], |row| {
-            Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
-        })?;
+    let introduces = c
+        .prepare_cached("SELECT domains FROM introducer WHERE id = ?1")?
+        .query_row([&id], |row| row.get::<_, String>(0))
+        .optional()?
+        .map(|domains| domains.lines().map(str::to_owned).collect());
     Ok(Row {
         conflicts: conflicts(c, &row.facts.id)?,
         facts: row.facts,
@@ -113,9 +113,27 @@ fn complete(c: &Connection, row: FactsRow) -> rusqlite::Result<Row> {
         own: row.wrap.is_some(),
         wrap: row.wrap,
         acceptance,
-        first_seen: first_seen.map(i64::unsigned_abs),
-        last_seen: last_seen.map(i64::unsigned_abs),
+        seen: seen(c, &id)?,
+        introduces,
     })
+}
+
+/// When mail from each address used a certificate.
+fn seen(c: &Connection, id: &str) -> rusqlite::Result<Vec<Seen>> {
+    let mut statement =
+        c.prepare_cached("SELECT address, first, last FROM seen WHERE id = ?1 ORDER BY address")?;
+    let mut rows = statement.query([id])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        if let Some(address) = Address::parse(&row.get::<_, String>(0)?) {
+            all.push(Seen {
+                address,
+                first: rfc3339(row.get(1)?),
+                last: rfc3339(row.get(2)?),
+            });
+        }
+    }
+    Ok(all)
 }
 
 fn conflicts(c: &Connection, id: &KeyId) -> rusqlite::Result<Vec<Conflict>> {

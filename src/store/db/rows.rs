@@ -16,7 +16,7 @@ const INDEXED_MAX: usize = 256;
 
 // Append only: the positions stand in the tables.
 const PROTOCOLS: [Protocol; 2] = [Protocol::OpenPgp, Protocol::Smime];
-const SOURCES: [Source; 7] = [
+const SOURCES: [Source; 8] = [
     Source::Autocrypt,
     Source::Attached,
     Source::Signature,
@@ -24,6 +24,7 @@ const SOURCES: [Source; 7] = [
     Source::Imported,
     Source::Generated,
     Source::Gnupg,
+    Source::Gossip,
 ];
 const STATUSES: [KeyStatus; 5] = [
     KeyStatus::Valid,
@@ -184,7 +185,9 @@ impl Tx<'_> {
              VALUES (?1, ?2, ?3, ?4, ?5, EXISTS (SELECT 1 FROM hidden WHERE hidden.id = ?1), ?6, ?6,
                  ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
              ON CONFLICT (id) DO UPDATE SET folder = excluded.folder, stamp = excluded.stamp,
-                 source = max(source, excluded.source), hidden = excluded.hidden,
+                 source = CASE WHEN source = ?21 THEN excluded.source
+                     WHEN excluded.source = ?21 THEN source
+                     ELSE max(source, excluded.source) END, hidden = excluded.hidden,
                  judged = excluded.judged, sort = excluded.sort, handles = excluded.handles,
                  key_ids = excluded.key_ids, addresses = excluded.addresses, name = excluded.name,
                  algorithm = excluded.algorithm, created = excluded.created,
@@ -218,6 +221,8 @@ impl Tx<'_> {
                 facts.issuer,
                 codes(&ATTENTIONS, &facts.attention),
                 search_text(facts),
+                // It says least, wherever it stands in the list.
+                code(&SOURCES, Source::Gossip),
             ],
         )?;
         let n: i64 = self

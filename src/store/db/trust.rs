@@ -42,6 +42,20 @@ impl Db {
         })
     }
 
+    /// Those whose word counts as the person's own, each with its domains.
+    pub(in crate::store) fn introducers(&self) -> Result<Vec<(KeyId, Vec<String>)>> {
+        self.read(|c| {
+            let mut statement =
+                c.prepare_cached("SELECT id, domains FROM introducer ORDER BY id")?;
+            let rows = statement.query_map((), |row| {
+                let domains: String = row.get(1)?;
+                let domains = domains.lines().map(str::to_owned).collect();
+                Ok((key_id(row, 0)?, domains))
+            })?;
+            rows.collect()
+        })
+    }
+
     /// How many certificates were harvested since `since`: for the address, and in all; and
     /// how many there are altogether.
     pub(in crate::store) fn harvested(
@@ -101,6 +115,10 @@ impl Tx<'_> {
             Entry::Settle { address } => self
                 .run("DELETE FROM conflict WHERE address = ?1", [address.key()])
                 .map(drop),
+            Entry::Peer { address, peer } => self.set_peer(address, peer),
+            Entry::Prefer { address, prefer } => self.set_preference(address, *prefer),
+            Entry::Introduce { id, domains } => self.set_introducer(id, domains),
+            Entry::Dismiss { id } => self.dismiss(id),
             Entry::Hide { id } => {
                 let id = id.to_string();
                 self.run("INSERT OR IGNORE INTO hidden (id) VALUES (?1)", [&id])?;
@@ -127,9 +145,23 @@ impl Tx<'_> {
                     [&id],
                 )?;
                 self.run("DELETE FROM conflict WHERE id = ?1", [&id])?;
+                self.run("DELETE FROM introducer WHERE id = ?1", [&id])?;
                 self.run("DELETE FROM seen WHERE id = ?1", [&id]).map(drop)
             }
         }
+    }
+
+    fn set_introducer(&self, id: &KeyId, domains: &[String]) -> Result<()> {
+        self.run(
+            "INSERT OR REPLACE INTO introducer (id, domains) VALUES (?1, ?2)",
+            (id.to_string(), domains.join("\n")),
+        )
+        .map(drop)
+    }
+
+    fn dismiss(&self, id: &KeyId) -> Result<()> {
+        self.run("DELETE FROM introducer WHERE id = ?1", [id.to_string()])
+            .map(drop)
     }
 
     /// Keeps when a message first and last used a key for an address.

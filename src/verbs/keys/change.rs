@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::accept::accept_label;
+use super::revocation_list;
 use super::secrets::{Brought, Wrapped, brought};
 use super::show::reply;
 use super::{
-    Accept, AcceptRequest, DataReply, DeleteRequest, ExportRequest, GenerateReply, GenerateRequest,
-    ImportChange, ImportFrom, ImportReply, ImportRequest, Imported, KeyReply, NewPassphrase,
-    RevisionReply, Skipped,
+    Accept, DataReply, DeleteRequest, ExportRequest, GenerateReply, GenerateRequest, ImportChange,
+    ImportFrom, ImportReply, ImportRequest, Imported, KeyReply, NewPassphrase, RevisionReply,
+    Skipped,
 };
 use crate::base::ask::{Action, Answers, Need};
 use crate::base::context::{parse_rfc3339, unix};
@@ -18,7 +20,7 @@ use crate::base::{Address, Body, Context, Error, KeyId, Protocol, Result, Secret
 use crate::engine::smime::read_revocation_list;
 use crate::engine::{Format, IncomingKey, KeySpec, Passphrase};
 use crate::store::{Change, Place, Put, Wrap};
-use crate::verbs::World;
+use crate::verbs::{World, setup};
 
 /// The largest thing that can be imported at once: twenty thousand certificates of the usual
 /// size.
@@ -127,7 +129,7 @@ fn plain(name: &str) -> bool {
 }
 
 /// What a secret half lies under now, and which attempt at it this is.
-pub(super) fn old_passphrase(
+pub(in crate::verbs) fn old_passphrase(
     id: &KeyId,
     device: Option<Opener>,
     label: &str,
@@ -173,11 +175,14 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
             "this is too much to import at once; split it",
         ));
     }
+    // Keys of one's own, from another device.
+    let setup = setup::opened(data, cx)?;
+    let data: &[u8] = setup.as_ref().map_or(data, |setup| &setup.keys);
     let mut incoming = match read(world, data, cx) {
         Ok(incoming) => incoming,
         Err(error) if error.kind == Kind::MessageMalformed => {
             let list = read_revocation_list(data).map_err(|_| error)?;
-            return super::revoked::import(world, &list, cx);
+            return revocation_list::take_up(world, &list, cx);
         }
         Err(error) => return Err(error),
     };
@@ -262,6 +267,13 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
     for id in &secrets {
         super::life::keep_revocation(world, id, cx)?;
     }
+    if let Some(setup) = setup {
+        let own = incoming.keys.iter();
+        let own = own.filter(|key| secrets.contains(&key.facts.id));
+        for address in own.flat_map(|key| &key.facts.addresses) {
+            world.store.prefer(address, setup.prefer, now)?;
+        }
+    }
     Ok(ImportReply {
         imported,
         skipped,
@@ -341,25 +353,6 @@ fn accepted_for(own: &[Address], named: Option<&[Address]>) -> Vec<Address> {
         None => own.to_vec(),
         Some(named) => named.to_vec(),
     }
-}
-
-/// What the person confirms: fingerprints and the addresses they are accepted for.
-pub(super) fn accept_label(keys: &[(&KeyId, Vec<&Address>)]) -> String {
-    /// More than this nobody reads in a dialog.
-    const SHOWN: usize = 5;
-    let mut label = String::new();
-    for (id, addresses) in keys.iter().take(SHOWN) {
-        let addresses: Vec<_> = addresses.iter().take(SHOWN).map(|a| a.as_str()).collect();
-        label.push_str(&format!(
-            "{} for {}\n",
-            id.fingerprint(),
-            addresses.join(", ")
-        ));
-    }
-    if keys.len() > SHOWN {
-        label.push_str(&format!("and {} more", keys.len() - SHOWN));
-    }
-    label.trim_end().to_owned()
 }
 
 /// `keys/export`: certificates, or one secret key under a passphrase that is asked for.
@@ -451,41 +444,4 @@ pub fn delete(world: &World, request: &DeleteRequest, cx: &Context) -> Result<Re
     Ok(RevisionReply {
         revision: world.store.revision()?,
     })
-}
-
-/// `keys/accept`: what the person thinks of a key for one address. Accepting one of the keys
-/// in a conflict, or rejecting all but one, ends it.
-///
-/// # Errors
-/// `key.missing`; `consent.denied` at `verified`.
-pub fn accept(world: &World, request: &AcceptRequest, cx: &Context) -> Result<KeyReply> {
-    let AcceptRequest {
-        id, address, level, ..
-    } = request;
-    world.store.row(id)?.ok_or_else(no_such_key)?;
-    if *level == Acceptance::Verified {
-        cx.confirm(
-            Action::AcceptVerified,
-            &format!("{} for {address}", id.fingerprint()),
-        )?;
-    }
-    let rivals = world.store.conflicts(address)?;
-    let mut open = 0;
-    for rival in rivals.iter().filter(|rival| *rival != id) {
-        open += usize::from(world.store.acceptance(rival, address)? != Acceptance::Rejected);
-    }
-    let decided = match level {
-        Acceptance::Accepted | Acceptance::Verified => true,
-        Acceptance::Rejected => open < 2,
-        Acceptance::Undecided => false,
-    };
-    cx.job.commit()?;
-    if rivals.contains(id) && decided {
-        world
-            .store
-            .settle(address, &[(id.clone(), *level)], unix(cx.now))?;
-    } else {
-        world.store.accept(id, address, *level, unix(cx.now))?;
-    }
-    reply(world, id, cx)
 }

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::change::{accept_label, filed, merged};
+use super::accept::accept_label;
+use super::change::{filed, merged};
 use super::{Accept, ImportReply, ImportRequest, Skipped};
 use crate::base::ask::Action;
 use crate::base::context::unix;

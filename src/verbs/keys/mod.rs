@@ -1,18 +1,22 @@
 //! `keys/*`: looking after certificates and secret keys.
 
+mod accept;
 mod change;
 mod gnupg;
+mod introduce;
 mod life;
 mod parts;
-mod revoked;
+mod revocation_list;
 mod secrets;
 mod show;
 mod tokens;
 mod unlock;
 
+pub use accept::accept;
 pub(in crate::verbs) use change::merged;
-pub use change::{accept, delete, export, generate, import};
-pub(super) use change::{native, new_passphrase};
+pub use change::{delete, export, generate, import};
+pub(super) use change::{native, new_passphrase, old_passphrase};
+pub use introduce::{dismiss, introduce};
 pub(in crate::verbs) use life::keep_revocation;
 pub use life::{passphrase, renew, revoke, settle};
 pub use parts::{address, subkey};
@@ -296,6 +300,25 @@ pub struct SettleRequest {
     pub reject: Vec<KeyId>,
 }
 
+/// `keys/introduce`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IntroduceRequest {
+    pub id: KeyId,
+    /// Only for addresses at these; without any, for all.
+    #[serde(default)]
+    pub domains: Vec<String>,
+    #[serde(default)]
+    pub ask: Ask,
+}
+
+/// `keys/dismiss`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DismissRequest {
+    pub id: KeyId,
+}
+
 /// Until when a key is unlocked; RFC 3339.
 #[derive(Debug, Clone, Serialize)]
 pub struct UnlockReply {
@@ -330,6 +353,8 @@ impl Bodies for RevokeRequest {}
 impl Bodies for AddressRequest {}
 impl Bodies for SubkeyRequest {}
 impl Bodies for SettleRequest {}
+impl Bodies for IntroduceRequest {}
+impl Bodies for DismissRequest {}
 impl Bodies for UnlockReply {}
 impl Bodies for LockRequest {}
 impl Bodies for LockReply {}
@@ -361,6 +386,7 @@ impl Bodies for DataReply {
 impl Asks for ListRequest {}
 impl Asks for LockRequest {}
 impl Asks for SettleRequest {}
+impl Asks for DismissRequest {}
 
 macro_rules! asks {
     ($($request:ty),*) => {$(
@@ -381,5 +407,6 @@ asks!(
     AddressRequest,
     SubkeyRequest,
     RenewRequest,
-    RevokeRequest
+    RevokeRequest,
+    IntroduceRequest
 );

@@ -8,7 +8,7 @@ use crate::base::keys::{
     Acceptance, Attention, Certs as _, Key, KeyStatus, Protocol, SecretState, no_such_key,
 };
 use crate::base::rules::RSA_BITS_LEAST;
-use crate::base::{Context, KeyId, Result};
+use crate::base::{Address, Context, KeyId, Result};
 use crate::store::{Only, Query, Row};
 use crate::verbs::World;
 
@@ -85,6 +85,29 @@ fn is_short(world: &World, id: &KeyId, now: u64) -> bool {
         })
 }
 
+/// Who vouches for a certificate and each address about which nothing was said.
+fn vouched_by(
+    world: &World,
+    id: &KeyId,
+    acceptance: &BTreeMap<Address, Acceptance>,
+    cx: &Context,
+) -> Result<BTreeMap<Address, Vec<KeyId>>> {
+    // Rows alone tell a list; certificates are read only where somebody may vouch for them.
+    if id.protocol() != Protocol::OpenPgp || world.store.introducers()?.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let cert = world.store.cert(id)?.ok_or_else(no_such_key)?;
+    let engine = world.engine(id.protocol())?;
+    let open = acceptance
+        .iter()
+        .filter(|(_, level)| **level == Acceptance::Undecided);
+    let vouched = open.filter_map(|(address, _)| {
+        let by = engine.introducers(&cert.cert, address, cx);
+        (!by.is_empty()).then(|| (address.clone(), by))
+    });
+    Ok(vouched.collect())
+}
+
 /// A row as a client sees it now: time has passed since the row was written.
 fn key(world: &World, row: Row, cx: &Context) -> Key {
     let facts = row.facts;
@@ -123,8 +146,10 @@ fn key(world: &World, row: Row, cx: &Context) -> Key {
         SecretState::None
     };
     let same_key = same_key(world, &facts.id).unwrap_or_default();
+    let vouched_by = vouched_by(world, &facts.id, &acceptance, cx).unwrap_or_default();
     Key {
         same_key,
+        vouched_by,
         protocol: facts.id.protocol(),
         fingerprint: facts.id.fingerprint().to_owned(),
         id: facts.id,
@@ -140,6 +165,8 @@ fn key(world: &World, row: Row, cx: &Context) -> Key {
         secret,
         acceptance,
         conflicts: row.conflicts,
+        seen: row.seen,
+        introduces: row.introduces,
         source: row.source,
         issuer: facts.issuer,
         attention,

@@ -5,6 +5,7 @@ use sequoia_openpgp::types::SignatureType;
 use sequoia_openpgp::{Cert, Packet};
 
 use super::*;
+use crate::base::autocrypt::PreferEncrypt;
 use crate::base::keys::{Attention, KeyStatus, Lease, Usage};
 use crate::engine::{Format, Under};
 
@@ -343,19 +344,27 @@ fn weak_keys_are_called_weak() {
 #[test]
 fn autocrypt_there_and_back() {
     let desk = Desk::new();
-    for profile in [Profile::Compatible, Profile::Modern, Profile::PostQuantum] {
+    let address = Address::parse("alice@example.org").unwrap();
+    let (large, _) = generate("Alice", Profile::PostQuantum, None, &desk.cx);
+    let mutual = PreferEncrypt::Mutual;
+    assert!(engine().offer(&large.cert, &address, mutual).is_none());
+    for profile in [Profile::Compatible, Profile::Modern] {
         let (key, _) = generate("Alice", profile, None, &desk.cx);
-        let address = Address::parse("alice@example.org").unwrap();
-        let value = engine().offer(&key.cert, &address).unwrap();
+        let silent = engine().offer(&key.cert, &address, PreferEncrypt::NoPreference);
+        let silent = silent.unwrap();
+        assert!(silent.starts_with("addr=alice@example.org; keydata="));
+        let said = engine().offered(&silent).unwrap().prefer;
+        assert_eq!(said, PreferEncrypt::NoPreference);
+        let value = engine().offer(&key.cert, &address, mutual).unwrap();
         assert!(value.starts_with("addr=alice@example.org; prefer-encrypt=mutual; keydata="));
         assert!(!value.contains(['\r', '\n']));
-        let (offered, cert) = engine().offered(&value).unwrap();
-        assert_eq!(offered, address);
-        let facts = engine().facts(&cert, NOW).unwrap();
+        let offered = engine().offered(&value).unwrap();
+        assert_eq!((&offered.address, offered.prefer), (&address, mutual));
+        let facts = engine().facts(&offered.cert, NOW).unwrap();
         assert_eq!(facts.id, key.facts.id);
         assert!(facts.usage.contains(&Usage::Encrypt) && facts.usage.contains(&Usage::Sign));
         let other = Address::parse("bob@example.org").unwrap();
-        assert!(engine().offer(&key.cert, &other).is_none());
+        assert!(engine().offer(&key.cert, &other, mutual).is_none());
         assert!(
             engine()
                 .offered(&value.replace("addr=", "_addr="))

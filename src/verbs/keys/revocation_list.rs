@@ -1,8 +1,8 @@
-//! `keys/import` of an authority's revocation list.
+//! Taking up revocation lists of authorities (S/MIME), which come as keys do.
 
 use super::{ImportReply, Skipped};
 use crate::base::ask::Action;
-use crate::base::keys::Certs as _;
+use crate::base::keys::Certs;
 use crate::base::{Context, Result};
 use crate::engine::smime::{RevocationList, is_genuine_revocation_list, read_revocation_list};
 use crate::verbs::World;
@@ -12,7 +12,7 @@ use crate::verbs::World;
 ///
 /// # Errors
 /// `consent.denied`; those of the store.
-pub(super) fn import(world: &World, list: &RevocationList, cx: &Context) -> Result<ImportReply> {
+pub(super) fn take_up(world: &World, list: &RevocationList, cx: &Context) -> Result<ImportReply> {
     let known = world.store.revocation_list(&list.issuer)?;
     let known = known.and_then(|known| read_revocation_list(&known).ok());
     let genuine = is_genuine_revocation_list(list, cx)?;

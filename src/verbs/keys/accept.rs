@@ -1,0 +1,65 @@
+//! `keys/accept`, and how acceptance is put to the person.
+
+use super::show::reply;
+use super::{AcceptRequest, KeyReply};
+use crate::base::ask::Action;
+use crate::base::context::unix;
+use crate::base::keys::{Acceptance, Certs as _, no_such_key};
+use crate::base::{Address, Context, KeyId, Result};
+use crate::verbs::World;
+
+/// `keys/accept`: what the person thinks of a key for one address. Accepting one of the keys
+/// in a conflict, or rejecting all but one, ends it.
+///
+/// # Errors
+/// `key.missing`; `consent.denied` at `verified`.
+pub fn accept(world: &World, request: &AcceptRequest, cx: &Context) -> Result<KeyReply> {
+    let AcceptRequest {
+        id, address, level, ..
+    } = request;
+    world.store.row(id)?.ok_or_else(no_such_key)?;
+    if *level == Acceptance::Verified {
+        cx.confirm(
+            Action::AcceptVerified,
+            &format!("{} for {address}", id.fingerprint()),
+        )?;
+    }
+    let rivals = world.store.conflicts(address)?;
+    let mut open = 0;
+    for rival in rivals.iter().filter(|rival| *rival != id) {
+        open += usize::from(world.store.acceptance(rival, address)? != Acceptance::Rejected);
+    }
+    let decided = match level {
+        Acceptance::Accepted | Acceptance::Verified => true,
+        Acceptance::Rejected => open < 2,
+        Acceptance::Undecided => false,
+    };
+    cx.job.commit()?;
+    if rivals.contains(id) && decided {
+        world
+            .store
+            .settle(address, &[(id.clone(), *level)], unix(cx.now))?;
+    } else {
+        world.store.accept(id, address, *level, unix(cx.now))?;
+    }
+    reply(world, id, cx)
+}
+
+/// What the person confirms: fingerprints and the addresses they are accepted for.
+pub(super) fn accept_label(keys: &[(&KeyId, Vec<&Address>)]) -> String {
+    /// More than this nobody reads in a dialog.
+    const SHOWN: usize = 5;
+    let mut label = String::new();
+    for (id, addresses) in keys.iter().take(SHOWN) {
+        let addresses: Vec<_> = addresses.iter().take(SHOWN).map(|a| a.as_str()).collect();
+        label.push_str(&format!(
+            "{} for {}\n",
+            id.fingerprint(),
+            addresses.join(", ")
+        ));
+    }
+    if keys.len() > SHOWN {
+        label.push_str(&format!("and {} more", keys.len() - SHOWN));
+    }
+    label.trim_end().to_owned()
+}
