@@ -152,6 +152,9 @@ pub enum Source {
     Attached,
     Signature,
     Shared,
+    Wkd,
+    Keyserver,
+    Ldap,
 }
 
 /// A second valid certificate that turned up for an address.

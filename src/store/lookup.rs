@@ -10,6 +10,7 @@ use super::certs::{Folder, Place};
 use super::db::{Brief, Db};
 use super::{Sight, Store, index, secrets};
 use crate::base::keys::{Acceptance, Anchor, Certs, SealedSecret, StoredCert};
+use crate::base::policy::ANCHORS_FILES;
 use crate::base::{Address, KeyId, Protocol, Result};
 
 impl Certs for Store {
@@ -56,7 +57,7 @@ impl Certs for Store {
     fn authorities(&self) -> Result<Vec<Bytes>> {
         self.authorities
             .iter()
-            .map(|path| super::authorities::file(path))
+            .map(|path| super::authority_file(ANCHORS_FILES, path))
             .collect()
     }
 

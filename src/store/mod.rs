@@ -28,6 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+pub use authorities::authority_file;
 pub use certs::{CERT_MAX, Place};
 pub use files::LineFile;
 pub use home::{Home, Ownership};

@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(of("ask-client"), Origin::Administrator);
         assert_eq!(of("fetch-revocation"), Origin::Administrator);
         assert_eq!(of("private-hosts"), Origin::Both);
-        assert_eq!(ruled.origins.len(), 10);
+        assert_eq!(ruled.origins.len(), 15);
     }
 
     #[test]

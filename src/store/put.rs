@@ -274,7 +274,12 @@ fn nearer(known: Source, new: Source) -> Source {
         Source::Generated => 3,
         Source::Imported => 2,
         Source::Shared => 1,
-        Source::Autocrypt | Source::Attached | Source::Signature => 0,
+        Source::Autocrypt
+        | Source::Attached
+        | Source::Signature
+        | Source::Wkd
+        | Source::Keyserver
+        | Source::Ldap => 0,
     };
     if rank(new) > rank(known) { new } else { known }
 }

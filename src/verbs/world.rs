@@ -13,12 +13,28 @@ use crate::base::error::Kind;
 use crate::base::job::Job;
 use crate::base::keys::{Certs, Private, Protocol, SecretState};
 use crate::base::network::Network;
-use crate::base::policy::{Origin, Policy, Ruled};
+use crate::base::policy::{NETWORK_AUTHORITIES, Origin, Policy, Ruled};
 use crate::base::{Address, Context, Error, KeyId, Result, Secret};
 use crate::engine::openpgp::OpenPgp;
 use crate::engine::smime::Smime;
 use crate::engine::{Engine, Unlocked};
-use crate::store::{Home, Store};
+use crate::net::Settings;
+use crate::store::{Home, Store, authority_file};
+
+/// What policy says of the network.
+fn network(policy: &Arc<Policy>) -> Settings {
+    let ruled = Arc::clone(policy);
+    Settings {
+        private_hosts: policy.private_hosts.clone(),
+        connect_to: policy.connect_to.clone(),
+        authorities: Box::new(move || {
+            let files = ruled.network_authorities.iter();
+            files
+                .map(|path| authority_file(NETWORK_AUTHORITIES, path))
+                .collect()
+        }),
+    }
+}
 
 /// One person's keys and rules. Made once per process; opening it reads nothing but policy.
 pub struct World {
@@ -60,7 +76,7 @@ impl World {
         let private: Private = Arc::new(Unlocked::new(&certs));
         World {
             store,
-            network: crate::net::network(&policy.private_hosts),
+            network: crate::net::network(network(&policy)),
             policy,
             origins,
             refused,

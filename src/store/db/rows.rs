@@ -16,13 +16,16 @@ const INDEXED_MAX: usize = 256;
 
 // Append only: the positions stand in the tables.
 const PROTOCOLS: [Protocol; 2] = [Protocol::OpenPgp, Protocol::Smime];
-const SOURCES: [Source; 6] = [
+const SOURCES: [Source; 9] = [
     Source::Autocrypt,
     Source::Attached,
     Source::Signature,
     Source::Shared,
     Source::Imported,
     Source::Generated,
+    Source::Wkd,
+    Source::Keyserver,
+    Source::Ldap,
 ];
 const STATUSES: [KeyStatus; 5] = [
     KeyStatus::Valid,
