@@ -2,7 +2,7 @@
 
 use super::args::{Keys, Level, OneKey, Profile, Reason};
 use super::session::Session;
-use super::{input, print, words};
+use super::{discover, input, print, words};
 use crate::base::keys::{Acceptance, Key};
 use crate::base::{Address, Error, KeyId, Kind, Protocol, Result};
 use crate::engine::{self, Format, Revoking};
@@ -141,6 +141,7 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
                 &format!("the passphrase opens {}", request.id),
             )
         }
+        Keys::Discover { .. } | Keys::Publish { .. } => discover::run(command, session),
         Keys::Lock { key, common } => {
             let id = key.as_deref().map(|key| id(session, key)).transpose()?;
             let reply =
@@ -305,7 +306,7 @@ fn one(session: &Session, key: &OneKey) -> Result<OneRequest> {
 ///
 /// # Errors
 /// `key.missing` when nothing matches, `key.ambiguous` when several do.
-fn id(session: &Session, text: &str) -> Result<KeyId> {
+pub(super) fn id(session: &Session, text: &str) -> Result<KeyId> {
     let bare: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     let named = KeyId::parse(&bare).or_else(|| KeyId::from_hex(Protocol::OpenPgp, &bare));
     if let Some(id) = named {

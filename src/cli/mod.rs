@@ -23,6 +23,7 @@ mod args;
 mod ask;
 mod client;
 mod demo;
+mod discover;
 mod input;
 mod keys;
 mod open;
@@ -138,6 +139,8 @@ fn common(command: &Command) -> Common {
             | Keys::Revoke { common, .. }
             | Keys::Passphrase { common, .. }
             | Keys::Unlock { common, .. }
+            | Keys::Discover { common, .. }
+            | Keys::Publish { common, .. }
             | Keys::Lock { common, .. },
         ) => *common,
         Command::Anchors(

@@ -11,7 +11,7 @@ use crate::base::{Context, Error, KeyId, Protocol, Result, Secret};
 use crate::verbs::{World, anchors, autocrypt, keys, open, plan, policy, seal, text};
 
 /// Every method that is a verb, in the order in which `hello` lists them.
-pub const METHODS: [&str; 26] = [
+pub const METHODS: [&str; 28] = [
     "message/open",
     "message/seal",
     "message/plan",
@@ -28,6 +28,8 @@ pub const METHODS: [&str; 26] = [
     "keys/passphrase",
     "keys/unlock",
     "keys/lock",
+    "keys/discover",
+    "keys/publish",
     "text/decrypt",
     "text/verify",
     "text/encrypt",
@@ -81,6 +83,8 @@ impl Service for Verbs {
                 |world, request, _| keys::lock(world, request),
                 params,
             ),
+            "keys/discover" => read(world, keys::discover, params),
+            "keys/publish" => read(world, keys::publish, params),
             "text/decrypt" => read(world, text::decrypt, params),
             "text/verify" => read(world, text::verify, params),
             "text/encrypt" => read(world, text::encrypt, params),

@@ -16,6 +16,7 @@ mod harness;
 mod mime;
 mod packets;
 mod peer;
+mod servers;
 
 mod asking;
 mod badinput;
@@ -23,6 +24,8 @@ mod bouncy;
 mod choosing;
 mod corpora;
 mod dialogue;
+mod directories;
+mod discover;
 mod life;
 mod peers;
 mod revocation;

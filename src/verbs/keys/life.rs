@@ -127,7 +127,7 @@ pub fn settle(world: &World, request: &SettleRequest, cx: &Context) -> Result<Ke
 }
 
 /// A certificate whose secret half is here.
-fn own(world: &World, id: &KeyId) -> Result<StoredCert> {
+pub(super) fn own(world: &World, id: &KeyId) -> Result<StoredCert> {
     let cert = world.store.cert(id)?.ok_or_else(no_such_key)?;
     match cert.own {
         true => Ok(cert),

@@ -1,12 +1,16 @@
 //! `keys/*`: looking after certificates and secret keys.
 
 mod change;
+mod discover;
 mod life;
+mod publish;
 mod show;
 mod unlock;
 
 pub use change::{accept, delete, export, generate, import};
+pub use discover::discover;
 pub use life::{passphrase, renew, revoke, settle};
+pub use publish::publish;
 pub use show::{list, show};
 pub use unlock::{lock, unlock};
 
@@ -15,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{Ask, Asks};
 use crate::base::body::{Bodies, Body};
 use crate::base::keys::{Acceptance, Key, SecretState};
+use crate::base::verdict::FoundChange;
 use crate::base::{Address, KeyId, Protocol, Result};
 use crate::engine::{Format, Profile, Revoking};
 
@@ -263,6 +268,111 @@ pub struct LockReply {
     pub secret: SecretState,
 }
 
+/// `keys/discover`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DiscoverRequest {
+    pub address: Address,
+    /// Only this way; all of them when absent.
+    #[serde(default)]
+    pub via: Option<Via>,
+}
+
+/// A way to other people's keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// What their messages brought along: asks nobody.
+    Autocrypt,
+    /// The key directory of their domain (OpenPGP).
+    Wkd,
+    /// The servers that policy names (OpenPGP).
+    Keyserver,
+    /// The directories that policy names (S/MIME).
+    Ldap,
+}
+
+/// What was found, and where nothing was.
+#[derive(Debug, Clone, Serialize)]
+pub struct DiscoverReply {
+    pub found: Vec<Discovered>,
+    pub tried: Vec<Tried>,
+    pub revision: u64,
+}
+
+/// A certificate that names the address. It is here now, undecided.
+#[derive(Debug, Clone, Serialize)]
+pub struct Discovered {
+    pub id: KeyId,
+    pub via: Via,
+    pub change: FoundChange,
+}
+
+/// What came of one way.
+#[derive(Debug, Clone, Serialize)]
+pub struct Tried {
+    pub via: Via,
+    pub outcome: Outcome,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Found,
+    Nothing,
+    /// Nobody answered, or not with a certificate.
+    Failed,
+    /// No rule names anybody to ask, or it was found elsewhere.
+    Skipped,
+}
+
+/// `keys/publish`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PublishRequest {
+    pub id: KeyId,
+    pub via: PublishVia,
+}
+
+/// Where an own key is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PublishVia {
+    /// The first server that policy names.
+    Keyserver,
+    /// The key directory of one's own domain.
+    Wkd,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PublishReply {
+    pub state: PublishState,
+    /// For a key directory: what goes where below the root of the web server.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<PublishedFile>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PublishState {
+    Sent,
+    /// The server has mailed the owner, who has to answer.
+    AwaitingConfirmation,
+    /// Nothing was sent: the files are yours to put in place.
+    ToPlace,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct PublishedFile {
+    pub path: String,
+    pub data: Body,
+}
+
+impl Bodies for DiscoverRequest {}
+impl Bodies for DiscoverReply {}
+impl Bodies for PublishRequest {}
 impl Bodies for ListRequest {}
 impl Bodies for ListReply {}
 impl Bodies for OneRequest {}
@@ -298,6 +408,13 @@ impl Bodies for RenewReply {
     }
 }
 
+impl Bodies for PublishReply {
+    fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
+        let mut files = self.files.iter_mut();
+        files.try_for_each(|file| file.data.bodies(visit))
+    }
+}
+
 impl Bodies for DataReply {
     fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
         self.data.bodies(visit)
@@ -305,6 +422,8 @@ impl Bodies for DataReply {
 }
 
 impl Asks for ListRequest {}
+impl Asks for DiscoverRequest {}
+impl Asks for PublishRequest {}
 impl Asks for LockRequest {}
 impl Asks for SettleRequest {}
 
