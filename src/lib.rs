@@ -15,7 +15,7 @@
 //! host/                          reader, workers, one writer, blobs, asking, the log
 //! wire/                          frames, JSON-RPC, the table of methods
 //! verbs/                         open, seal, plan, keys, text: what a person can do
-//! mail/ | engine/ | store/ | net/  MIME, no crypto | crypto, no MIME | files, opaque bytes | HTTP
+//! mail/ | engine/ | store/ | net/  MIME, no crypto | crypto, no MIME | files, opaque bytes | HTTP, LDAP
 //! base/                          errors, verdicts, keys, questions, secrets: no I/O
 //! ```
 //!
@@ -60,7 +60,8 @@
 //! Each library has one place that may name it, so that its errors are translated and its
 //! surprises written down once: byteorder in `wire/frame.rs`, Sequoia in `engine/openpgp`,
 //! mail-parser and mail-builder in `mail`, `std::fs` in `store/files.rs`, rusqlite in
-//! `store/db.rs`, ureq in `net/http.rs`, serde_json in `wire`, `host` and `cli`.
+//! `store/db.rs`, ureq in `net`, LDAP's messages in `net/ldap.rs`, serde_json in `wire`, `host`, `cli` and
+//! `net/keyserver.rs`.
 //!
 //! # Where to start reading
 //!

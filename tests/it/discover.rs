@@ -353,7 +353,6 @@ fn a_server_has_to_prove_its_name() {
         assert_eq!(server.visits(), usize::from(outcome == "found"), "{cert}");
     }
     // Whom the system trusts is not whom policy names.
-    let key = key.clone();
     let server = Server::new(&ca, "web", move |_| Reply::body(&key));
     let elsewhere = Ca::new().unwrap();
     let port = server.port;
@@ -430,7 +429,7 @@ fn servers_of_keys_are_asked_and_given() {
     let id = generate(&mut host, "Me", mine, "compatible");
     FINGERPRINT.get_or_init(|| id.trim_start_matches("openpgp:").to_owned());
     let publish = json!({"id": id, "via": "keyserver"});
-    let reply = host.good("keys/publish", publish.clone());
+    let reply = host.good("keys/publish", publish);
     assert_eq!(reply, json!({"state": "awaiting-confirmation"}));
     // Somebody else's key is not ours to publish.
     let listed = host.good("keys/list", json!({"query": "alice"}));

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::{DiscoverReply, DiscoverRequest, Discovered, Outcome, Tried, Via};
 use crate::base::context::unix;
 use crate::base::error::Kind;
-use crate::base::keys::{Certs as _, Protocol, Source, Usage};
+use crate::base::keys::{CertFacts, Certs as _, Protocol, Source, Usage};
 use crate::base::network::Directory;
 use crate::base::policy::{DISCOVERY, Discovery};
 use crate::base::verdict::FoundChange;
@@ -36,27 +36,39 @@ pub fn discover(world: &World, request: &DiscoverRequest, cx: &Context) -> Resul
     if cx.policy.discovery == Discovery::Never && request.via != Some(Via::Autocrypt) {
         return Err(refused());
     }
-    let mut found: Vec<Discovered> = Vec::new();
+    let mut met: Vec<Met> = Vec::new();
+    let mut found = Vec::new();
     let mut tried = Vec::new();
     for via in WAYS {
         if request.via.is_some_and(|wanted| wanted != via) {
             continue;
         }
-        let known = found.iter().any(|found| found.via == Via::Wkd);
+        let known = met.iter().any(|met| met.via == Via::Wkd);
         let outcome = match via {
             Via::Autocrypt => known_already(world, &request.address, &mut found)?,
             Via::Keyserver if known => Outcome::Skipped,
             Via::Wkd | Via::Keyserver | Via::Ldap => {
-                way(world, via, &request.address, &mut found, cx)?
+                way(world, via, &request.address, &mut met, cx)?
             }
         };
         tried.push(Tried { via, outcome });
+    }
+    // Nothing is written while somebody may still be waited for, and the request taken back.
+    for one in &met {
+        found.extend(take_up(world, one, &request.address, cx)?);
     }
     Ok(DiscoverReply {
         found,
         tried,
         revision: world.store.revision()?,
     })
+}
+
+/// A certificate that names the address, as it came.
+struct Met {
+    via: Via,
+    cert: Vec<u8>,
+    facts: CertFacts,
 }
 
 /// The error where nobody may be asked.
@@ -85,12 +97,12 @@ fn known_already(world: &World, address: &Address, found: &mut Vec<Discovered>) 
     })
 }
 
-/// Goes one way and takes up what is found there.
+/// Goes one way and looks through what is found there.
 fn way(
     world: &World,
     via: Via,
     address: &Address,
-    found: &mut Vec<Discovered>,
+    met: &mut Vec<Met>,
     cx: &Context,
 ) -> Result<Outcome> {
     let directories: Vec<Directory<'_>> = match via {
@@ -104,19 +116,19 @@ fn way(
     }
     let mut outcome = Outcome::Nothing;
     for directory in directories {
-        let taken = world
+        let new = world
             .network
             .find(directory, address, &cx.job)
-            .and_then(|answers| take(world, via, &answers, address, cx));
-        match taken {
+            .and_then(|answers| look(world, via, &answers, address, cx));
+        match new {
             Ok(some) if some.is_empty() => {}
             Ok(some) => {
                 outcome = Outcome::Found;
                 for one in some {
                     // The same certificate from two servers is one.
-                    let known = |known: &Discovered| known.id == one.id && known.via == via;
-                    if !found.iter().any(known) {
-                        found.push(one);
+                    let known = |known: &Met| known.facts.id == one.facts.id && known.via == via;
+                    if !met.iter().any(known) {
+                        met.push(one);
                     }
                 }
             }
@@ -139,15 +151,15 @@ fn servers<'a>(named: &'a [String], kind: fn(&'a str) -> Directory<'a>) -> Vec<D
         .collect()
 }
 
-/// Takes up the certificates that name the address, each without its other names.
-fn take(
+/// The certificates that name the address, each without its other names.
+fn look(
     world: &World,
     via: Via,
     answers: &[Bytes],
     address: &Address,
     cx: &Context,
-) -> Result<Vec<Discovered>> {
-    let mut taken = Vec::new();
+) -> Result<Vec<Met>> {
+    let mut met = Vec::new();
     for answer in answers {
         let certs: Vec<Vec<u8>> = match via {
             // One certificate each; a file of secrets would have us ask for its passphrase.
@@ -165,30 +177,22 @@ fn take(
         };
         for cert in certs {
             cx.job.check()?;
-            if taken.len() < CERTS_MAX
-                && let Some(one) = take_one(world, via, &cert, address, cx)?
-            {
-                taken.push(one);
+            if met.len() < CERTS_MAX {
+                met.extend(look_at(world, via, &cert, address, cx)?);
             }
         }
     }
-    Ok(taken)
+    Ok(met)
 }
 
-fn take_one(
+fn look_at(
     world: &World,
     via: Via,
     cert: &[u8],
     address: &Address,
     cx: &Context,
-) -> Result<Option<Discovered>> {
-    let (protocol, source) = match via {
-        Via::Autocrypt => (Protocol::OpenPgp, Source::Autocrypt),
-        Via::Wkd => (Protocol::OpenPgp, Source::Wkd),
-        Via::Keyserver => (Protocol::OpenPgp, Source::Keyserver),
-        Via::Ldap => (Protocol::Smime, Source::Ldap),
-    };
-    let engine = world.engine(protocol)?;
+) -> Result<Option<Met>> {
+    let engine = world.engine(kind(via).0)?;
     let now = unix(cx.now);
     let only = engine.only_for(cert, std::slice::from_ref(address));
     let Ok(Some(cert)) = only else {
@@ -200,43 +204,67 @@ fn take_one(
     if !facts.addresses.contains(address) {
         return Ok(None);
     }
-    let id = facts.id.clone();
-    let here = world.store.cert(&id)?.is_some();
     // What nobody can be written to with is news only of a key that is here.
     let unfit = engine.unfit(&cert, Usage::Encrypt, Some(address), now);
-    if !here && !unfit.is_empty() {
+    if !unfit.is_empty() && world.store.cert(&facts.id)?.is_none() {
         return Ok(None);
     }
-    let change = harvest::change(world, &cert, protocol, address, cx)?;
+    Ok(Some(Met { via, cert, facts }))
+}
+
+/// What comes by a way, and how it is filed.
+fn kind(via: Via) -> (Protocol, Source) {
+    match via {
+        Via::Autocrypt => (Protocol::OpenPgp, Source::Autocrypt),
+        Via::Wkd => (Protocol::OpenPgp, Source::Wkd),
+        Via::Keyserver => (Protocol::OpenPgp, Source::Keyserver),
+        Via::Ldap => (Protocol::Smime, Source::Ldap),
+    }
+}
+
+/// Files a certificate among the harvested ones, within their caps.
+fn take_up(
+    world: &World,
+    met: &Met,
+    address: &Address,
+    cx: &Context,
+) -> Result<Option<Discovered>> {
+    let Met { via, cert, facts } = met;
+    let (protocol, source) = kind(*via);
+    let engine = world.engine(protocol)?;
+    let now = unix(cx.now);
+    let id = &facts.id;
+    let change = harvest::change(world, cert, protocol, address, cx)?;
     let found = Discovered {
         id: id.clone(),
-        via,
+        via: *via,
         change,
     };
     if change == FoundChange::Known {
         return Ok(Some(found));
     }
-    if !here && !world.store.harvest_allowed(address, now)? {
-        return Ok(Some(found));
+    // One that is not kept is not found: a client could do nothing with its id.
+    if world.store.cert(id)?.is_none() && !world.store.harvest_allowed(address, now)? {
+        return Ok(None);
     }
     cx.job.commit()?;
     let put = world
         .store
-        .put(&id, source, Place::Harvested, now, &mut |old| match old {
+        .put(id, source, Place::Harvested, now, &mut |old| match old {
             None => Ok((cert.clone(), facts.clone())),
             Some(old) => {
-                let merged = engine.merge(old, &cert)?;
+                let merged = engine.merge(old, cert)?;
                 let facts = engine.facts(&merged, now)?;
                 Ok((merged, facts))
             }
         });
     match put {
-        // It has grown beyond what is kept: what is here stays as it is.
+        // It would grow beyond what is kept: what is here stays as it is.
         Err(error) if matches!(error.kind, Kind::LimitExceeded { .. }) => return Ok(None),
         put => put?,
     };
     if change == FoundChange::Conflict {
-        harvest::in_conflict(world, protocol, address, &id, cx)?;
+        harvest::in_conflict(world, protocol, address, id, cx)?;
     }
     Ok(Some(found))
 }
