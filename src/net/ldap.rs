@@ -348,3 +348,107 @@ fn message(line: &mut impl Read, left: &mut usize) -> std::result::Result<Vec<u8
     line.read_exact(head.get_mut(start..).unwrap_or_default())?;
     Ok(head)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a server has ready to say, and what was said to it.
+    struct Canned(io::Cursor<Vec<u8>>, Vec<u8>);
+
+    impl Read for Canned {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+
+    impl Write for Canned {
+        fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+            self.1.write(buffer)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn ask(answer: &[u8], address: &str) -> (std::result::Result<Vec<Bytes>, End>, Vec<u8>) {
+        let mut line = Canned(io::Cursor::new(answer.to_vec()), Vec::new());
+        let address = Address::parse(address).unwrap();
+        let found = search(&mut line, "dc=x", &address);
+        (found, line.1)
+    }
+
+    /// Done, with a result code, under a message id.
+    fn done(id: u8, code: u8) -> Vec<u8> {
+        vec![0x30, 12, 2, 1, id, 0x65, 7, 0x0a, 1, code, 4, 0, 4, 0]
+    }
+
+    #[test]
+    fn lengths_may_be_longer_than_they_need_to_be() {
+        let short = done(2, 0);
+        let mut long = vec![0x30, 0x84, 0, 0, 0, 12];
+        long.extend_from_slice(&short[2..]);
+        for answer in [short, long, done(2, 32), done(2, 4)] {
+            assert!(matches!(ask(&answer, "a@b.example").0, Ok(none) if none.is_empty()));
+        }
+    }
+
+    #[test]
+    fn answers_to_other_questions_are_none() {
+        let nested = [0x30, 0x80].repeat(100_000);
+        let mut deep = vec![0x30, 0x83, 0x01, 0, 0];
+        deep.extend([0x30, 0x82, 0x7f, 0xff].repeat(0x4000));
+        for answer in [
+            done(3, 0),
+            done(2, 50),
+            b"HTTP/1.1 400 Bad Request\r\n".to_vec(),
+            vec![0x30],
+            nested,
+            deep,
+            Vec::new(),
+        ] {
+            assert!(ask(&answer, "a@b.example").0.is_err());
+        }
+        let endless = vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff];
+        assert!(matches!(ask(&endless, "a@b.example").0, Err(End::TooLong)));
+    }
+
+    #[test]
+    fn an_address_is_one_value_whatever_is_in_it() {
+        for address in ["*@b.example", "\"*)(uid=*\"@b.example", "a|(b@b.example"] {
+            let Some(parsed) = Address::parse(address) else {
+                continue;
+            };
+            let (_, sent) = ask(&done(2, 0), address);
+            let sent: LdapMessage = rasn::ber::decode(&sent).unwrap();
+            let ProtocolOp::SearchRequest(request) = sent.protocol_op else {
+                panic!("no search");
+            };
+            let whole =
+                AttributeValueAssertion::new("mail".into(), plain(&parsed).into_bytes().into());
+            assert_eq!(request.filter, Filter::EqualityMatch(whole));
+        }
+    }
+
+    #[test]
+    fn places_are_read_as_urls() {
+        let place = Place::read("ldaps://LDAP.example/ou=a%20b,dc=x?ignored").unwrap();
+        assert_eq!(
+            (place.host.as_str(), place.base.as_str()),
+            ("LDAP.example", "ou=a b,dc=x")
+        );
+        assert_eq!(place.uri.port_u16(), Some(636));
+        let place = Place::read("ldap://ldap.example:1389").unwrap();
+        assert_eq!(place.uri.port_u16(), Some(1389));
+        assert!(place.start == Start::WhenAgreed);
+        for url in [
+            "http://ldap.example/",
+            "ldap.example",
+            "ldaps://",
+            "ldaps:///dc=x",
+        ] {
+            assert!(Place::read(url).is_none(), "{url}");
+        }
+    }
+}

@@ -178,6 +178,26 @@ mod tests {
     }
 
     #[test]
+    fn who_is_asked_for_keys_is_what_both_allow() {
+        let both = |person: &str, system: &str| check(Some(person), Some(system)).unwrap();
+        let own = "keyservers = [\"https://a.example\", \"https://b.example\"]\n\
+                   directories = [\"ldaps://a.example\"]\n\
+                   connect-to = {\"a.example:443\" = \"192.0.2.1:443\"}";
+        // What the administrator does not speak of is the person's.
+        let kept = both(own, "legacy = false");
+        assert_eq!(kept, check(Some(own), None).unwrap());
+        let system = "discovery = \"never\"\nkeyservers = [\"https://b.example\"]\n\
+                      directories = [\"ldaps://b.example\"]\n\
+                      connect-to = {\"b.example:443\" = \"192.0.2.2:443\"}";
+        let kept = both(own, system);
+        assert_eq!(kept.discovery, crate::base::policy::Discovery::Never);
+        assert_eq!(kept.keyservers, ["https://b.example"]);
+        assert!(kept.directories.is_empty());
+        assert_eq!(kept.connect_to.len(), 1);
+        assert_eq!(kept.connect_to["b.example:443"], "192.0.2.2:443");
+    }
+
+    #[test]
     fn an_unknown_key_is_an_error_that_says_where() {
         for (person, system, name) in [
             (

@@ -498,6 +498,11 @@ fn policy_has_the_last_word() {
         some("nothing", &[])
     );
     assert_eq!(server.visits(), 0);
+    // A domain that leads into the person's own network is not asked.
+    let (_home, mut host) = person(&ca, "", &places);
+    for address in ["x@localhost", "x@127.0.0.1"] {
+        assert_eq!(discover(&mut host, address, "wkd"), some("failed", &[]));
+    }
     // In the clear nobody is asked, whatever a rule says.
     for (rules, via, rule) in [
         (
@@ -516,6 +521,14 @@ fn policy_has_the_last_word() {
         refused(host.call("keys/discover", params), rule);
     }
     assert_eq!(server.visits(), 0);
+    // A rule that leads nowhere is no rule that is not there.
+    let (home, _) = person(&ca, "", &[]);
+    let rule = "[connect-to]\n\"keys.openpgp.org:443\" = \"here\"\n";
+    std::fs::write(home.path().join("policy.toml"), rule).unwrap();
+    let mut host = home.start();
+    host.hello();
+    let params = json!({"address": ALICE, "via": "keyserver"});
+    refused(host.call("keys/discover", params), "connect-to");
 }
 
 #[test]
