@@ -357,8 +357,32 @@ fn a_server_has_to_prove_its_name() {
     let elsewhere = Ca::new().unwrap();
     let port = server.port;
     let places = [("openpgpkey.sealpost.invalid:443", port)];
-    let (_home, mut host) = person(&elsewhere, "", &places);
+    let (home, mut host) = person(&elsewhere, "", &places);
     assert_eq!(discover(&mut host, ALICE, "wkd"), some("failed", &[]));
+    // The system does not know the authority either. Files that have nobody in common, or are
+    // not there, are rules that can't be followed.
+    let (root, other) = (ca.path("root.pem"), elsewhere.path("root.pem"));
+    let place = format!("[connect-to]\n\"{name}:443\" = \"127.0.0.1:{port}\"\n");
+    for (files, outcome) in [
+        (vec![], Some("failed")),
+        (vec![&root], Some("found")),
+        (vec![&root, &other], None),
+        (vec![&home.path()], None),
+    ] {
+        let home = Home::new();
+        std::fs::create_dir_all(home.path()).unwrap();
+        let policy = format!("network-authorities = {files:?}\n{place}");
+        std::fs::write(home.path().join("policy.toml"), policy).unwrap();
+        let mut host = home.start();
+        host.hello();
+        match outcome {
+            Some(outcome) => assert_eq!(discover(&mut host, ALICE, "wkd").0, outcome),
+            None => {
+                let params = json!({"address": ALICE, "via": "wkd"});
+                refused(host.call("keys/discover", params), "network-authorities");
+            }
+        }
+    }
 }
 
 #[test]
