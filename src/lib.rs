@@ -16,7 +16,7 @@
 //! wire/                          frames, JSON-RPC, the table of methods
 //! verbs/                         open, seal, plan, keys, text: what a person can do
 //! mail/ | engine/ | store/         MIME, no crypto | crypto, no MIME | files, opaque bytes
-//! net/ | agent/                  HTTP | the unlocked keys' own process
+//! net/ | agent/                  HTTP, LDAP | the unlocked keys' own process
 //! gnupg/ | tokens/ | desktop/    GnuPG in place | PKCS#11 | the desktop's key store, its locked screen
 //! base/                          errors, verdicts, keys, questions, secrets: no I/O
 //! ```
@@ -68,8 +68,9 @@
 //! Each library has one place that may name it, so that its errors are translated and its
 //! surprises written down once: byteorder in `wire/frame.rs`, Sequoia in `engine/openpgp`,
 //! mail-parser and mail-builder in `mail`, `std::fs` in `store/files.rs`, rusqlite in
-//! `store/db.rs`, tar in `store/pieces.rs`, ureq in `net/http.rs`, cryptoki in `tokens`, keyring
-//! and zbus in `desktop`, serde_json in `wire`, `host` and `cli`.
+//! `store/db.rs`, tar in `store/pieces.rs`, ureq in `net`, LDAP's messages in `net/ldap.rs`, cryptoki
+//! in `tokens`, keyring and zbus in `desktop`, serde_json in `wire`, `host`, `cli` and
+//! `net/keyserver.rs`.
 //!
 //! # Where to start reading
 //!

@@ -60,6 +60,11 @@ impl Address {
         &self.key
     }
 
+    /// What stands before the domain, as it was written.
+    pub fn local(&self) -> &str {
+        self.spelled.rsplit_once('@').map_or("", |(local, _)| local)
+    }
+
     /// The domain as lower-case A-labels.
     pub fn domain(&self) -> &str {
         self.key.rsplit_once('@').map_or("", |(_, domain)| domain)

@@ -184,6 +184,9 @@ pub enum Source {
     Gnupg,
     /// Passed on by others, in mail to several.
     Gossip,
+    Wkd,
+    Keyserver,
+    Ldap,
 }
 
 /// A second valid certificate that turned up for an address.

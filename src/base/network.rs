@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 
+use super::address::Address;
 use super::error::Result;
 use super::job::Job;
 
@@ -22,6 +23,28 @@ pub struct Fetch<'a> {
     pub most: usize,
 }
 
+/// Who may know the key of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Directory<'a> {
+    /// The address's own domain (draft-koch-openpgp-webkey-service).
+    Wkd,
+    /// A server of OpenPGP keys: `https://` for one that confirms addresses (VKS), `hkps://`
+    /// for any other (draft-gallagher-openpgp-hkp).
+    Keyserver(&'a str),
+    /// A directory of certificates (RFC 4516): `ldaps://host/base`, or `ldap://host/base`, which
+    /// is spoken under TLS all the same.
+    Ldap(&'a str),
+}
+
+/// What a server of keys made of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upload {
+    /// Everybody may find it.
+    Published,
+    /// Its owner gets mail first, and has to answer it.
+    AwaitingConfirmation,
+}
+
 /// Whoever fetches. Redirects, time and length are limited; private addresses are refused
 /// unless policy names their host.
 pub trait Network: Send + Sync {
@@ -30,6 +53,27 @@ pub trait Network: Send + Sync {
     /// # Errors
     /// `network.failed`, without a word of where; `cancelled`.
     fn fetch(&self, what: &Fetch<'_>, job: &Job) -> Result<Bytes>;
+
+    /// What a directory has for an address, over TLS all the way; nothing when it knows none.
+    /// Anything may be in it, of anybody.
+    ///
+    /// # Errors
+    /// As [`Network::fetch`]; `policy.refused` for a rule that can't be followed.
+    fn find(&self, whom: Directory<'_>, address: &Address, job: &Job) -> Result<Vec<Bytes>>;
+
+    /// Gives a certificate (armored) to a server of keys, which may ask the owner of each
+    /// address. `fingerprint` is its own, in hex.
+    ///
+    /// # Errors
+    /// As [`Network::find`]. What was sent can't be taken back.
+    fn upload(
+        &self,
+        server: &str,
+        armored: &str,
+        fingerprint: &str,
+        addresses: &[Address],
+        job: &Job,
+    ) -> Result<Upload>;
 }
 
 /// The network as one request may use it: with a budget.

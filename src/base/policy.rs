@@ -42,6 +42,20 @@ pub struct Policy {
     /// The PKCS#11 modules through which tokens are reached: absolute paths, or `p11-kit` for
     /// all that the system has registered. They run inside this program; none unless named.
     pub pkcs11_modules: Vec<PathBuf>,
+    /// Whether keys of other people may be looked up, and own ones published, over the network.
+    pub discovery: Discovery,
+    /// Servers that are asked for OpenPGP keys: `https://` (VKS) or `hkps://` (HKP). They get to
+    /// know who is looked for.
+    pub keyservers: Vec<String>,
+    /// Directories that are asked for S/MIME certificates: `ldaps://host/base`, or
+    /// `ldap://host/base` with StartTLS.
+    pub directories: Vec<String>,
+    /// Files of authorities (PEM) that vouch for servers in place of the system's; only who
+    /// stands in every one of them counts. Absolute paths.
+    pub network_authorities: Vec<PathBuf>,
+    /// Where connections to a `host:port` go instead (`address:port`), for networks that have
+    /// their own idea of names. The server has to prove the name that was asked for.
+    pub connect_to: BTreeMap<String, String>,
     /// Which actions need no confirmation outside the browser.
     pub unconfirmed: Vec<Action>,
     /// The extensions that may ask anything: by the id that the browser gives. Any local program
@@ -119,6 +133,26 @@ pub const REQUIRE_ENCRYPTION: &str = "require-encryption";
 /// The rule behind [`Encrypting::also`].
 pub const ENCRYPT_ALSO: &str = "encrypt.also";
 
+/// The rules about look-ups, as errors name them.
+pub const DISCOVERY: &str = "discovery";
+pub const KEYSERVERS: &str = "keyservers";
+pub const DIRECTORIES: &str = "directories";
+pub const NETWORK_AUTHORITIES: &str = "network-authorities";
+pub const CONNECT_TO: &str = "connect-to";
+
+/// Whether keys are looked up and published. The stricter first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Discovery {
+    Never,
+    /// When a request asks for it.
+    #[default]
+    Asked,
+}
+
+/// The server of keys that is asked where no rule names others.
+const KEYSERVER: &str = "https://keys.openpgp.org";
+
 /// When something is looked up over the network. The stricter first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -145,6 +179,11 @@ impl Default for Policy {
             require_revocation: false,
             private_hosts: Vec::new(),
             pkcs11_modules: Vec::new(),
+            discovery: Discovery::Asked,
+            keyservers: vec![KEYSERVER.to_owned()],
+            directories: Vec::new(),
+            network_authorities: Vec::new(),
+            connect_to: BTreeMap::new(),
             unconfirmed: Vec::new(),
             clients: Allowed::All,
             protocols: Allowed::All,
@@ -173,6 +212,11 @@ impl Policy {
             require_revocation: self.require_revocation || other.require_revocation,
             private_hosts: both(self.private_hosts, &other.private_hosts),
             pkcs11_modules: both(self.pkcs11_modules, &other.pkcs11_modules),
+            discovery: self.discovery.min(other.discovery),
+            keyservers: narrower(self.keyservers, &other.keyservers, &[KEYSERVER.to_owned()]),
+            directories: narrower(self.directories, &other.directories, &[]),
+            network_authorities: either(self.network_authorities, &other.network_authorities),
+            connect_to: first(self.connect_to, &other.connect_to),
             unconfirmed: both(self.unconfirmed, &other.unconfirmed),
             clients: self.clients.both(&other.clients),
             protocols: self.protocols.both(&other.protocols),
@@ -228,6 +272,26 @@ impl From<bool> for Done {
 fn both<T: PartialEq>(mut ours: Vec<T>, theirs: &[T]) -> Vec<T> {
     ours.retain(|one| theirs.contains(one));
     ours
+}
+
+/// What both allow, where both say something other than what holds without them.
+fn narrower(ours: Vec<String>, theirs: &[String], unsaid: &[String]) -> Vec<String> {
+    match (ours == unsaid, theirs == unsaid) {
+        (_, true) => ours,
+        (true, false) => theirs.to_vec(),
+        (false, false) => both(ours, theirs),
+    }
+}
+
+/// The first that says anything: names have one meaning, not two.
+fn first(
+    ours: BTreeMap<String, String>,
+    theirs: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    match ours.is_empty() {
+        true => theirs.clone(),
+        false => ours,
+    }
 }
 
 /// What one of them wants.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use super::key_args::{Keys, Level, OneKey, Profile, Reason, SubkeyUse};
+pub use super::key_args::{Keys, Level, OneKey, Profile, PublishVia, Reason, SubkeyUse, Via};
 
 /// End-to-end encrypted mail: opens and seals messages, looks after keys.
 ///

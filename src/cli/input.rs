@@ -79,6 +79,21 @@ pub fn write(path: &Path, data: &[u8]) -> Result<()> {
     create(path, data).map_err(|e| unreadable(path, "written", e))
 }
 
+/// Writes a file below `folder`, with the folders on the way to it, for everybody to read. One
+/// that is there is replaced: it is an older copy of the same. `path` has `/` between its parts.
+///
+/// # Errors
+/// `request.invalid` when it can't be written.
+pub fn place(folder: &Path, path: &str, data: &[u8]) -> Result<()> {
+    let path = path
+        .split('/')
+        .fold(folder.to_path_buf(), |path, part| path.join(part));
+    let parent = path.parent().unwrap_or(folder);
+    std::fs::create_dir_all(parent)
+        .and_then(|()| std::fs::write(&path, data))
+        .map_err(|e| unreadable(&path, "written", e))
+}
+
 fn create(path: &Path, data: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

@@ -195,6 +195,30 @@ pub enum Keys {
         #[command(flatten)]
         common: Common,
     },
+    /// Look for the keys of an address: in its domain's key directory (WKD), on servers of keys,
+    /// in LDAP directories; what is found is undecided
+    Discover {
+        address: String,
+        /// Only this way
+        #[arg(long, value_enum)]
+        via: Option<Via>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Give one of yours to everybody
+    Publish {
+        #[command(flatten)]
+        key: OneKey,
+        /// The server of keys, which may mail you first; or files for your own domain's key
+        /// directory
+        #[arg(long, value_enum, default_value_t)]
+        via: PublishVia,
+        /// Where the files go: the root of a web server, or a folder that becomes it
+        #[arg(long, value_name = "FOLDER", required_if_eq("via", "wkd"))]
+        to: Option<PathBuf>,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Lock one key, or all of them
     Lock {
         key: Option<String>,
@@ -224,6 +248,22 @@ pub enum Profile {
 pub enum SubkeyUse {
     Sign,
     Encrypt,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Via {
+    /// What messages brought along; asks nobody
+    Autocrypt,
+    Wkd,
+    Keyserver,
+    Ldap,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum PublishVia {
+    #[default]
+    Keyserver,
+    Wkd,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -2,7 +2,7 @@
 
 use super::args::{Keys, Level, OneKey, Profile, Reason};
 use super::session::Session;
-use super::{input, parts, print, tokens, words};
+use super::{discover, input, parts, print, tokens, words};
 use crate::base::keys::{Acceptance, Key};
 use crate::base::{Address, Error, KeyId, Kind, Protocol, Result};
 use crate::engine::{self, Format, Revoking};
@@ -168,6 +168,7 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
                 &format!("the passphrase opens {}", request.id),
             )
         }
+        Keys::Discover { .. } | Keys::Publish { .. } => discover::run(command, session),
         Keys::Lock { key, common } => {
             let id = key.as_deref().map(|key| id(session, key)).transpose()?;
             let reply =

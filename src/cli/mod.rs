@@ -27,6 +27,7 @@ mod autocrypt;
 mod backup;
 mod client;
 mod demo;
+mod discover;
 mod doctor;
 mod input;
 mod key_args;
@@ -175,6 +176,8 @@ fn common(command: &Command) -> Common {
             | Keys::Revoke { common, .. }
             | Keys::Passphrase { common, .. }
             | Keys::Unlock { common, .. }
+            | Keys::Discover { common, .. }
+            | Keys::Publish { common, .. }
             | Keys::Lock { common, .. },
         ) => *common,
         Command::Anchors(

@@ -151,6 +151,14 @@ pub trait Engine: Send + Sync {
     /// `message.malformed`.
     fn secret_pairs(&self, sealed: &Secret) -> Result<Vec<String>>;
 
+    /// A certificate without the names of other addresses, and without what only its owner may
+    /// have, as it is given out and as it is taken from others; `None` when it names none of
+    /// these. One that is signed as a whole stays whole.
+    ///
+    /// # Errors
+    /// `message.malformed`; `limit.exceeded`.
+    fn only_for(&self, cert: &[u8], addresses: &[Address]) -> Result<Option<Vec<u8>>>;
+
     /// Certificates in the form that `format` names; public material only.
     ///
     /// # Errors

@@ -1,25 +1,26 @@
-//! HTTP, in the clear: for what is signed itself, as answers and lists of revocation are.
+//! HTTP: in the clear for what is signed itself, as answers and lists of revocation are; under
+//! TLS for everything else.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::io::Read as _;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ureq::config::Config;
-use ureq::http::Uri;
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::config::{Config, ConfigBuilder};
+use ureq::typestate::AgentScope;
+use ureq::unversioned::transport::{Connector as _, DefaultConnector, TcpConnector};
 use ureq::{Agent, Body};
 
-use super::places;
+use super::places::{Places, Refused};
+use super::tls::{Tls, Trust};
 use crate::base::error::{Error, Kind, Result};
 use crate::base::job::{Job, Stage};
-use crate::base::network::{Fetch, Network};
+use crate::base::network::Fetch;
+use crate::base::policy::CONNECT_TO;
 
 /// How long finding a host and reaching it may take.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long nothing may come. A request that was taken back waits no longer for its worker.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -27,11 +28,14 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// How long one look-up may take in all: who drips a byte a second gets no further.
 const WHOLE: Duration = Duration::from_secs(30);
 
+/// The same for keys: they are short, and several servers may be asked one after the other.
+pub(super) const WHOLE_SECURE: Duration = Duration::from_secs(15);
+
 /// How many times a host may send us elsewhere.
 const REDIRECTS: u32 = 3;
 
 /// How much is read before the job is asked whether it still wants to go on.
-const CHUNK: u64 = 64 << 10;
+const CHUNK: usize = 64 << 10;
 
 /// How long an answer is used again: one conversation is read in several messages.
 const FRESH: Duration = Duration::from_secs(60 * 60);
@@ -42,41 +46,119 @@ const ANSWER_MAX: usize = 16 << 10;
 
 type Asked = (String, Vec<u8>);
 
+/// What a server has under a name.
+pub(super) enum Got {
+    Body(Bytes),
+    /// It is there and has nothing of that name.
+    Nothing,
+    /// There is no such host.
+    NoHost,
+}
+
 /// The network by HTTP. Nothing is set up before the first look-up.
-struct Http {
-    private_hosts: Vec<String>,
-    agent: OnceLock<Agent>,
+pub(super) struct Http {
+    places: Places,
+    trust: Arc<Trust>,
+    plain: OnceLock<Agent>,
+    secure: OnceLock<Agent>,
     kept: Mutex<HashMap<Asked, (Instant, Bytes)>>,
 }
 
 impl Http {
-    /// With the hosts that may be contacted though their addresses are private.
-    fn new(private_hosts: &[String]) -> Http {
+    pub(super) fn new(places: &Places, trust: &Arc<Trust>) -> Http {
         Http {
-            private_hosts: private_hosts.to_vec(),
-            agent: OnceLock::new(),
+            places: places.clone(),
+            trust: Arc::clone(trust),
+            plain: OnceLock::new(),
+            secure: OnceLock::new(),
             kept: Mutex::default(),
         }
     }
 
-    fn agent(&self) -> &Agent {
-        self.agent.get_or_init(|| {
-            let config = Config::builder()
-                // A proxy would find the addresses, where nobody looks at them.
-                .proxy(None)
-                .user_agent(concat!("sealpost/", env!("CARGO_PKG_VERSION")))
-                .max_redirects(REDIRECTS)
-                .max_redirects_will_error(true)
-                .timeout_resolve(Some(CONNECT))
-                .timeout_connect(Some(CONNECT))
-                .timeout_per_read(Some(SILENCE))
-                .timeout_global(Some(WHOLE))
-                .build();
-            let places = Places {
-                private_hosts: self.private_hosts.clone(),
-                names: DefaultResolver::default(),
-            };
-            Agent::with_parts(config, DefaultConnector::default(), places)
+    /// In the clear, for what is signed itself.
+    fn plain(&self) -> &Agent {
+        self.plain.get_or_init(|| {
+            let connector = DefaultConnector::default();
+            Agent::with_parts(config(WHOLE).build(), connector, self.places.clone())
+        })
+    }
+
+    /// Under TLS, wherever we are sent.
+    fn secure(&self) -> Result<&Agent> {
+        if let Some(agent) = self.secure.get() {
+            return Ok(agent);
+        }
+        let connector = ().chain(TcpConnector::default());
+        let connector = connector.chain(Tls(self.trust.connector()?));
+        let config = config(WHOLE_SECURE).https_only(true).build();
+        let agent = Agent::with_parts(config, connector, self.places.clone());
+        Ok(self.secure.get_or_init(|| agent))
+    }
+
+    /// The body of a successful answer, in the clear.
+    ///
+    /// # Errors
+    /// As [`crate::base::network::Network::fetch`].
+    pub(super) fn fetch(&self, what: &Fetch<'_>, job: &Job) -> Result<Bytes> {
+        begin(job)?;
+        let body = what.post.map_or(&[][..], |(_, body)| body);
+        let asked = (what.url.to_owned(), body.to_vec());
+        if let Some(answer) = self.kept(&asked) {
+            return Ok(answer);
+        }
+        let answer = timed(|| {
+            let mut answer = match what.post {
+                None => self.plain().get(what.url).call(),
+                Some((media, body)) => self.plain().post(what.url).content_type(media).send(body),
+            }
+            .map_err(failed)?;
+            read(answer.body_mut(), what.most, job)
+        })?;
+        self.keep(asked, &answer);
+        Ok(answer)
+    }
+
+    /// What lies under a URL, over TLS.
+    ///
+    /// # Errors
+    /// As [`crate::base::network::Network::find`].
+    pub(super) fn get(&self, url: &str, most: usize, job: &Job) -> Result<Got> {
+        begin(job)?;
+        let agent = self.secure()?;
+        let mut got = Got::Nothing;
+        timed(|| match agent.get(url).call() {
+            Ok(mut answer) => {
+                let body = read(answer.body_mut(), most, job)?;
+                got = Got::Body(body.clone());
+                Ok(body)
+            }
+            Err(ureq::Error::StatusCode(404 | 410)) => Ok(Bytes::new()),
+            Err(ureq::Error::HostNotFound) => {
+                got = Got::NoHost;
+                Ok(Bytes::new())
+            }
+            Err(e) => Err(failed(e)),
+        })?;
+        Ok(got)
+    }
+
+    /// Sends something over TLS.
+    ///
+    /// # Errors
+    /// As [`crate::base::network::Network::upload`].
+    pub(super) fn post(
+        &self,
+        url: &str,
+        media: &str,
+        body: &[u8],
+        most: usize,
+        job: &Job,
+    ) -> Result<Bytes> {
+        begin(job)?;
+        let agent = self.secure()?;
+        timed(|| {
+            let sent = agent.post(url).content_type(media).send(body);
+            read(sent.map_err(failed)?.body_mut(), most, job)
         })
     }
 
@@ -99,49 +181,47 @@ impl Http {
     }
 }
 
-impl Network for Http {
-    fn fetch(&self, what: &Fetch<'_>, job: &Job) -> Result<Bytes> {
-        job.check()?;
-        job.stage(Stage::Network);
-        let body = what.post.map_or(&[][..], |(_, body)| body);
-        let asked = (what.url.to_owned(), body.to_vec());
-        if let Some(answer) = self.kept(&asked) {
-            return Ok(answer);
-        }
-        let started = Instant::now();
-        let answer = match what.post {
-            None => self.agent().get(what.url).call(),
-            Some((media, body)) => self.agent().post(what.url).content_type(media).send(body),
-        };
-        let answer = answer
-            .map_err(|e| failed().because(e))
-            .and_then(|mut answer| read(answer.body_mut(), what.most, job));
-        log::info!(
-            "network: {} bytes in {} ms",
-            answer.as_ref().map_or(0, Bytes::len),
-            started.elapsed().as_millis()
-        );
-        let answer = answer?;
-        self.keep(asked, &answer);
-        Ok(answer)
-    }
+fn config(whole: Duration) -> ConfigBuilder<AgentScope> {
+    Config::builder()
+        // A proxy would find the addresses, where nobody looks at them.
+        .proxy(None)
+        .user_agent(concat!("sealpost/", env!("CARGO_PKG_VERSION")))
+        .max_redirects(REDIRECTS)
+        .max_redirects_will_error(true)
+        .timeout_resolve(Some(CONNECT))
+        .timeout_connect(Some(CONNECT))
+        .timeout_per_read(Some(SILENCE))
+        .timeout_global(Some(whole))
+}
+
+pub(super) fn begin(job: &Job) -> Result<()> {
+    job.check()?;
+    job.stage(Stage::Network);
+    Ok(())
+}
+
+/// Notes how much a look-up brought, and how long it took.
+pub(super) fn timed(look_up: impl FnOnce() -> Result<Bytes>) -> Result<Bytes> {
+    let started = Instant::now();
+    let answer = look_up();
+    log::info!(
+        "network: {} bytes in {} ms",
+        answer.as_ref().map_or(0, Bytes::len),
+        started.elapsed().as_millis()
+    );
+    answer
 }
 
 fn read(body: &mut Body, most: usize, job: &Job) -> Result<Bytes> {
     let mut reader = body.as_reader();
     let mut answer = Vec::new();
+    let mut chunk = vec![0; CHUNK];
     loop {
         job.check()?;
-        let read = reader
-            .by_ref()
-            .take(CHUNK)
-            .read_to_end(&mut answer)
-            .map_err(|e| failed().because(e))?;
+        let read = reader.read(&mut chunk).map_err(failed)?;
+        answer.extend_from_slice(chunk.get(..read).unwrap_or_default());
         if answer.len() > most {
-            return Err(Error::new(
-                Kind::NetworkFailed,
-                "the answer from the network is too long; try again later",
-            ));
+            return Err(too_long());
         }
         if read == 0 {
             return Ok(answer.into());
@@ -149,59 +229,29 @@ fn read(body: &mut Body, most: usize, job: &Job) -> Result<Bytes> {
     }
 }
 
-fn failed() -> Error {
+pub(super) fn too_long() -> Error {
+    Error::new(
+        Kind::NetworkFailed,
+        "the answer from the network is too long; try again later",
+    )
+}
+
+/// A look-up that did not work, for one reason or another.
+pub(super) fn failed(why: impl Into<ureq::Error>) -> Error {
+    let why = why.into();
+    if let ureq::Error::Other(refused) = &why
+        && let Some(Refused::Rule) = refused.downcast_ref()
+    {
+        return Error::refused(
+            CONNECT_TO,
+            "connect-to leads to what is no address with a port; mend policy.toml",
+        );
+    }
     Error::new(
         Kind::NetworkFailed,
         "the look-up on the network did not work; try again later",
     )
-}
-
-/// Finds addresses, and leaves out those that a stranger must not lead us to. Asked anew for
-/// each redirect.
-struct Places {
-    private_hosts: Vec<String>,
-    names: DefaultResolver,
-}
-
-impl fmt::Debug for Places {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Places")
-    }
-}
-
-impl Resolver for Places {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        config: &Config,
-        timeout: NextTimeout,
-    ) -> std::result::Result<ResolvedSocketAddrs, ureq::Error> {
-        let found = self.names.resolve(uri, config, timeout)?;
-        let host = uri.host().unwrap_or_default();
-        let named = self
-            .private_hosts
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(host));
-        if named {
-            return Ok(found);
-        }
-        let mut public = self.empty();
-        for address in found
-            .iter()
-            .filter(|address| places::is_public(address.ip()))
-        {
-            public.push(*address);
-        }
-        match public.is_empty() {
-            true => Err(ureq::Error::HostNotFound),
-            false => Ok(public),
-        }
-    }
-}
-
-/// The network, shared.
-pub fn network(private_hosts: &[String]) -> Arc<dyn Network> {
-    Arc::new(Http::new(private_hosts))
+    .because(why)
 }
 
 #[cfg(test)]
@@ -234,7 +284,16 @@ mod tests {
             post: None,
             most,
         };
-        Http::new(private_hosts).fetch(&what, &Job::default())
+        http(private_hosts).fetch(&what, &Job::default())
+    }
+
+    fn http(private_hosts: &[String]) -> Http {
+        let places = Places {
+            private_hosts: private_hosts.to_vec(),
+            ..Places::default()
+        };
+        let none = Box::new(|| Ok(Vec::new()));
+        Http::new(&places, &Arc::new(Trust::new(none)))
     }
 
     fn named() -> Vec<String> {
@@ -270,7 +329,7 @@ mod tests {
     #[test]
     fn an_answer_is_used_again() {
         let port = serve(HELLO.to_vec(), 1);
-        let http = Http::new(&named());
+        let http = http(&named());
         let url = format!("http://127.0.0.1:{port}/x");
         let what = Fetch {
             url: &url,

@@ -1,7 +1,98 @@
 //! Which addresses may be contacted: those that everybody can reach. What a stranger's
-//! certificate names must not lead into somebody's own network.
+//! certificate names must not lead into somebody's own network. And where names lead that
+//! policy knows better than the resolver.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
+
+/// Finds addresses, and leaves out those that a stranger must not lead us to. Asked anew for
+/// each redirect.
+#[derive(Clone, Default)]
+pub(super) struct Places {
+    pub(super) private_hosts: Vec<String>,
+    pub(super) connect_to: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Places {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Places")
+    }
+}
+
+/// Why a place was not looked for, or not gone to.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    #[error("the host has private addresses alone")]
+    Private,
+    #[error("connect-to names no address with a port")]
+    Rule,
+}
+
+impl Resolver for Places {
+    /// # Errors
+    /// `HostNotFound` where there is no such host; one of [`Refused`].
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let host = uri.host().unwrap_or_default();
+        let mut kept = self.empty();
+        if let Some(place) = self.instead(uri, host) {
+            let place: SocketAddr = place
+                .parse()
+                .map_err(|_| ureq::Error::Other(Box::new(Refused::Rule)))?;
+            kept.push(place);
+            return Ok(kept);
+        }
+        let found = DefaultResolver::default().resolve(uri, config, timeout);
+        let found = found.map_err(|e| match e {
+            // Whatever the resolver says, it has no address.
+            ureq::Error::Io(_) => ureq::Error::HostNotFound,
+            e => e,
+        })?;
+        let named = self
+            .private_hosts
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(host));
+        if named {
+            return Ok(found);
+        }
+        for address in found.iter().filter(|address| is_public(address.ip())) {
+            kept.push(*address);
+        }
+        match kept.is_empty() {
+            true => Err(ureq::Error::Other(Box::new(Refused::Private))),
+            false => Ok(kept),
+        }
+    }
+}
+
+impl Places {
+    /// Where policy wants connections to a host and port to go.
+    fn instead(&self, uri: &Uri, host: &str) -> Option<&str> {
+        if self.connect_to.is_empty() {
+            return None;
+        }
+        let usual = if uri.scheme_str() == Some("http") {
+            80
+        } else {
+            443
+        };
+        let asked = format!("{host}:{}", uri.port_u16().unwrap_or(usual));
+        self.connect_to
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(&asked))
+            .map(|(_, place)| place.as_str())
+    }
+}
 
 /// Whether an address is one of the public network (IANA's special-purpose registries).
 pub(super) fn is_public(address: IpAddr) -> bool {

@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use super::{Store, files};
 use crate::base::keys::Anchor;
-use crate::base::policy::ANCHORS_FILES;
 use crate::base::{Error, KeyId, Protocol, Result};
 
 /// The largest anchor, with its domains.
@@ -151,11 +150,14 @@ pub(super) fn anchor(bytes: &Bytes) -> Option<Anchor> {
     })
 }
 
-/// A file of authorities that policy names.
-pub(super) fn file(path: &Path) -> Result<Bytes> {
+/// A file of authorities that a rule of policy names.
+///
+/// # Errors
+/// `policy.refused` when it can't be read.
+pub fn authority_file(rule: &'static str, path: &Path) -> Result<Bytes> {
     let refused = |what: &str| {
         Error::refused(
-            ANCHORS_FILES,
+            rule,
             format!("{} {what}; mend policy.toml or the file", path.display()),
         )
     };

@@ -83,7 +83,7 @@ const ANCHORS: (&str, &str) = ("anchors/", ".anchor");
 const LISTS: (&str, &str) = ("revocation-lists/", ".crl");
 const CAPABILITIES: (&str, &str) = ("capabilities/", ".capabilities");
 
-const SOURCE_WORDS: [(Source, &str); 8] = [
+const SOURCE_WORDS: [(Source, &str); 11] = [
     (Source::Generated, "generated"),
     (Source::Imported, "imported"),
     (Source::Autocrypt, "autocrypt"),
@@ -92,6 +92,9 @@ const SOURCE_WORDS: [(Source, &str); 8] = [
     (Source::Shared, "shared"),
     (Source::Gnupg, "gnupg"),
     (Source::Gossip, "gossip"),
+    (Source::Wkd, "wkd"),
+    (Source::Keyserver, "keyserver"),
+    (Source::Ldap, "ldap"),
 ];
 
 /// A backup that was read.

@@ -11,6 +11,7 @@ use super::db::{Brief, Db};
 use super::{Sight, Store, index, secrets};
 use crate::base::gnupg::Grip;
 use crate::base::keys::{Acceptance, Anchor, Certs, Introducer, SealedSecret, StoredCert};
+use crate::base::policy::ANCHORS_FILES;
 use crate::base::{Address, KeyId, Protocol, Result};
 
 impl Certs for Store {
@@ -80,7 +81,7 @@ impl Certs for Store {
     fn authorities(&self) -> Result<Vec<Bytes>> {
         self.authorities
             .iter()
-            .map(|path| super::authorities::file(path))
+            .map(|path| super::authority_file(ANCHORS_FILES, path))
             .collect()
     }
 

@@ -36,6 +36,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+pub use authorities::authority_file;
 pub use backup::{BACKUP_MAX, Copied, CopiedCert, CopiedSecret};
 pub use certs::{CERT_MAX, Place};
 pub use files::LineFile;

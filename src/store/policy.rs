@@ -12,8 +12,8 @@ use crate::base::{Error, Kind, Result};
 /// The largest policy file, in bytes: the whole vocabulary fits into a hundredth of it.
 pub(super) const POLICY_MAX: u64 = 64 << 10;
 
-/// The section whose names are a person's.
-const GROUPS: &str = "groups";
+/// Sections whose names are not ours: each is one rule.
+const NAMED: [&str; 2] = ["groups", crate::base::policy::CONNECT_TO];
 
 /// The administrator's file.
 #[cfg(unix)]
@@ -81,12 +81,12 @@ fn values(policy: &Policy) -> Result<Table> {
     Ok(flat(table))
 }
 
-/// The rules of a section one by one. Groups have names of their own: they are one rule.
+/// The rules of a section one by one.
 fn flat(table: Table) -> Table {
     let mut rules = Table::new();
     for (name, value) in table {
         match value {
-            Value::Table(section) if name != GROUPS => {
+            Value::Table(section) if !NAMED.contains(&name.as_str()) => {
                 let named = |(rule, value)| (format!("{name}.{rule}"), value);
                 rules.extend(section.into_iter().map(named));
             }
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(of("ask-client"), Origin::Administrator);
         assert_eq!(of("fetch-revocation"), Origin::Administrator);
         assert_eq!(of("private-hosts"), Origin::Both);
-        assert_eq!(ruled.origins.len(), 20);
+        assert_eq!(ruled.origins.len(), 25);
     }
 
     #[test]
@@ -285,6 +285,26 @@ mod tests {
         ] {
             assert!(check(None, Some(text)).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn who_is_asked_for_keys_is_what_both_allow() {
+        let both = |person: &str, system: &str| check(Some(person), Some(system)).unwrap();
+        let own = "keyservers = [\"https://a.example\", \"https://b.example\"]\n\
+                   directories = [\"ldaps://a.example\"]\n\
+                   connect-to = {\"a.example:443\" = \"192.0.2.1:443\"}";
+        // What the administrator does not speak of is the person's.
+        let kept = both(own, "legacy = false");
+        assert_eq!(kept, check(Some(own), None).unwrap());
+        let system = "discovery = \"never\"\nkeyservers = [\"https://b.example\"]\n\
+                      directories = [\"ldaps://b.example\"]\n\
+                      connect-to = {\"b.example:443\" = \"192.0.2.2:443\"}";
+        let kept = both(own, system);
+        assert_eq!(kept.discovery, crate::base::policy::Discovery::Never);
+        assert_eq!(kept.keyservers, ["https://b.example"]);
+        assert!(kept.directories.is_empty());
+        assert_eq!(kept.connect_to.len(), 1);
+        assert_eq!(kept.connect_to["b.example:443"], "192.0.2.2:443");
     }
 
     #[test]

@@ -274,7 +274,12 @@ fn nearer(known: Source, new: Source) -> Source {
         Source::Generated => 4,
         Source::Imported => 3,
         Source::Shared | Source::Gnupg => 2,
-        Source::Autocrypt | Source::Attached | Source::Signature => 1,
+        Source::Autocrypt
+        | Source::Attached
+        | Source::Signature
+        | Source::Wkd
+        | Source::Keyserver
+        | Source::Ldap => 1,
         Source::Gossip => 0,
     };
     if rank(new) > rank(known) { new } else { known }

@@ -227,7 +227,7 @@ fn record(world: &World, id: &KeyId, cert: &[u8], facts: &CertFacts, now: u64) -
 }
 
 /// Keeps that a certificate stands beside others for an address.
-fn in_conflict(
+pub(super) fn in_conflict(
     world: &World,
     protocol: Protocol,
     address: &Address,

@@ -17,14 +17,30 @@ use crate::base::gnupg::GnuPg;
 use crate::base::job::Job;
 use crate::base::keys::{Certs, Lease, Private, Protocol, SecretState};
 use crate::base::network::Network;
-use crate::base::policy::{CLIENTS, Origin, PROTOCOLS, Policy, Ruled};
+use crate::base::policy::{CLIENTS, NETWORK_AUTHORITIES, Origin, PROTOCOLS, Policy, Ruled};
 use crate::base::rules::{Allowed, ClientId, RSA_BITS_LEAST};
 use crate::base::{Address, Context, Error, KeyId, Result, Secret};
 use crate::engine::openpgp::{InGnuPg, OpenPgp};
 use crate::engine::smime::Smime;
 use crate::engine::{Engine, Unlocked};
-use crate::store::{Home, Store};
+use crate::net::Settings;
+use crate::store::{Home, Store, authority_file};
 use crate::tokens::Tokens;
+
+/// What policy says of the network.
+fn network(policy: &Arc<Policy>) -> Settings {
+    let ruled = Arc::clone(policy);
+    Settings {
+        private_hosts: policy.private_hosts.clone(),
+        connect_to: policy.connect_to.clone(),
+        authorities: Box::new(move || {
+            let files = ruled.network_authorities.iter();
+            files
+                .map(|path| authority_file(NETWORK_AUTHORITIES, path))
+                .collect()
+        }),
+    }
+}
 
 /// One person's keys and rules. Made once per process; opening it reads nothing but policy.
 pub struct World {
@@ -83,7 +99,7 @@ impl World {
         ));
         World {
             store,
-            network: crate::net::network(&policy.private_hosts),
+            network: crate::net::network(network(&policy)),
             policy,
             gnupg: None,
             origins,

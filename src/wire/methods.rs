@@ -13,7 +13,7 @@ use crate::verbs::{
 };
 
 /// Every method that is a verb, in the order in which `hello` lists them.
-pub const METHODS: [&str; 37] = [
+pub const METHODS: [&str; 39] = [
     "message/open",
     "message/seal",
     "message/plan",
@@ -35,6 +35,8 @@ pub const METHODS: [&str; 37] = [
     "keys/subkey",
     "keys/unlock",
     "keys/lock",
+    "keys/discover",
+    "keys/publish",
     "text/decrypt",
     "text/verify",
     "text/encrypt",
@@ -110,6 +112,8 @@ impl Service for Verbs {
                 |world, request, _| keys::lock(world, request),
                 params,
             ),
+            "keys/discover" => read(world, keys::discover, params),
+            "keys/publish" => read(world, keys::publish, params),
             "text/decrypt" => read(world, text::decrypt, params),
             "text/verify" => read(world, text::verify, params),
             "text/encrypt" => read(world, text::encrypt, params),

@@ -16,6 +16,7 @@ mod harness;
 mod mime;
 mod packets;
 mod peer;
+mod servers;
 
 mod agent;
 mod asking;
@@ -28,6 +29,8 @@ mod choosing;
 mod corpora;
 mod desktop;
 mod dialogue;
+mod directories;
+mod discover;
 mod gnupg;
 mod introducers;
 mod life;

@@ -1,14 +1,15 @@
 //! Keys on their way out.
 
 use bytes::Bytes;
+use sequoia_openpgp::packet::UserID;
 use sequoia_openpgp::serialize::MarshalInto as _;
 
 use super::armor::{self, Kind};
 use super::certs;
 use super::generate::reseal;
 use super::import;
-use crate::base::Secret;
 use crate::base::error::{Error, Result};
+use crate::base::{Address, Secret};
 use crate::engine::{Format, Passphrase};
 
 /// See [`crate::engine::Engine::export`].
@@ -23,6 +24,26 @@ pub(super) fn export(certs: &[Bytes], format: Format) -> Result<Vec<u8>> {
         out.extend_from_slice(&bytes);
     }
     Ok(shape.write(Kind::PublicKey, out))
+}
+
+/// See [`crate::engine::Engine::only_for`].
+pub(super) fn only_for(cert: &[u8], addresses: &[Address]) -> Result<Option<Vec<u8>>> {
+    let named = |user_id: &UserID| {
+        certs::address(user_id).is_some_and(|address| addresses.contains(&address))
+    };
+    let cert = certs::parse(cert)?
+        .strip_secret_key_material()
+        .retain_userids(|user_id| named(user_id.userid()))
+        .retain_user_attributes(|_| false);
+    if cert.userids().next().is_none() {
+        return Ok(None);
+    }
+    // What the owner did not bind, or signed for local use alone, stays behind.
+    let bytes = import::keep(&cert, &|_| Vec::new())
+        .map_err(Error::malformed)?
+        .export_to_vec()
+        .map_err(|e| Error::internal("the certificate can't be written").because(e))?;
+    Ok(Some(bytes))
 }
 
 /// See [`crate::engine::Engine::rewrap`].

@@ -137,6 +137,10 @@ impl Engine for OpenPgp {
         parts::secret_pairs(sealed)
     }
 
+    fn only_for(&self, cert: &[u8], addresses: &[Address]) -> Result<Option<Vec<u8>>> {
+        export::only_for(cert, addresses)
+    }
+
     fn export(&self, certs: &[Bytes], format: Format) -> Result<Vec<u8>> {
         export::export(certs, format)
     }

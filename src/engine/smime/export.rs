@@ -6,12 +6,19 @@ use zeroize::Zeroizing;
 use super::ber::{self, SEQUENCE, SET};
 use super::cms::{CONTEXT_0, ID_DATA, ID_SIGNED};
 use super::{certs, pkcs8, pkcs12, seal};
-use crate::base::Secret;
 use crate::base::error::{Error, Result};
+use crate::base::{Address, Secret};
 use crate::engine::{Format, Passphrase};
 
 /// Characters in a line of PEM (RFC 7468 2).
 const LINE: usize = 48;
+
+/// See [`crate::engine::Engine::only_for`].
+pub(super) fn only_for(cert: &[u8], addresses: &[Address]) -> Result<Option<Vec<u8>>> {
+    let named = certs::read(cert)?.addresses();
+    let wanted = named.iter().any(|address| addresses.contains(address));
+    Ok(wanted.then(|| cert.to_vec()))
+}
 
 /// See [`crate::engine::Engine::export`].
 pub(super) fn export(all: &[Bytes], format: Format) -> Result<Vec<u8>> {

@@ -16,7 +16,7 @@ const INDEXED_MAX: usize = 256;
 
 // Append only: the positions stand in the tables.
 const PROTOCOLS: [Protocol; 2] = [Protocol::OpenPgp, Protocol::Smime];
-const SOURCES: [Source; 8] = [
+const SOURCES: [Source; 11] = [
     Source::Autocrypt,
     Source::Attached,
     Source::Signature,
@@ -25,6 +25,9 @@ const SOURCES: [Source; 8] = [
     Source::Generated,
     Source::Gnupg,
     Source::Gossip,
+    Source::Wkd,
+    Source::Keyserver,
+    Source::Ldap,
 ];
 const STATUSES: [KeyStatus; 5] = [
     KeyStatus::Valid,

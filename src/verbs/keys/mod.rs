@@ -2,10 +2,12 @@
 
 mod accept;
 mod change;
+mod discover;
 mod gnupg;
 mod introduce;
 mod life;
 mod parts;
+mod publish;
 mod revocation_list;
 mod secrets;
 mod show;
@@ -16,10 +18,12 @@ pub use accept::accept;
 pub(in crate::verbs) use change::merged;
 pub use change::{delete, export, generate, import};
 pub(super) use change::{native, new_passphrase, old_passphrase};
+pub use discover::discover;
 pub use introduce::{dismiss, introduce};
 pub(in crate::verbs) use life::keep_revocation;
 pub use life::{passphrase, renew, revoke, settle};
-pub use parts::{address, subkey};
+pub use parts::{AddressRequest, SubkeyRequest, address, subkey};
+pub use publish::publish;
 pub use show::{list, show};
 pub use tokens::{ListedModule, ListedToken, TokensReply, TokensRequest, tokens};
 pub use unlock::{lock, unlock};
@@ -28,7 +32,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Ask, Asks};
 use crate::base::body::{Bodies, Body};
-use crate::base::keys::{Acceptance, Key, SecretState, Usage};
+use crate::base::keys::{Acceptance, Key, SecretState};
+use crate::base::verdict::FoundChange;
 use crate::base::{Address, KeyId, Protocol, Result};
 use crate::engine::{Format, Profile, Revoking};
 
@@ -260,36 +265,6 @@ pub struct RevokeRequest {
     pub ask: Ask,
 }
 
-/// `keys/address`: one address more, or one less.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct AddressRequest {
-    pub id: KeyId,
-    #[serde(default)]
-    pub add: Option<Address>,
-    /// The name beside the new address; the one that the key has already when absent.
-    #[serde(default)]
-    pub name: Option<String>,
-    #[serde(default)]
-    pub retire: Option<Address>,
-    #[serde(default)]
-    pub ask: Ask,
-}
-
-/// `keys/subkey`: one subkey more, or one less.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SubkeyRequest {
-    pub id: KeyId,
-    #[serde(default)]
-    pub add: Option<Usage>,
-    /// Its key id or fingerprint.
-    #[serde(default)]
-    pub retire: Option<String>,
-    #[serde(default)]
-    pub ask: Ask,
-}
-
 /// `keys/settle`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -338,6 +313,111 @@ pub struct LockReply {
     pub secret: SecretState,
 }
 
+/// `keys/discover`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DiscoverRequest {
+    pub address: Address,
+    /// Only this way; all of them when absent.
+    #[serde(default)]
+    pub via: Option<Via>,
+}
+
+/// A way to other people's keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// What their messages brought along: asks nobody.
+    Autocrypt,
+    /// The key directory of their domain (OpenPGP).
+    Wkd,
+    /// The servers that policy names (OpenPGP).
+    Keyserver,
+    /// The directories that policy names (S/MIME).
+    Ldap,
+}
+
+/// What was found, and where nothing was.
+#[derive(Debug, Clone, Serialize)]
+pub struct DiscoverReply {
+    pub found: Vec<Discovered>,
+    pub tried: Vec<Tried>,
+    pub revision: u64,
+}
+
+/// A certificate that names the address. It is here now, undecided.
+#[derive(Debug, Clone, Serialize)]
+pub struct Discovered {
+    pub id: KeyId,
+    pub via: Via,
+    pub change: FoundChange,
+}
+
+/// What came of one way.
+#[derive(Debug, Clone, Serialize)]
+pub struct Tried {
+    pub via: Via,
+    pub outcome: Outcome,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Found,
+    Nothing,
+    /// Nobody answered, or not with a certificate.
+    Failed,
+    /// No rule names anybody to ask, or it was found elsewhere.
+    Skipped,
+}
+
+/// `keys/publish`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PublishRequest {
+    pub id: KeyId,
+    pub via: PublishVia,
+}
+
+/// Where an own key is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PublishVia {
+    /// The first server that policy names.
+    Keyserver,
+    /// The key directory of one's own domain.
+    Wkd,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PublishReply {
+    pub state: PublishState,
+    /// For a key directory: what goes where below the root of the web server.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<PublishedFile>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PublishState {
+    Sent,
+    /// The server has mailed the owner, who has to answer.
+    AwaitingConfirmation,
+    /// Nothing was sent: the files are yours to put in place.
+    ToPlace,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct PublishedFile {
+    pub path: String,
+    pub data: Body,
+}
+
+impl Bodies for DiscoverRequest {}
+impl Bodies for DiscoverReply {}
+impl Bodies for PublishRequest {}
 impl Bodies for ListRequest {}
 impl Bodies for ListReply {}
 impl Bodies for OneRequest {}
@@ -350,8 +430,6 @@ impl Bodies for RevisionReply {}
 impl Bodies for AcceptRequest {}
 impl Bodies for RenewRequest {}
 impl Bodies for RevokeRequest {}
-impl Bodies for AddressRequest {}
-impl Bodies for SubkeyRequest {}
 impl Bodies for SettleRequest {}
 impl Bodies for IntroduceRequest {}
 impl Bodies for DismissRequest {}
@@ -377,6 +455,13 @@ impl Bodies for RenewReply {
     }
 }
 
+impl Bodies for PublishReply {
+    fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
+        let mut files = self.files.iter_mut();
+        files.try_for_each(|file| file.data.bodies(visit))
+    }
+}
+
 impl Bodies for DataReply {
     fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
         self.data.bodies(visit)
@@ -384,6 +469,8 @@ impl Bodies for DataReply {
 }
 
 impl Asks for ListRequest {}
+impl Asks for DiscoverRequest {}
+impl Asks for PublishRequest {}
 impl Asks for LockRequest {}
 impl Asks for SettleRequest {}
 impl Asks for DismissRequest {}
@@ -404,8 +491,6 @@ asks!(
     ExportRequest,
     DeleteRequest,
     AcceptRequest,
-    AddressRequest,
-    SubkeyRequest,
     RenewRequest,
     RevokeRequest,
     IntroduceRequest

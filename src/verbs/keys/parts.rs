@@ -1,15 +1,63 @@
 //! Addresses and subkeys of own keys: more of them, and fewer.
 
+use serde::Deserialize;
+
+use super::KeyReply;
 use super::life::{own, put};
 use super::show::reply;
-use super::{AddressRequest, KeyReply, SubkeyRequest};
 use crate::base::ask::{Action, Answers, Need};
+use crate::base::body::Bodies;
 use crate::base::context::unix;
 use crate::base::error::Kind;
-use crate::base::keys::{Acceptance, Certs as _};
-use crate::base::{Context, Error, Result};
+use crate::base::keys::{Acceptance, Certs as _, Usage};
+use crate::base::{Address, Context, Error, KeyId, Result};
 use crate::engine::{Part, Passphrase};
-use crate::verbs::World;
+use crate::verbs::{Ask, Asks, World};
+
+/// `keys/address`: one address more, or one less.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AddressRequest {
+    pub id: KeyId,
+    #[serde(default)]
+    pub add: Option<Address>,
+    /// The name beside the new address; the one that the key has already when absent.
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub retire: Option<Address>,
+    #[serde(default)]
+    pub ask: Ask,
+}
+
+/// `keys/subkey`: one subkey more, or one less.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SubkeyRequest {
+    pub id: KeyId,
+    #[serde(default)]
+    pub add: Option<Usage>,
+    /// Its key id or fingerprint.
+    #[serde(default)]
+    pub retire: Option<String>,
+    #[serde(default)]
+    pub ask: Ask,
+}
+
+impl Bodies for AddressRequest {}
+impl Bodies for SubkeyRequest {}
+
+impl Asks for AddressRequest {
+    fn ask(&self) -> Ask {
+        self.ask
+    }
+}
+
+impl Asks for SubkeyRequest {
+    fn ask(&self) -> Ask {
+        self.ask
+    }
+}
 
 /// `keys/address`: an own OpenPGP key gets another address, for which it is accepted, or says
 /// that one is not its owner's any more, which can't be taken back.
