@@ -16,6 +16,7 @@ use crate::base::{Address, Context, Secret};
 pub mod openpgp;
 mod private;
 pub mod smime;
+mod weak;
 
 pub use private::Unlocked;
 

@@ -3,9 +3,12 @@
 use std::time::SystemTime;
 
 use sequoia_openpgp::cert::amalgamation::key::ValidErasedKeyAmalgamation;
+use sequoia_openpgp::crypto::mpi;
 use sequoia_openpgp::packet::{Packet, Signature, key};
 use sequoia_openpgp::policy::{HashAlgoSecurity, Policy, StandardPolicy};
-use sequoia_openpgp::types::{AEADAlgorithm, SymmetricAlgorithm};
+use sequoia_openpgp::types::{AEADAlgorithm, HashAlgorithm, SymmetricAlgorithm};
+
+use crate::engine::weak::is_roca;
 
 /// The largest certificate that is read, in bytes: post-quantum ones have 25 kB, flooded ones
 /// had hundreds of megabytes.
@@ -60,9 +63,55 @@ pub(super) const PACKET_MAX: u32 = 1 << 20;
 /// What two clocks may differ by before a signature is said to come from the future.
 pub(super) const CLOCK_SKEW: u64 = 30 * 60;
 
-/// Sequoia's rules as they stand at `at`, so that nothing here reads the clock.
-pub(super) fn policy(at: SystemTime) -> StandardPolicy<'static> {
-    StandardPolicy::at(at)
+/// Sequoia's rules as they stand at `at`, so that nothing here reads the clock; and no keys whose
+/// factors can be found.
+pub(super) fn policy(at: SystemTime) -> Strict {
+    Strict(StandardPolicy::at(at))
+}
+
+/// The rules by which something is called good.
+#[derive(Debug)]
+pub(super) struct Strict(StandardPolicy<'static>);
+
+impl Strict {
+    /// Since when a hash is not trusted for this; `None`: it is.
+    pub(super) fn hash_cutoff(
+        &self,
+        hash: HashAlgorithm,
+        sec: HashAlgoSecurity,
+    ) -> Option<SystemTime> {
+        self.0.hash_cutoff(hash, sec)
+    }
+}
+
+impl Policy for Strict {
+    fn signature(&self, sig: &Signature, sec: HashAlgoSecurity) -> sequoia_openpgp::Result<()> {
+        self.0.signature(sig, sec)
+    }
+
+    fn key(
+        &self,
+        ka: &ValidErasedKeyAmalgamation<'_, key::PublicParts>,
+    ) -> sequoia_openpgp::Result<()> {
+        match ka.key().mpis() {
+            mpi::PublicKey::RSA { n, .. } if is_roca(n.value()) => {
+                Err(sequoia_openpgp::Error::PolicyViolation("ROCA".to_owned(), None).into())
+            }
+            _ => self.0.key(ka),
+        }
+    }
+
+    fn symmetric_algorithm(&self, algorithm: SymmetricAlgorithm) -> sequoia_openpgp::Result<()> {
+        self.0.symmetric_algorithm(algorithm)
+    }
+
+    fn aead_algorithm(&self, algorithm: AEADAlgorithm) -> sequoia_openpgp::Result<()> {
+        self.0.aead_algorithm(algorithm)
+    }
+
+    fn packet(&self, packet: &Packet) -> sequoia_openpgp::Result<()> {
+        self.0.packet(packet)
+    }
 }
 
 /// Accepts every algorithm. Only to tell what is merely weak from what was never bound, and to

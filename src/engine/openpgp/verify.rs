@@ -12,7 +12,7 @@ use sequoia_openpgp::cert::amalgamation::{ValidAmalgamation as _, ValidateAmalga
 use sequoia_openpgp::crypto::hash::{Context as Hasher, Hash as _};
 use sequoia_openpgp::packet::{Signature, Unknown};
 use sequoia_openpgp::parse::{Dearmor, PacketParserBuilder, PacketParserResult, Parse as _};
-use sequoia_openpgp::policy::{HashAlgoSecurity, Policy as _, StandardPolicy};
+use sequoia_openpgp::policy::{HashAlgoSecurity, Policy as _};
 use sequoia_openpgp::types::{HashAlgorithm, RevocationStatus, RevocationType, SignatureType};
 use sequoia_openpgp::{Cert, KeyHandle, Packet};
 
@@ -212,7 +212,7 @@ fn salt(signature: &Signature) -> &[u8] {
 pub(super) struct Keyring<'a> {
     cx: &'a Context,
     at: SystemTime,
-    policy: StandardPolicy<'static>,
+    policy: policy::Strict,
     read: Vec<(String, Vec<Arc<Cert>>)>,
 }
 

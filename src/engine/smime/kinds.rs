@@ -8,6 +8,7 @@ use openssl::x509::X509Ref;
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
 use crate::base::rules::RSA_BITS_LEAST;
+use crate::engine::weak::is_roca;
 
 /// What kind of key a certificate has.
 pub(super) fn of(info: &SubjectPublicKeyInfoOwned, x509: &X509Ref) -> Key {
@@ -21,7 +22,7 @@ pub(super) fn of(info: &SubjectPublicKeyInfoOwned, x509: &X509Ref) -> Key {
         word: format!("rsa{bits}{word}"),
         signs: true,
         encrypts,
-        weak: bits < RSA_BITS_LEAST,
+        weak: bits < RSA_BITS_LEAST || roca(x509),
         rsa_bits: Some(bits),
     };
     match oid.as_str() {
@@ -51,6 +52,12 @@ pub(super) fn of(info: &SubjectPublicKeyInfoOwned, x509: &X509Ref) -> Key {
                 Key::new(kind.1, kind.2, kind.3)
             }),
     }
+}
+
+/// Whether the key is one of those whose factors can be found.
+fn roca(x509: &X509Ref) -> bool {
+    let key = x509.public_key().and_then(|key| key.rsa());
+    key.is_ok_and(|rsa| is_roca(&rsa.n().to_vec()))
 }
 
 /// What a public key can do.

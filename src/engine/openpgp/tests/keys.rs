@@ -1,7 +1,8 @@
-use sequoia_openpgp::packet::Trust;
+use sequoia_openpgp::packet::key::{self, Key4};
 use sequoia_openpgp::packet::signature::SignatureBuilder;
+use sequoia_openpgp::packet::{Key, Trust, UserID};
 use sequoia_openpgp::serialize::{Marshal as _, MarshalInto as _};
-use sequoia_openpgp::types::SignatureType;
+use sequoia_openpgp::types::{KeyFlags, SignatureType};
 use sequoia_openpgp::{Cert, Packet};
 
 use super::*;
@@ -213,7 +214,7 @@ fn merging_takes_what_is_new() {
         .unwrap()
         .into_keypair()
         .unwrap();
-    let user_id = sequoia_openpgp::packet::UserID::from("Alice <new@example.org>");
+    let user_id = UserID::from("Alice <new@example.org>");
     let binding = SignatureBuilder::new(SignatureType::PositiveCertification)
         .set_signature_creation_time(at(NOW + 5))
         .unwrap()
@@ -338,6 +339,36 @@ fn weak_keys_are_called_weak() {
     let facts = engine().facts(&weak, NOW).unwrap();
     assert_eq!(facts.status, KeyStatus::Weak);
     assert!(facts.usage.is_empty());
+    assert_eq!(engine().unfit(&weak, Usage::Sign, None, NOW), ["weak"]);
+}
+
+/// As long as others, and everybody can find its factors (CVE-2017-15361).
+#[test]
+fn keys_of_infineons_library_are_weak() {
+    let rsa = crate::engine::weak::tests::roca().rsa().unwrap();
+    let part = |n: Option<&openssl::bn::BigNumRef>| n.unwrap().to_vec();
+    let key = Key4::<_, key::PrimaryRole>::import_secret_rsa(
+        &rsa.d().to_vec(),
+        &part(rsa.p()),
+        &part(rsa.q()),
+        at(NOW - 10),
+    )
+    .unwrap();
+    let key = Key::from(key);
+    let mut pair = key.clone().into_keypair().unwrap();
+    let cert = Cert::try_from(vec![Packet::from(key.take_secret().0)]).unwrap();
+    let user_id = UserID::from("Alice <alice@example.org>");
+    let binding = SignatureBuilder::new(SignatureType::PositiveCertification)
+        .set_signature_creation_time(at(NOW))
+        .unwrap()
+        .set_key_flags(KeyFlags::empty().set_certification().set_signing())
+        .unwrap();
+    let binding = user_id.bind(&mut pair, &cert, binding).unwrap();
+    let packets = vec![Packet::from(user_id), binding.into()];
+    let weak = cert.insert_packets(packets).unwrap().0.to_vec().unwrap();
+    let facts = engine().facts(&weak, NOW).unwrap();
+    assert_eq!(facts.algorithm, "rsa2048");
+    assert_eq!(facts.status, KeyStatus::Weak);
     assert_eq!(engine().unfit(&weak, Usage::Sign, None, NOW), ["weak"]);
 }
 

@@ -218,8 +218,15 @@ fn weak_keys_are_a_reason() {
         },
         Some(&root),
     );
-    let judged = judge(&short, &[], Some(NOW), trusting(&[&root]));
-    assert_eq!(judged.reasons, [Reason::WeakAlgorithm]);
+    // As long as others, and everybody can find its factors (CVE-2017-15361).
+    let roca = Spec {
+        key: Some(crate::engine::weak::tests::roca()),
+        ..leaf()
+    };
+    for weak in [short, make(&roca, Some(&root))] {
+        let judged = judge(&weak, &[], Some(NOW), trusting(&[&root]));
+        assert_eq!(judged.reasons, [Reason::WeakAlgorithm]);
+    }
 }
 
 #[test]
