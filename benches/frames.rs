@@ -343,6 +343,139 @@ fn main() {
         }
     }
     smime();
+    keyring();
+}
+
+/// So many certificates have a large organisation, or somebody who has used OpenPGP for decades.
+const CERTS: usize = 10_000;
+
+/// Ten thousand certificates: what finding, listing and importing cost, beside gpg over its
+/// keyring and sq over a file of them.
+fn keyring() {
+    use sequoia_openpgp::cert::CertBuilder;
+    use sequoia_openpgp::serialize::SerializeInto as _;
+
+    println!("{CERTS} certificates");
+    let address = |n: usize| format!("person{n}@many.example");
+    let made: Vec<Vec<u8>> = (0..=CERTS)
+        .map(|n| {
+            let user_id = format!("Person {n} <{}>", address(n));
+            let cert = CertBuilder::general_purpose(Some(user_id)).generate();
+            cert.unwrap().0.export_to_vec().unwrap()
+        })
+        .collect();
+    let (one, many) = made.split_last().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("many.pgp");
+    std::fs::write(&file, many.concat()).unwrap();
+    let file = file.to_str().unwrap();
+    let last = folder.path().join("one.pgp");
+    std::fs::write(&last, one).unwrap();
+    let last = last.to_str().unwrap();
+
+    let home = Home::new();
+    let mut warm = host(&home);
+    let start = Instant::now();
+    for some in many.chunks(2_500) {
+        let body = warm.body(&some.concat());
+        warm.good("keys/import", json!({"data": body}));
+    }
+    println!("  imported here: {:.1} s", start.elapsed().as_secs_f64());
+    let gpg = Gpg::new();
+    if let Some(gpg) = &gpg {
+        let start = Instant::now();
+        gpg.go(&["--import", file], b"");
+        println!("  imported by gpg: {:.1} s", start.elapsed().as_secs_f64());
+    }
+    let sq = find("sq");
+    let by_sq = |arguments: &[&str]| {
+        let program = sq.as_ref().unwrap();
+        let ran = peer::run(std::process::Command::new(program).args(arguments), b"");
+        assert!(ran.ok, "sq {arguments:?}: {}", ran.stderr);
+    };
+    let wanted = address(CERTS / 2);
+    let pid = warm.pid();
+    let mut cold = || {
+        host(&home).good("keys/list", json!({"query": wanted}));
+    };
+    row(
+        "many: cold, find one",
+        10,
+        std::process::id(),
+        &mut cold,
+        None,
+    );
+    let idle = warm.peak_kib();
+    let mut find_one = || {
+        let found = warm.good("keys/list", json!({"query": wanted}));
+        assert_eq!(found["keys"].as_array().unwrap().len(), 1);
+    };
+    let mut theirs = || {
+        gpg.as_ref().unwrap().go(&["--list-keys", &wanted], b"");
+    };
+    let beside = |theirs: &mut dyn FnMut(), ours: &mut dyn FnMut(), name: &str| {
+        let there = gpg.is_some();
+        row(name, 10, pid, ours, there.then_some(theirs));
+    };
+    beside(&mut theirs, &mut find_one, "many: find one");
+    if sq.is_some() {
+        let mut theirs = || by_sq(&["keyring", "filter", "--email", &wanted, file]);
+        row(
+            "many: find one, beside sq",
+            3,
+            pid,
+            &mut find_one,
+            Some(&mut theirs),
+        );
+    }
+    let mut plan = || {
+        warm.good(
+            "message/plan",
+            json!({"to": [wanted], "protect": {"sign": false, "encrypt": true}}),
+        );
+    };
+    row("many: plan for one", 10, pid, &mut plan, None);
+    let mut page = || {
+        assert_eq!(
+            warm.good("keys/list", json!({}))["keys"]
+                .as_array()
+                .unwrap()
+                .len(),
+            100
+        );
+    };
+    let mut theirs = || {
+        gpg.as_ref()
+            .unwrap()
+            .go(&["--with-colons", "--list-keys"], b"");
+    };
+    // gpg has no pages.
+    beside(&mut theirs, &mut page, "many: a page, gpg's all");
+    if sq.is_some() {
+        let mut theirs = || by_sq(&["keyring", "list", file]);
+        row(
+            "many: a page, sq's all",
+            3,
+            pid,
+            &mut page,
+            Some(&mut theirs),
+        );
+    }
+    let mut import = || {
+        let body = warm.body(one);
+        warm.good("keys/import", json!({"data": body}));
+    };
+    let mut theirs = || {
+        gpg.as_ref().unwrap().go(&["--import", last], b"");
+    };
+    beside(&mut theirs, &mut import, "many: import one");
+    println!("  peak of a host after importing all: {} MiB", idle / 1024);
+    let mut fresh = host(&home);
+    fresh.good("keys/list", json!({"query": wanted}));
+    println!(
+        "  peak of one that finds one: {} MiB",
+        fresh.peak_kib() / 1024
+    );
 }
 
 /// S/MIME beside `openssl cms`: one object, opaque or encrypted, whose content is as long as

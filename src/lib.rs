@@ -83,7 +83,6 @@ pub mod base;
 pub mod cli;
 pub mod desktop;
 pub mod engine;
-#[cfg(unix)]
 pub mod gnupg;
 pub mod host;
 pub mod mail;

@@ -14,7 +14,9 @@ use super::error::{Error, Result};
 use super::gnupg::Grip;
 use super::secret::Secret;
 
-pub use super::private::{Digest, KeyPairId, Lease, Opening, Private, PrivateKeys, Signing};
+pub use super::private::{
+    Digest, KeyPairId, Lease, Opening, Parted, Private, PrivateKeys, Signing,
+};
 
 /// The two families.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -18,7 +18,7 @@ mod private;
 pub mod smime;
 mod weak;
 
-pub use private::Unlocked;
+pub use private::unlocked;
 
 /// One family of end-to-end encryption.
 pub trait Engine: Send + Sync {

@@ -3,17 +3,15 @@
 //! Our own few lines and not `sequoia-gpg-agent`: that brings an asynchronous run-time and
 //! needs a schema compiler at build time, and what is said here has to be wiped.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::lines::{LINE_MAX, Lines, unescape};
 use crate::base::Secret;
-
-/// Assuan's longest line is 1,000 bytes.
-const LINE_MAX: usize = 1000;
 
 /// The longest answer: a signature or a session key.
 const DATA_MAX: usize = 16 << 10;
@@ -64,8 +62,7 @@ pub(super) struct Given {
 /// A conversation with the agent.
 pub(super) struct Assuan {
     stream: UnixStream,
-    /// Read but not looked at. Never grows beyond its first capacity.
-    buffer: Zeroizing<Vec<u8>>,
+    lines: Lines,
 }
 
 /// Answers to what the agent inquires, by keyword.
@@ -79,7 +76,7 @@ impl Assuan {
         stream.set_write_timeout(Some(PATIENCE))?;
         let mut assuan = Assuan {
             stream,
-            buffer: Zeroizing::new(Vec::with_capacity(2 * LINE_MAX)),
+            lines: Lines::default(),
         };
         assuan.answer(&[])?;
         Ok(assuan)
@@ -104,7 +101,7 @@ impl Assuan {
         let mut wanted = false;
         let mut data = Zeroizing::new(Vec::with_capacity(DATA_MAX));
         loop {
-            let line = self.line()?;
+            let line = self.lines.next(&mut self.stream)?;
             if let Some(piece) = line.strip_prefix(b"D ") {
                 let piece = unescape(piece);
                 if data.len() + piece.len() > data.capacity() {
@@ -170,57 +167,12 @@ impl Assuan {
         }
         Ok(self.stream.write_all(b"END\n")?)
     }
-
-    fn line(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
-        loop {
-            if let Some(end) = memchr::memchr(b'\n', &self.buffer) {
-                let line = self.buffer.get(..end).unwrap_or_default();
-                let line = Zeroizing::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec());
-                self.buffer.drain(..=end);
-                return Ok(line);
-            }
-            let room = self.buffer.capacity().saturating_sub(self.buffer.len());
-            let mut piece = Zeroizing::new([0; LINE_MAX]);
-            let piece = piece.get_mut(..room.min(LINE_MAX)).unwrap_or_default();
-            let count = match self.stream.read(piece) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                read => read?,
-            };
-            // No room is a line without an end.
-            if count == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            self.buffer
-                .extend_from_slice(piece.get(..count).unwrap_or_default());
-        }
-    }
-}
-
-/// Undoes Assuan's percent escapes. What is no escape stays as it is.
-fn unescape(data: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut plain = Zeroizing::new(Vec::with_capacity(data.len()));
-    let mut rest = data;
-    while let Some((byte, after)) = rest.split_first() {
-        let escaped = (*byte == b'%').then(|| after.get(..2)).flatten();
-        let escaped = escaped
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match escaped {
-            Some(value) => {
-                plain.push(value);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                plain.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    plain
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
 
     /// An agent that says these lines after each line that it hears.
@@ -237,7 +189,7 @@ mod tests {
         });
         let assuan = Assuan {
             stream: ours,
-            buffer: Zeroizing::new(Vec::with_capacity(2 * LINE_MAX)),
+            lines: Lines::default(),
         };
         (assuan, heard)
     }

@@ -4,7 +4,7 @@
 //! process in the middle of it, and because every buffer that a passphrase passes through
 //! here is wiped.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -14,9 +14,7 @@ use super::asking::FIVE_MINUTES;
 use crate::base::Secret;
 use crate::base::address::hidden;
 use crate::base::ask::{Action, Need, Question};
-
-/// Assuan's longest line is 1,000 bytes.
-const LINE_MAX: usize = 1000;
+use crate::gnupg::lines::{LINE_MAX, Lines, unescape};
 
 /// The most characters of a label that are shown: escaped, the line still holds them.
 const LABEL_MAX: usize = 200;
@@ -67,8 +65,7 @@ impl Drop for Process {
 pub struct Dialogue {
     to: ChildStdin,
     from: ChildStdout,
-    /// Read but not looked at. Never grows beyond its first capacity.
-    buffer: Zeroizing<Vec<u8>>,
+    lines: Lines,
 }
 
 /// Whether there is such a program, here or on the path.
@@ -95,8 +92,8 @@ pub fn start(program: &Path) -> io::Result<(Process, Dialogue)> {
     let (Some(to), Some(from)) = (to, from) else {
         return Err(io::ErrorKind::BrokenPipe.into());
     };
-    let buffer = Zeroizing::new(Vec::with_capacity(2 * LINE_MAX));
-    Ok((process, Dialogue { to, from, buffer }))
+    let lines = Lines::default();
+    Ok((process, Dialogue { to, from, lines }))
 }
 
 /// One answer of the other side.
@@ -212,7 +209,7 @@ impl Dialogue {
     fn said(&mut self) -> io::Result<Said> {
         let mut data = Zeroizing::new(Vec::with_capacity(LINE_MAX));
         loop {
-            let line = self.line()?;
+            let line = self.lines.next(&mut self.from)?;
             if line.starts_with(b"D ") {
                 let more = unescape(line.get(2..).unwrap_or_default());
                 if data.len() + more.len() > data.capacity() {
@@ -237,30 +234,6 @@ impl Dialogue {
                 // Whatever speaks like this is no pinentry: better none than one never heard.
                 return Err(io::ErrorKind::InvalidData.into());
             }
-        }
-    }
-
-    fn line(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
-        loop {
-            if let Some(end) = memchr::memchr(b'\n', &self.buffer) {
-                let line = self.buffer.get(..end).unwrap_or_default();
-                let line = Zeroizing::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec());
-                self.buffer.drain(..=end);
-                return Ok(line);
-            }
-            let room = self.buffer.capacity().saturating_sub(self.buffer.len());
-            let mut piece = Zeroizing::new([0; LINE_MAX]);
-            let piece = piece.get_mut(..room.min(LINE_MAX)).unwrap_or_default();
-            let count = match self.from.read(piece) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                read => read?,
-            };
-            // No room is a line without an end.
-            if count == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            self.buffer
-                .extend_from_slice(piece.get(..count).unwrap_or_default());
         }
     }
 }
@@ -320,25 +293,6 @@ fn escape(text: &str) -> String {
     text.replace('%', "%25")
         .replace('\r', "%0D")
         .replace('\n', "%0A")
-}
-
-/// Undoes `%XX`; what is no escape stays as it is.
-fn unescape(line: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(line.len()));
-    let mut rest = line;
-    while let Some((byte, after)) = rest.split_first() {
-        let digits = after.split_at_checked(2).filter(|_| *byte == b'%');
-        let escaped = digits.and_then(|(digits, after)| {
-            let [high, low] = *digits else { return None };
-            let high = char::from(high).to_digit(16)?;
-            let low = char::from(low).to_digit(16)?;
-            Some((u8::try_from(high * 16 + low).ok()?, after))
-        });
-        let (byte, after) = escaped.unwrap_or((*byte, after));
-        bytes.push(byte);
-        rest = after;
-    }
-    bytes
 }
 
 #[cfg(test)]

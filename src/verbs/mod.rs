@@ -26,7 +26,6 @@ mod payload;
 mod peel;
 pub mod plan;
 pub mod policy;
-mod private;
 mod recent;
 mod recipients;
 mod route;

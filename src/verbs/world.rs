@@ -7,7 +7,6 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::doctor::Pinentry;
-use super::private::Parted;
 use super::recent::Recent;
 use crate::base::ask::Answers;
 use crate::base::autocrypt::PreferEncrypt;
@@ -15,14 +14,14 @@ use crate::base::context::unix;
 use crate::base::error::Kind;
 use crate::base::gnupg::GnuPg;
 use crate::base::job::Job;
-use crate::base::keys::{Certs, Lease, Private, Protocol, SecretState};
+use crate::base::keys::{Certs, Lease, Parted, Private, Protocol, SecretState};
 use crate::base::network::Network;
 use crate::base::policy::{CLIENTS, NETWORK_AUTHORITIES, Origin, PROTOCOLS, Policy, Ruled};
 use crate::base::rules::{Allowed, ClientId, RSA_BITS_LEAST};
 use crate::base::{Address, Context, Error, KeyId, Result, Secret};
 use crate::engine::openpgp::{InGnuPg, OpenPgp};
 use crate::engine::smime::Smime;
-use crate::engine::{Engine, Unlocked};
+use crate::engine::{Engine, unlocked};
 use crate::net::Settings;
 use crate::store::{Home, Store, authority_file};
 use crate::tokens::Tokens;
@@ -89,7 +88,7 @@ impl World {
                 .with_keychain(crate::desktop::keychain()),
         );
         let certs = Arc::clone(&store) as Arc<dyn Certs>;
-        let here: Private = Arc::new(Unlocked::new(&certs));
+        let here = unlocked(&certs);
         let tokens = Arc::new(Tokens::new(certs, &policy.pkcs11_modules));
         let on_token = Arc::clone(&tokens);
         let private: Private = Arc::new(Parted::new(
