@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{Home, Host, Pinentry, corpora, export, generate, import};
 
-const ME: &str = "me@sealpost.example";
-const PEER: &str = "peer@sealpost.example";
+pub const ME: &str = "me@sealpost.example";
+pub const PEER: &str = "peer@sealpost.example";
 const FRIEND: &str = "friend@sealpost.example";
 const DAY: i64 = 24 * 60 * 60;
 
@@ -18,15 +18,15 @@ fn root() -> PathBuf {
 }
 
 /// Somebody with a key of their own for [`PEER`], and the fields that offer it.
-struct Peer {
+pub struct Peer {
     _home: Home,
     host: Host,
-    id: String,
-    armored: String,
+    pub id: String,
+    pub armored: String,
 }
 
 impl Peer {
-    fn new(profile: &str) -> Peer {
+    pub fn new(profile: &str) -> Peer {
         let home = Home::new();
         let mut host = home.start();
         host.hello();
@@ -40,7 +40,7 @@ impl Peer {
         }
     }
 
-    fn field(&mut self, prefer: &str) -> String {
+    pub fn field(&mut self, prefer: &str) -> String {
         self.host
             .good("autocrypt/prefer", json!({"from": PEER, "prefer": prefer}));
         let reply = self.host.good("autocrypt/header", json!({"from": PEER}));
@@ -94,13 +94,13 @@ impl Friend {
     }
 }
 
-struct Vector {
-    name: String,
-    steps: Vec<String>,
-    expected: Vec<(String, String)>,
+pub struct Vector {
+    pub name: String,
+    pub steps: Vec<String>,
+    pub expected: Vec<(String, String)>,
 }
 
-fn read(path: &Path) -> Vector {
+pub fn read(path: &Path) -> Vector {
     let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
     let text = std::fs::read_to_string(path).unwrap();
     let (mut why, mut source) = (false, false);

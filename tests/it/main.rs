@@ -18,6 +18,7 @@ mod packets;
 mod peer;
 mod servers;
 
+mod acceptance;
 mod agent;
 mod asking;
 mod autocrypt;
