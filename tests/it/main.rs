@@ -24,6 +24,7 @@ mod asking;
 mod autocrypt;
 mod backup;
 mod badinput;
+mod badkeys;
 mod bouncy;
 mod cards;
 mod choosing;
