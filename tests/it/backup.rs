@@ -51,13 +51,13 @@ fn asked(
 }
 
 #[track_caller]
-fn write(host: &mut Host) -> Vec<u8> {
+pub fn write(host: &mut Host) -> Vec<u8> {
     let (written, questions) = asked(host, "backup/write", json!({}), &[PHRASE]);
     assert_eq!(questions, 1);
     host.bytes(&written.unwrap()["data"])
 }
 
-fn read(host: &mut Host, backup: &[u8]) -> Result<Value, Fault> {
+pub fn read(host: &mut Host, backup: &[u8]) -> Result<Value, Fault> {
     let data = host.body(backup);
     asked(host, "backup/read", json!({"data": data}), &[PHRASE]).0
 }

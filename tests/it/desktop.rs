@@ -8,6 +8,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::asking::{locked_in, opened};
+use crate::backup::{read, write};
 use crate::harness::{Home, Host, seal_one, until};
 use crate::peer::{find, run};
 
@@ -135,6 +136,24 @@ fn the_desktop_keeps_what_opens_a_key() {
             json!({"sign": true, "encrypt": true, "protocol": protocol}),
         );
         let opened = host.open(&sealed).unwrap();
+        assert_eq!(opened["summary"]["encrypted"], "whole");
+        // A backup holds what opens it, and is taken up where no desktop keeps anything.
+        let mut asking = home.start();
+        asking.good(
+            "hello",
+            json!({"protocol": [1], "client": "tests/1", "capabilities": {"ask": true}}),
+        );
+        let copy = write(&mut asking);
+        drop(asking);
+        let new = Home::new().env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
+        let mut moved = new.start();
+        moved.good(
+            "hello",
+            json!({"protocol": [1], "client": "tests/1", "capabilities": {"ask": true}}),
+        );
+        let restored = read(&mut moved, &copy).unwrap();
+        assert_eq!(restored["restored"]["secretKeys"], 1, "{restored}");
+        let opened = moved.open(&sealed).unwrap();
         assert_eq!(opened["summary"]["encrypted"], "whole");
         // Nothing in the folder of state opens it: elsewhere it stays closed.
         let home = home.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
