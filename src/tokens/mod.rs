@@ -262,9 +262,11 @@ impl Tokens {
         }
     }
 
-    /// Logs out of what `over` says.
+    /// Logs out of what `over` says, all of it before it returns unless a module hangs.
     fn end(&self, over: impl Fn(&TokenName, &Open) -> bool) {
-        for (token, open) in self.lock_map().extract_if(|token, open| over(token, open)) {
+        let ended = |token: &TokenName, open: &mut Open| over(token, open);
+        let ended: Vec<_> = self.lock_map().extract_if(ended).collect();
+        for (token, open) in ended {
             if let Ok(module) = self.module(open.module) {
                 module.tell(move |driver| driver.logout(&token));
             }

@@ -2,14 +2,15 @@
 //!
 //! A module is somebody else's program in ours: it may be slow, hang, or not be there. So each
 //! has a thread of its own, which alone calls it, and whoever asks waits only so long. Nothing
-//! is loaded before the first question.
+//! is loaded before the first question. The thread has left its module before a [`Module`] is
+//! gone: a module that works while the program ends falls over what it tidies away itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, TryRecvError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::answer::{Done, Fault};
@@ -17,11 +18,20 @@ use super::driver::Driver;
 
 type Task = Box<dyn FnOnce(&mut Driver) + Send>;
 
+/// How long a module may take to log out or to be left: it does nothing with a key there.
+const LEAVE: Duration = Duration::from_secs(5);
+
 /// One module.
 pub(super) struct Module {
     path: PathBuf,
-    tasks: Mutex<Option<Sender<Task>>>,
+    thread: Mutex<Option<Running>>,
     silent: Arc<AtomicBool>,
+}
+
+/// The thread of a module.
+struct Running {
+    tasks: Sender<Task>,
+    handle: JoinHandle<()>,
 }
 
 impl Module {
@@ -29,7 +39,7 @@ impl Module {
     pub(super) fn new(path: PathBuf) -> Module {
         Module {
             path,
-            tasks: Mutex::default(),
+            thread: Mutex::default(),
             silent: Arc::default(),
         }
     }
@@ -70,29 +80,45 @@ impl Module {
         }
     }
 
-    /// Has `act` done after all that was asked before, and waits for nothing. A module that was
-    /// never used stays so.
+    /// Has `act` done after all that was asked before, and waits a little for it, unless the
+    /// module is not waited for now. A module that was never used stays so.
     pub(super) fn tell(&self, act: impl FnOnce(&mut Driver) + Send + 'static) {
-        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tasks) = &*tasks {
-            let _ = tasks.send(Box::new(act));
+        let (answer, answered) = channel::<()>();
+        let task = move |driver: &mut Driver| {
+            act(driver);
+            drop(answer);
+        };
+        match &*self.lock() {
+            Some(running) => drop(running.tasks.send(Box::new(task))),
+            None => return,
+        }
+        if self.silent.load(Ordering::SeqCst) {
+            return;
+        }
+        if answered.recv_timeout(LEAVE) == Err(RecvTimeoutError::Timeout) {
+            self.silent.store(true, Ordering::SeqCst);
         }
     }
 
-    fn send(&self, task: Task) -> Done<()> {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        let sender = match &*tasks {
-            Some(known) => known,
-            None => tasks.insert(self.start()?),
-        };
-        sender.send(task).map_err(|_| Fault::Broken.into())
+    fn lock(&self) -> MutexGuard<'_, Option<Running>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start(&self) -> Done<Sender<Task>> {
-        let (sender, todo) = channel::<Task>();
+    fn send(&self, task: Task) -> Done<()> {
+        let mut thread = self.lock();
+        let running = match &*thread {
+            Some(known) => known,
+            None => thread.insert(self.start()?),
+        };
+        let sent = running.tasks.send(task);
+        sent.map_err(|_| Fault::Broken.into())
+    }
+
+    fn start(&self) -> Done<Running> {
+        let (tasks, todo) = channel::<Task>();
         let mut driver = Driver::new(self.path.clone());
         let silent = Arc::clone(&self.silent);
-        thread::Builder::new()
+        let handle = thread::Builder::new()
             .name("token".to_owned())
             .spawn(move || {
                 for task in todo {
@@ -104,7 +130,20 @@ impl Module {
                 }
             })
             .map_err(|_| Fault::Broken)?;
-        Ok(sender)
+        Ok(Running { tasks, handle })
+    }
+}
+
+impl Drop for Module {
+    fn drop(&mut self) {
+        self.tell(Driver::end);
+        if self.silent.load(Ordering::SeqCst) {
+            return;
+        }
+        if let Some(Running { tasks, handle }) = self.lock().take() {
+            drop(tasks);
+            let _ = handle.join();
+        }
     }
 }
 
@@ -153,6 +192,6 @@ mod tests {
     fn telling_starts_nothing() {
         let module = Module::new(PathBuf::from("/nowhere/module.so"));
         module.tell(|driver| driver.end());
-        assert!(module.tasks.lock().unwrap().is_none());
+        assert!(module.thread.lock().unwrap().is_none());
     }
 }
