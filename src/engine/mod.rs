@@ -157,8 +157,14 @@ pub trait Engine: Send + Sync {
     /// these. One that is signed as a whole stays whole.
     ///
     /// # Errors
-    /// `message.malformed`; `limit.exceeded`.
-    fn only_for(&self, cert: &[u8], addresses: &[Address]) -> Result<Option<Vec<u8>>>;
+    /// `message.malformed`; `limit.exceeded`; those of the store.
+    fn only_for(
+        &self,
+        cert: &[u8],
+        addresses: &[Address],
+        words: Words,
+        cx: &Context,
+    ) -> Result<Option<Vec<u8>>>;
 
     /// Certificates in the form that `format` names; public material only.
     ///
@@ -201,6 +207,14 @@ pub struct Offer {
     pub address: Address,
     pub cert: Vec<u8>,
     pub prefer: PreferEncrypt,
+}
+
+/// Whose signatures on the names of a certificate are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    Owner,
+    /// The owner's, and those of people who may vouch for others here.
+    Introducers,
 }
 
 /// What a person brought along.

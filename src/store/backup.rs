@@ -13,9 +13,9 @@ use super::certs::{Folder, Place};
 use super::pieces::{self, Piece};
 use super::query::{Only, Query};
 use super::secrets::{self, Wrap};
-use super::{Store, authorities, files, journal, policy};
+use super::{Store, authorities, files, journal, policy, tables};
 use crate::base::context::{parse_rfc3339, rfc3339};
-use crate::base::keys::{Anchor, Source};
+use crate::base::keys::{Anchor, Seen, Source};
 use crate::base::{Error, KeyId, Protocol, Result, Secret};
 
 /// The largest backup before it is encrypted, in bytes: what the engine reads in one piece, with
@@ -49,6 +49,7 @@ anchors/                    authorities that may vouch for S/MIME certificates: 
 revocation-lists/           revocation lists of authorities, DER, as far as there was room
 capabilities/               which algorithms correspondents read: a date in eight bytes, then DER
 sources.tsv                 how each certificate came
+seen.tsv                    when mail from an address first and last used a certificate
 policy.toml                 the person's own rules
 ";
 
@@ -56,6 +57,7 @@ const ROOT: &str = "sealpost-backup/";
 const DEVICE: &str = "device.key";
 const DECISIONS: &str = "decisions.journal";
 const SOURCES: &str = "sources.tsv";
+const SEEN: &str = "seen.tsv";
 const POLICY: &str = "policy.toml";
 
 /// The folders of certificates, as [`Folder::all`] has them, with the ends of their files.
@@ -83,20 +85,6 @@ const ANCHORS: (&str, &str) = ("anchors/", ".anchor");
 const LISTS: (&str, &str) = ("revocation-lists/", ".crl");
 const CAPABILITIES: (&str, &str) = ("capabilities/", ".capabilities");
 
-const SOURCE_WORDS: [(Source, &str); 11] = [
-    (Source::Generated, "generated"),
-    (Source::Imported, "imported"),
-    (Source::Autocrypt, "autocrypt"),
-    (Source::Attached, "attached"),
-    (Source::Signature, "signature"),
-    (Source::Shared, "shared"),
-    (Source::Gnupg, "gnupg"),
-    (Source::Gossip, "gossip"),
-    (Source::Wkd, "wkd"),
-    (Source::Keyserver, "keyserver"),
-    (Source::Ldap, "ldap"),
-];
-
 /// A backup that was read.
 #[derive(Default)]
 pub struct Copied {
@@ -116,6 +104,8 @@ pub struct Copied {
     pub lists: Vec<Bytes>,
     /// What correspondents said of the algorithms they read, and when (Unix seconds).
     pub capabilities: Vec<(KeyId, u64, Bytes)>,
+    /// When mail used which certificate.
+    pub seen: Vec<(KeyId, Seen)>,
     pub policy: Option<Secret>,
     /// Pieces that are not what their names say.
     pub damaged: usize,
@@ -186,7 +176,7 @@ impl Store {
     }
 
     fn copy_certs(&self, packing: &mut Packing) -> Result<()> {
-        let mut sources = String::new();
+        let (mut sources, mut seen) = (String::new(), String::new());
         let mut query = Query::default();
         loop {
             let page = self.list(&Query {
@@ -205,18 +195,15 @@ impl Store {
                         break;
                     }
                 }
-                let word = SOURCE_WORDS
-                    .iter()
-                    .find(|(source, _)| *source == row.source);
-                if let Some((_, word)) = word {
-                    sources.push_str(&format!("{id}\t{word}\n"));
-                }
+                sources.push_str(&tables::source(&id, row.source));
+                seen.extend(row.seen.iter().map(|seen| tables::seen(&id, seen)));
             }
             match page.next {
                 Some(next) => query.after = Some(next),
                 None => break,
             }
         }
+        packing.add(SEEN, seen.into_bytes())?;
         packing.add(SOURCES, sources.into_bytes())
     }
 
@@ -347,7 +334,8 @@ impl Copied {
                 DEVICE => copied.device = Some(bytes),
                 DECISIONS => copied.decisions = bytes,
                 POLICY => copied.policy = Some(bytes),
-                SOURCES => sources = read_sources(bytes.expose()),
+                SOURCES => sources = tables::read_sources(bytes.expose()),
+                SEEN => copied.seen = tables::read_seen(bytes.expose()),
                 _ => copied.damaged += usize::from(copied.piece(name, &bytes).is_none()),
             }
         }
@@ -406,16 +394,6 @@ impl Copied {
 fn between<'a>(name: &'a str, (folder, end): (&str, &str)) -> Option<&'a str> {
     let inner = name.strip_prefix(folder)?.strip_suffix(end)?;
     (!inner.contains('/')).then_some(inner)
-}
-
-fn read_sources(bytes: &[u8]) -> BTreeMap<KeyId, Source> {
-    let text = String::from_utf8_lossy(bytes);
-    let line = |line: &str| {
-        let (id, word) = line.split_once('\t')?;
-        let (source, _) = SOURCE_WORDS.iter().find(|(_, known)| *known == word)?;
-        Some((KeyId::parse(id)?, *source))
-    };
-    text.lines().filter_map(line).collect()
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ mod put;
 mod query;
 mod revocations;
 mod secrets;
+mod tables;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,8 +48,9 @@ pub use put::{Change, Merged, Put};
 pub use query::{Only, PAGE_MAX, Page, Query, Row};
 pub use secrets::{SECRET_MAX, Wrap};
 
+use crate::base::context::parse_rfc3339;
 use crate::base::error::{Error, Kind};
-use crate::base::keys::{Acceptance, CertFacts, Keychain, StoredCert, no_such_key};
+use crate::base::keys::{Acceptance, CertFacts, Keychain, Seen, StoredCert, no_such_key};
 use crate::base::{Address, KeyId, Protocol, Result};
 use certs::Folder;
 use db::{Db, Tx};
@@ -268,7 +270,23 @@ impl Store {
     /// # Errors
     /// `store.unavailable`.
     pub fn seen(&self, address: &Address, id: &KeyId, now: u64) -> Result<()> {
-        self.change(|tx| tx.seen(id, address, now))
+        self.change(|tx| tx.seen(id, address, now, now))
+    }
+
+    /// Takes up when mail used keys, as another store saw it.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn merge_seen(&self, all: &[(KeyId, Seen)]) -> Result<()> {
+        self.change(|tx| {
+            for (id, seen) in all {
+                let (first, last) = (parse_rfc3339(&seen.first), parse_rfc3339(&seen.last));
+                if let (Some(first), Some(last)) = (first, last) {
+                    tx.seen(id, &seen.address, first, last)?;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Keeps that these keys stand side by side for the address until somebody decides.

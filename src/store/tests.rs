@@ -381,7 +381,7 @@ fn decisions_are_kept_conflicts_end_when_settled() {
     store.seen(&who, &id(1), NOW + 2).unwrap();
     let row = store.row(&id(1)).unwrap().unwrap();
     let times = |at: u64| crate::base::context::rfc3339(at);
-    let seen = crate::base::keys::Seen {
+    let seen = Seen {
         address: who,
         first: times(NOW + 2),
         last: times(NOW + 5),

@@ -199,6 +199,7 @@ impl Restoring<'_> {
         }
         self.restored.decisions = store.merge_decisions(copied.decisions.expose(), self.now)?;
         self.certs(copied)?;
+        store.merge_seen(&copied.seen)?;
         self.authorities(copied)?;
         if let Some(policy) = &copied.policy {
             self.restored.policy = store.put_policy(policy)?;

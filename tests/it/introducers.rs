@@ -3,8 +3,10 @@
 
 use serde_json::{Value, json};
 
+use crate::discover::{authority, discover, person};
 use crate::harness::{Home, Host, export, generate, import};
 use crate::peer::Gpg;
+use crate::servers::{Reply, Server};
 
 const GUILD: &str = "bob@guild.example";
 const OTHER: &str = "bob@other.example";
@@ -421,4 +423,36 @@ fn a_trust_signature_makes_others_introducers() {
     host.good("keys/dismiss", json!({"id": id(&root)}));
     let shown = host.good("keys/list", json!({}));
     assert!(!shown.to_string().contains("vouchedBy"));
+}
+
+/// What a key server has of others' words comes along, as in a file that a person brings; those
+/// of strangers do not.
+#[test]
+fn a_key_that_was_found_is_vouched_for_too() {
+    let Some(town) = Town::new() else { return };
+    let Some(ca) = authority(&["keys.invalid"]) else {
+        return;
+    };
+    let stranger = town
+        .gpg
+        .key("Eve <eve@x.example>", "ed25519", "cv25519", &[]);
+    town.vouch(&stranger, &[]);
+    let bob = town.gpg.public(&town.bob);
+    let server = Server::new(&ca, "web", move |_| Reply::body(&bob));
+    let rules = "keyservers = [\"https://keys.invalid/\"]";
+    let (_home, mut host) = person(&ca, rules, &[("keys.invalid:443", server.port)]);
+    town.brings_introducer(&mut host);
+    import(&mut host, &town.gpg.public(&stranger), Value::Null);
+    host.good("keys/introduce", json!({"id": town.id()}));
+    let found = discover(&mut host, GUILD, "keyserver");
+    assert_eq!(found, ("found".to_owned(), vec!["new".to_owned()]));
+    town.counts(&mut host);
+    let params = json!({"ids": [town.bob_id()], "format": "binary"});
+    let exported = host.good("keys/export", params);
+    let kept = town.gpg.text(
+        &["--list-packets", "--with-colons"],
+        &host.bytes(&exported["data"]),
+    );
+    let by = |fingerprint: &str| kept.contains(&fingerprint[fingerprint.len() - 16..]);
+    assert!(by(&town.introducer) && !by(&stranger), "{kept}");
 }

@@ -1,6 +1,7 @@
 //! Keys on their way out.
 
 use bytes::Bytes;
+use sequoia_openpgp::cert::amalgamation::UserIDAmalgamation;
 use sequoia_openpgp::packet::UserID;
 use sequoia_openpgp::serialize::MarshalInto as _;
 
@@ -8,9 +9,11 @@ use super::armor::{self, Kind};
 use super::certs;
 use super::generate::reseal;
 use super::import;
+use super::introducers::Introducers;
+use crate::base::context::unix;
 use crate::base::error::{Error, Result};
-use crate::base::{Address, Secret};
-use crate::engine::{Format, Passphrase};
+use crate::base::{Address, Context, Secret};
+use crate::engine::{Format, Passphrase, Words};
 
 /// See [`crate::engine::Engine::export`].
 pub(super) fn export(certs: &[Bytes], format: Format) -> Result<Vec<u8>> {
@@ -27,7 +30,12 @@ pub(super) fn export(certs: &[Bytes], format: Format) -> Result<Vec<u8>> {
 }
 
 /// See [`crate::engine::Engine::only_for`].
-pub(super) fn only_for(cert: &[u8], addresses: &[Address]) -> Result<Option<Vec<u8>>> {
+pub(super) fn only_for(
+    cert: &[u8],
+    addresses: &[Address],
+    words: Words,
+    cx: &Context,
+) -> Result<Option<Vec<u8>>> {
     let named = |user_id: &UserID| {
         certs::address(user_id).is_some_and(|address| addresses.contains(&address))
     };
@@ -39,7 +47,15 @@ pub(super) fn only_for(cert: &[u8], addresses: &[Address]) -> Result<Option<Vec<
         return Ok(None);
     }
     // What the owner did not bind, or signed for local use alone, stays behind.
-    let bytes = import::keep(&cert, &|_| Vec::new())
+    let introducers = match words {
+        Words::Owner => None,
+        Words::Introducers => Some(Introducers::of(cx)?),
+    };
+    let said = |user_id: &UserIDAmalgamation<'_>| match &introducers {
+        None => Vec::new(),
+        Some(introducers) => introducers.said(user_id, unix(cx.now)),
+    };
+    let bytes = import::keep(&cert, &said)
         .map_err(Error::malformed)?
         .export_to_vec()
         .map_err(|e| Error::internal("the certificate can't be written").because(e))?;

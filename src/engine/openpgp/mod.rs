@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use super::{
-    Engine, Format, Incoming, KeySpec, NewKey, Offer, Part, Passphrase, Renewed, Revoking,
+    Engine, Format, Incoming, KeySpec, NewKey, Offer, Part, Passphrase, Renewed, Revoking, Words,
 };
 use crate::base::autocrypt::PreferEncrypt;
 use crate::base::error::Result;
@@ -137,8 +137,14 @@ impl Engine for OpenPgp {
         parts::secret_pairs(sealed)
     }
 
-    fn only_for(&self, cert: &[u8], addresses: &[Address]) -> Result<Option<Vec<u8>>> {
-        export::only_for(cert, addresses)
+    fn only_for(
+        &self,
+        cert: &[u8],
+        addresses: &[Address],
+        words: Words,
+        cx: &Context,
+    ) -> Result<Option<Vec<u8>>> {
+        export::only_for(cert, addresses, words, cx)
     }
 
     fn export(&self, certs: &[Bytes], format: Format) -> Result<Vec<u8>> {

@@ -52,7 +52,7 @@ mod verify;
 use bytes::Bytes;
 
 use super::{
-    Engine, Format, Incoming, KeySpec, NewKey, Offer, Part, Passphrase, Renewed, Revoking,
+    Engine, Format, Incoming, KeySpec, NewKey, Offer, Part, Passphrase, Renewed, Revoking, Words,
 };
 use crate::base::autocrypt::PreferEncrypt;
 use crate::base::error::Result;
@@ -164,7 +164,13 @@ impl Engine for Smime {
         Ok(Vec::new())
     }
 
-    fn only_for(&self, cert: &[u8], addresses: &[Address]) -> Result<Option<Vec<u8>>> {
+    fn only_for(
+        &self,
+        cert: &[u8],
+        addresses: &[Address],
+        _words: Words,
+        _cx: &Context,
+    ) -> Result<Option<Vec<u8>>> {
         export::only_for(cert, addresses)
     }
 

@@ -164,13 +164,24 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Keeps when a message first and last used a key for an address.
-    pub(in crate::store) fn seen(&self, id: &KeyId, address: &Address, now: u64) -> Result<()> {
+    /// Keeps when messages first and last used a key for an address.
+    pub(in crate::store) fn seen(
+        &self,
+        id: &KeyId,
+        address: &Address,
+        first: u64,
+        last: u64,
+    ) -> Result<()> {
         self.run(
-            "INSERT INTO seen (id, address, first, last) VALUES (?1, ?2, ?3, ?3)
+            "INSERT INTO seen (id, address, first, last) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (id, address) DO UPDATE SET
                  first = min(first, excluded.first), last = max(last, excluded.last)",
-            (id.to_string(), address.key(), now.cast_signed()),
+            (
+                id.to_string(),
+                address.key(),
+                first.cast_signed(),
+                last.cast_signed(),
+            ),
         )
         .map(drop)
     }

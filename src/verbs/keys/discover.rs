@@ -11,6 +11,7 @@ use crate::base::network::Directory;
 use crate::base::policy::{DISCOVERY, Discovery};
 use crate::base::verdict::FoundChange;
 use crate::base::{Address, Context, Error, Result};
+use crate::engine::Words;
 use crate::store::Place;
 use crate::verbs::World;
 use crate::verbs::harvest;
@@ -194,7 +195,8 @@ fn look_at(
 ) -> Result<Option<Met>> {
     let engine = world.engine(kind(via).0)?;
     let now = unix(cx.now);
-    let only = engine.only_for(cert, std::slice::from_ref(address));
+    let named = std::slice::from_ref(address);
+    let only = engine.only_for(cert, named, Words::Introducers, cx);
     let Ok(Some(cert)) = only else {
         return Ok(None);
     };

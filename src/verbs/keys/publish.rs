@@ -9,7 +9,7 @@ use crate::base::keys::Protocol;
 use crate::base::network::Upload;
 use crate::base::policy::Discovery;
 use crate::base::{Address, Body, Context, Error, Result};
-use crate::engine::Format;
+use crate::engine::{Format, Words};
 use crate::net::wkd;
 use crate::verbs::World;
 
@@ -34,7 +34,7 @@ pub fn publish(world: &World, request: &PublishRequest, cx: &Context) -> Result<
     let engine = world.engine(Protocol::OpenPgp)?;
     let addresses = engine.facts(&own.cert, unix(cx.now))?.addresses;
     let public = |addresses: &[Address]| -> Result<Bytes> {
-        let only = engine.only_for(&own.cert, addresses)?;
+        let only = engine.only_for(&own.cert, addresses, Words::Owner, cx)?;
         only.map(Bytes::from)
             .ok_or_else(|| Error::invalid("/id", "the key names no address; add one to it"))
     };
