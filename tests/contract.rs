@@ -47,6 +47,8 @@ const WORDS: &[(&str, &str, &str)] = &[
         "Recommendation",
         "Autocrypt's recommendation",
     ),
+    ("verbs/answer/mod.rs", "Kind", "kind of an answer"),
+    ("verbs/answer/mod.rs", "Quoted", "quote of an answer"),
     ("verbs/plan.rs", "State", "plan state"),
     ("verbs/plan.rs", "PartyChoice", "plan choice"),
     ("verbs/keys/mod.rs", "ImportChange", "change of an import"),

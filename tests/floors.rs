@@ -45,7 +45,7 @@ const DOORMEN: &[(&str, &[&str])] = &[
     ("openssl", &["engine/", "net/"]),
     ("ossl", &["engine/smime/kem.rs"]),
     ("percent_encoding", &["net/"]),
-    ("postcard", &["agent/speech.rs"]),
+    ("postcard", &["agent/speech.rs", "verbs/answer/answered.rs"]),
     ("rasn", &["net/ldap.rs"]),
     ("rasn_ldap", &["net/ldap.rs"]),
     ("rusqlite", &["store/db.rs", "store/db/"]),

@@ -29,6 +29,9 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// Both families.
+    pub const ALL: [Protocol; 2] = [Protocol::OpenPgp, Protocol::Smime];
+
     /// The wire name.
     pub fn name(self) -> &'static str {
         match self {

@@ -65,7 +65,7 @@ pub struct SummarySigner {
 }
 
 /// How much of a message is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Extent {
     None,

@@ -13,6 +13,7 @@ use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
 use crate::base::verdict::Recipient;
 use crate::base::{Address, Context, Secret};
 
+pub mod marks;
 pub mod openpgp;
 mod private;
 pub mod smime;

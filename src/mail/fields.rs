@@ -189,7 +189,7 @@ pub fn fields(draft: &Draft, now: u64, bcc: Bcc) -> Result<Vec<FieldOut>> {
     }
     for (i, ExtraHeader { name, value }) in draft.headers.iter().enumerate() {
         let path = format!("/draft/headers/{i}");
-        if reserved(name) {
+        if is_reserved(name) {
             return Err(Error::invalid(
                 format!("{path}/name"),
                 "this header field has its own place or can't be set; leave it out of headers",
@@ -230,7 +230,10 @@ fn date(given: Option<&str>, now: u64) -> Result<FieldOut> {
 }
 
 /// Message ids under a name (RFC 5322 3.6.4).
-fn ids(name: &str, ids: &[String], path: &str) -> Result<FieldOut> {
+///
+/// # Errors
+/// `request.invalid` at `path` for what is no message id.
+pub fn ids(name: &str, ids: &[String], path: &str) -> Result<FieldOut> {
     for id in ids {
         let plain = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '<' | '>');
         if id.is_empty() || id.len() > WORD_MAX || !id.chars().all(plain) {
@@ -267,8 +270,8 @@ fn check_name(name: &str, path: &str) -> Result<()> {
 }
 
 /// Fields that a draft has a place for, that structure a message, or that speak for others.
-fn reserved(name: &str) -> bool {
-    const NAMES: [&str; 19] = [
+pub fn is_reserved(name: &str) -> bool {
+    const NAMES: [&str; 21] = [
         "from",
         "to",
         "cc",
@@ -283,6 +286,8 @@ fn reserved(name: &str) -> bool {
         "return-path",
         "received",
         "hp-outer",
+        "sealpost-draft",
+        "sealpost-answer",
         "autocrypt",
         "autocrypt-gossip",
         "dkim-signature",

@@ -242,29 +242,33 @@ impl<'a> Field<'a> {
 
     /// The message ids of the field (RFC 5322 3.6.4), without angle brackets.
     pub fn ids(&self) -> Vec<String> {
-        let value = self.unfolded();
-        let mut ids = Vec::new();
-        let mut rest = value.as_str();
-        while let Some((_, after)) = rest.split_once('<') {
-            let Some((id, more)) = after.split_once('>') else {
-                break;
-            };
-            let id: String = id
-                .chars()
-                .filter(|c| !c.is_whitespace() && !c.is_control())
-                .collect();
-            if !id.is_empty() {
-                ids.push(id);
-            }
-            rest = more;
-        }
-        ids
+        ids(&self.unfolded())
     }
 
     /// The value of a date field, in seconds since the Unix epoch. Lenient as old mail needs.
     pub fn date(&self) -> Option<u64> {
         decode::date(&self.unfolded())
     }
+}
+
+/// The message ids in an unfolded value (RFC 5322 3.6.4), without angle brackets.
+pub fn ids(value: &str) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut rest = value;
+    while let Some((_, after)) = rest.split_once('<') {
+        let Some((id, more)) = after.split_once('>') else {
+            break;
+        };
+        let id: String = id
+            .chars()
+            .filter(|c| !c.is_whitespace() && !c.is_control())
+            .collect();
+        if !id.is_empty() {
+            ids.push(id);
+        }
+        rest = more;
+    }
+    ids
 }
 
 /// Without white space around it; what else there is stays.

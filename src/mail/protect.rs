@@ -310,11 +310,10 @@ impl Protected {
         }
     }
 
-    /// What the composer put outside, decoded, in order: for answers (RFC 9788 6.1.2).
-    pub fn outer(&self) -> Vec<(String, String)> {
-        let decoded =
-            |(name, value): &(String, String)| (name.clone(), super::words::decode(value));
-        self.outer.iter().map(decoded).collect()
+    /// What the composer put outside, in order, names in lower case, values unfolded: for
+    /// answers (RFC 9788 6.1.2).
+    pub fn outer(&self) -> &[(String, String)] {
+        &self.outer
     }
 }
 

@@ -112,6 +112,10 @@ impl Home {
         self.state.join("device.key")
     }
 
+    pub(super) fn marks(&self) -> PathBuf {
+        self.state.join("marks.key")
+    }
+
     pub(super) fn decisions(&self) -> PathBuf {
         self.state.join("decisions.journal")
     }

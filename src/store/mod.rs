@@ -22,6 +22,7 @@ mod index;
 mod introducers;
 mod journal;
 mod lookup;
+mod marks;
 mod peers;
 mod pieces;
 mod place;

@@ -2,14 +2,15 @@
 
 use bytes::Bytes;
 
+use super::answer::Answered;
 use super::seal::{EnvelopeProtocol, Protect};
-use super::{World, autocrypt};
+use super::{World, autocrypt, drafts};
 use crate::base::draft::Draft;
 use crate::base::job::Stage;
 use crate::base::keys::StoredCert;
 use crate::base::layer::{Seal, SealedOut};
 use crate::base::verdict::Scheme;
-use crate::base::{Address, Context, Error, Mailbox, Protocol, Result};
+use crate::base::{Address, Context, Error, Mailbox, Protocol, Result, Secret};
 use crate::mail::protect::{Covered, Hidden, Hp};
 use crate::mail::wrap::Cms;
 use crate::mail::{FieldOut, addresses, compose, fields, protect, whole, wrap};
@@ -30,6 +31,52 @@ pub(super) struct Letter {
     pub entity: Bytes,
     /// The bare text, where it is to be sealed inline.
     pub inline: Option<Bytes>,
+    /// What the answered message hid, which this one is to hide too.
+    pub hidden: Vec<Hidden>,
+    /// In a draft: which message it answers.
+    pub answers: Option<FieldOut>,
+    /// In a draft: the secret of this store's mark.
+    pub mark: Option<Secret>,
+}
+
+impl Letter {
+    /// Hides what the answered message hid, and a subject that repeats its subject in other
+    /// words around it, which RFC 9788 6.1.2 does not reach.
+    pub(super) fn hide(&mut self, answered: &Answered, world: &World) {
+        self.hidden = answered.hidden(world);
+        let Some(subject) = answered.hidden_subject().map(|s| s.to_lowercase()) else {
+            return;
+        };
+        let outer = self.hidden.iter().find(|one| one.name == "Subject");
+        let outer = outer.and_then(|one| one.outer.clone());
+        let repeats = |field: &&FieldOut| {
+            field.is("Subject") && field.value.to_lowercase().contains(&subject)
+        };
+        let known = |field: &FieldOut| {
+            let mut hidden = self.hidden.iter();
+            hidden.any(|one| field.is(&one.name) && field.value == one.value)
+        };
+        let more: Vec<Hidden> = self
+            .fields
+            .iter()
+            .filter(repeats)
+            .filter(|field| !known(field))
+            .map(|field| Hidden {
+                outer: outer.clone(),
+                ..hide(field)
+            })
+            .collect();
+        self.hidden.extend(more);
+    }
+
+    /// Whether a field says what is to be hidden.
+    pub(super) fn says_hidden(&self) -> bool {
+        let mut hidden = self.hidden.iter();
+        hidden.any(|one| {
+            let mut fields = self.fields.iter();
+            fields.any(|field| field.is(&one.name) && field.value == one.value)
+        })
+    }
 }
 
 /// A letter out of a draft.
@@ -57,6 +104,9 @@ pub(super) fn letter_of_draft(
         fields,
         bcc_field,
         inline,
+        hidden: Vec::new(),
+        answers: None,
+        mark: None,
     })
 }
 
@@ -107,6 +157,9 @@ pub(super) fn letter_of_message(
         bcc_field,
         entity: entity.into(),
         inline: None,
+        hidden: Vec::new(),
+        answers: None,
+        mark: None,
     })
 }
 
@@ -209,7 +262,13 @@ impl Sealer<'_> {
         recipients: Option<&[StoredCert]>,
     ) -> Result<Vec<u8>> {
         let entity = std::mem::take(&mut letter.entity);
-        self.copy(&letter, entity, letter.bcc_field.as_slice(), recipients)
+        let inside: Vec<FieldOut> = letter
+            .bcc_field
+            .iter()
+            .chain(&letter.answers)
+            .cloned()
+            .collect();
+        self.copy(&letter, entity, &inside, recipients)
     }
 
     fn copy(
@@ -267,12 +326,18 @@ impl Sealer<'_> {
             Hp::Cipher
         };
         fields.extend(inside.iter().cloned());
-        let hidden: Vec<Hidden> = inside.iter().map(hide).collect();
-        let Covered { payload, mut outer } =
-            protect::cover(entity.into(), &fields, hp, self.protect.headers, &hidden)?;
+        let mut hidden: Vec<Hidden> = inside.iter().map(hide).collect();
+        hidden.extend(letter.hidden.iter().cloned());
+        let Covered {
+            mut payload,
+            mut outer,
+        } = protect::cover(entity.into(), &fields, hp, self.protect.headers, &hidden)?;
         // Signed only, nothing is hidden (RFC 9788 5.2.1); but Bcc stands outside for nobody.
         outer.retain(|field| !field.is("Bcc"));
         outer.extend(letter.outside.iter().cloned());
+        if let Some(secret) = &letter.mark {
+            payload = drafts::marked(secret, payload)?;
+        }
         let mut payload = Bytes::from(payload);
         let mut how = how;
         // CMS has a container for each: the signature goes inside (RFC 8551 3.7).

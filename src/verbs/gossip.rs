@@ -7,7 +7,7 @@ use super::{World, harvest};
 use crate::base::autocrypt::{Peer, PreferEncrypt};
 use crate::base::context::unix;
 use crate::base::keys::{Certs, Protocol, Source, StoredCert};
-use crate::base::verdict::{FoundChange, FoundKey, LayerKind};
+use crate::base::verdict::{FoundChange, FoundKey};
 use crate::base::{Address, Context, Result};
 use crate::engine::Offer;
 use crate::mail::{Entity, FieldOut, Head};
@@ -54,10 +54,8 @@ pub(super) fn passed_on(
     peeled: &Peeled,
     cx: &Context,
 ) -> Result<Vec<FoundKey>> {
-    let encrypted = peeled.layers.iter().any(|layer| {
-        layer.envelope && layer.layer.kind == LayerKind::Encryption && layer.layer.error.is_none()
-    });
-    let Some(payload) = peeled.payload.as_ref().filter(|_| encrypted) else {
+    let payload = peeled.payload.as_ref();
+    let Some(payload) = payload.filter(|payload| payload.is_sealed()) else {
         return Ok(Vec::new());
     };
     let mut fields = payload.head.all(FIELD).peekable();

@@ -27,7 +27,7 @@ const ORDER: [&str; 11] = [
 ];
 
 /// Fields that transport adds, or that are ours to read and nobody's to see.
-const SILENT: [&str; 18] = [
+const SILENT: [&str; 20] = [
     "received",
     "returnPath",
     "deliveredTo",
@@ -41,6 +41,8 @@ const SILENT: [&str; 18] = [
     "autocryptGossip",
     "autocryptSetupMessage",
     "hpOuter",
+    "sealpostDraft",
+    "sealpostAnswer",
     "xReceived",
     "xOriginalTo",
     "domainkeySignature",
@@ -54,7 +56,7 @@ struct Stands {
     name: String,
     value: String,
     addresses: Option<Vec<Mailbox>>,
-    /// The composer kept it from standing outside.
+    /// The composer kept it from standing outside, and an encryption does.
     hidden: bool,
 }
 
@@ -72,7 +74,9 @@ pub(super) struct Seen {
 pub(super) fn seen(outer: &Head, payload: Option<&Payload>) -> Seen {
     let payload = payload.filter(|payload| payload.protected.hp.is_some());
     let inner = match payload {
-        Some(Payload { protected, head }) => stands(head, |field| protected.is_hidden(field)),
+        Some(Payload {
+            protected, head, ..
+        }) => stands(head, |field| protected.is_hidden(field)),
         None => Vec::new(),
     };
     let mut warnings = Vec::new();
@@ -188,15 +192,14 @@ impl Seen {
         self.warnings.clone()
     }
 
-    /// The fields to show. `bound`: a good signature binds them to the From inside;
-    /// `encrypted`: an encryption layer of the envelope was opened.
-    pub fn headers(&self, bound: bool, encrypted: bool) -> Headers {
+    /// The fields to show. `bound`: a good signature binds them to the From inside.
+    pub fn headers(&self, bound: bool) -> Headers {
         let mut shown: Vec<(String, Header)> = Vec::new();
         for field in &self.inner {
             if shown.iter().any(|(name, _)| *name == field.name) {
                 continue;
             }
-            let protection = match (bound, encrypted && field.hidden) {
+            let protection = match (bound, field.hidden) {
                 (true, true) => HeaderProtection::SignedEncrypted,
                 (true, false) => HeaderProtection::Signed,
                 (false, true) => HeaderProtection::Encrypted,

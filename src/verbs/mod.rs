@@ -9,11 +9,13 @@
 use serde::Deserialize;
 
 pub mod anchors;
+pub mod answer;
 mod archive;
 pub mod autocrypt;
 pub mod backup;
 mod choose;
 pub mod doctor;
+mod drafts;
 mod envelope;
 mod gnupg;
 mod gossip;

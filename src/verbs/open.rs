@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Deserialize;
 
+use super::answer::{Answered, answered};
 use super::headers;
 use super::judge::Claims;
 use super::peel::{self, Opens};
 use super::verdict::verdict;
-use super::{Ask, Asks, Origin, World, gossip, harvest};
+use super::{Ask, Asks, Origin, World, drafts, gossip, harvest};
 use crate::base::body::{Bodies, Body};
 use crate::base::context::{from_unix, parse_date, parse_rfc3339};
 use crate::base::error::{Closed, Kind};
@@ -105,7 +106,10 @@ pub fn open(world: &World, request: &Request, cx: &Context) -> Result<OpenedMess
     }
     cx.online = online(world, request.revocation)?;
     match (&request.message, &request.payload) {
-        (Some(message), None) => whole(world, message.bytes()?, request.ask, &cx),
+        (Some(message), None) => {
+            let opening = whole(world, message.bytes()?, request.ask, &cx)?;
+            opening.told(world)
+        }
         (None, Some(payload)) => lone(world, payload, request.ask, &cx),
         _ => Err(Error::invalid("", "give either a message or a payload")),
     }
@@ -126,11 +130,44 @@ fn online(world: &World, asked: Option<Asking>) -> Result<Option<Online>> {
     Ok(fetches.then(|| Online::new(Arc::clone(&world.network))))
 }
 
+/// A message that was opened, and what answering it needs.
+pub(super) struct Opening {
+    pub opened: OpenedMessage,
+    pub answered: Answered,
+}
+
+impl Opening {
+    /// With what stands in for the message in an answer to it. A store that can't keep the
+    /// secret for that hinders nobody from reading.
+    fn told(self, world: &World) -> Result<OpenedMessage> {
+        let Opening {
+            mut opened,
+            answered,
+        } = self;
+        // A draft's is what the draft answers.
+        if opened.draft.is_none() {
+            opened.answer = match answered.token(world) {
+                Err(e) if e.kind == Kind::StoreUnavailable => None,
+                token => token?,
+            };
+        }
+        Ok(opened)
+    }
+}
+
+/// Opens a whole message in order to answer it.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn message(world: &World, message: &Bytes, ask: Ask, cx: &Context) -> Result<Opening> {
+    whole(world, message, ask, cx)
+}
+
 /// A whole message.
-fn whole(world: &World, message: &Bytes, ask: Ask, cx: &Context) -> Result<OpenedMessage> {
+fn whole(world: &World, message: &Bytes, ask: Ask, cx: &Context) -> Result<Opening> {
     check_size(message)?;
     let root = Entity::parse(message.clone(), "")?;
-    let mut opened = looked_at(world, &root, ask, cx)?;
+    let mut opening = looked_at(world, &root, ask, cx)?;
     let single = headers::single_from(&root.head);
     // What a server has to say comes in its own name at most (Autocrypt 1.1, 2.3).
     if let Some(from) = single.filter(|_| root.media.kind() != "multipart/report") {
@@ -141,20 +178,20 @@ fn whole(world: &World, message: &Bytes, ask: Ask, cx: &Context) -> Result<Opene
         let came_along = found
             .as_ref()
             .is_some_and(|found| found.change != FoundChange::Known);
-        if came_along && opened.summary.signed == Signed::Unknown && cx.at.is_none() {
+        if came_along && opening.opened.summary.signed == Signed::Unknown && cx.at.is_none() {
             // The certificate that the signature wanted came with it.
-            let keys = std::mem::take(&mut opened.keys);
-            opened = looked_at(world, &root, Ask::Never, cx)?;
-            opened.keys = keys;
+            let keys = std::mem::take(&mut opening.opened.keys);
+            opening = looked_at(world, &root, Ask::Never, cx)?;
+            opening.opened.keys = keys;
         }
-        opened.keys.extend(found);
+        opening.opened.keys.extend(found);
     }
-    opened.revision = world.store.revision()?;
-    Ok(opened)
+    opening.opened.revision = world.store.revision()?;
+    Ok(opening)
 }
 
 /// Takes a message apart and judges it.
-fn looked_at(world: &World, root: &Entity, ask: Ask, cx: &Context) -> Result<OpenedMessage> {
+fn looked_at(world: &World, root: &Entity, ask: Ask, cx: &Context) -> Result<Opening> {
     let mut peeled =
         peel::message(world, root, ask, cx).map_err(|error| closed(world, root, error, cx))?;
     let seen = headers::seen(&root.head, peeled.payload.as_ref());
@@ -164,7 +201,14 @@ fn looked_at(world: &World, root: &Entity, ask: Ask, cx: &Context) -> Result<Ope
         claimed: false,
     };
     let passed_on = gossip::passed_on(world, root, &peeled, cx)?;
-    let mut opened = verdict(&mut peeled, &seen, &claims, cx)?;
+    peeled.own_draft = drafts::is_own(world, &peeled, &seen)?;
+    let (mut opened, judged) = verdict(&mut peeled, &seen, &claims, cx)?;
+    let answered = answered(&root.head, peeled.payload.as_ref(), &opened.headers, judged);
+    if let Some(payload) = peeled.payload.as_ref().filter(|_| peeled.own_draft) {
+        let drafts::Reopened { draft, answer } = drafts::reopened(payload, &opened);
+        opened.draft = Some(draft);
+        opened.answer = answer;
+    }
     if let Some(from) = &claims.from {
         for facts in &peeled.brought {
             opened
@@ -173,7 +217,7 @@ fn looked_at(world: &World, root: &Entity, ask: Ask, cx: &Context) -> Result<Ope
         }
     }
     opened.keys.extend(passed_on);
-    Ok(opened)
+    Ok(Opening { opened, answered })
 }
 
 /// Armor, an attachment, or a body with its signature, out of a page.
@@ -208,7 +252,7 @@ fn lone(world: &World, payload: &Payload, ask: Ask, cx: &Context) -> Result<Open
         date: date.filter(|_| !protected),
         claimed: !protected,
     };
-    let mut opened = verdict(&mut peeled, &seen, &claims, cx)?;
+    let (mut opened, _) = verdict(&mut peeled, &seen, &claims, cx)?;
     opened.revision = world.store.revision()?;
     Ok(opened)
 }
@@ -272,7 +316,7 @@ fn closed(world: &World, root: &Entity, mut error: Error, cx: &Context) -> Error
         },
         _ => Vec::new(),
     };
-    let headers = headers::seen(&root.head, None).headers(false, false);
+    let headers = headers::seen(&root.head, None).headers(false);
     error.closed = Some(Box::new(Closed {
         headers,
         recipients,

@@ -64,6 +64,24 @@ pub(super) struct Scope {
 pub(super) struct Payload {
     pub protected: Protected,
     pub head: Head,
+    /// All of it, as its layer held it.
+    pub whole: Bytes,
+    /// It stands inside an encryption. An inline one stands inside its payload instead.
+    pub sealed: Sealing,
+}
+
+impl Payload {
+    /// Whether it stands inside an encryption.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.sealed == Sealing::Inside
+    }
+}
+
+/// Whether something stands inside an encryption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sealing {
+    Inside,
+    Open,
 }
 
 /// What a message came to.
@@ -78,6 +96,8 @@ pub(super) struct Peeled {
     pub brought: Vec<SignatureFacts>,
     /// Two readers may see different content: no signature is to be trusted.
     pub ambiguous: bool,
+    /// It is a draft of this store's own: its mark vouches for what the envelope holds.
+    pub own_draft: bool,
 }
 
 /// Where the walk stands.
@@ -187,6 +207,7 @@ impl<'a> Walk<'a> {
             keys: Vec::new(),
             brought: Vec::new(),
             ambiguous: false,
+            own_draft: false,
         };
         Walk {
             world,
@@ -218,6 +239,11 @@ impl<'a> Walk<'a> {
             self.out.payload = Some(Payload {
                 protected: Protected::read(entity, &outer.unwrap_or_default()),
                 head: entity.head.clone(),
+                whole: entity.whole.clone(),
+                sealed: match self.is_inside_encryption(&at) {
+                    true => Sealing::Inside,
+                    false => Sealing::Open,
+                },
             });
         }
         if entity.is_container() {

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::answer::{Answered, Source};
 use super::choose::{self, Want};
 use super::envelope::{self, Letter, Sealer};
 use super::recipients::{self, Party};
 use super::route::{self, Sides};
-use super::{Ask, Asks, Origin, World, gossip, payload, plan};
+use super::{Ask, Asks, Origin, World, drafts, gossip, open, payload, plan};
 use crate::base::body::{Bodies, Body};
 use crate::base::context::unix;
 use crate::base::draft::{Attachment, Draft};
@@ -37,6 +38,9 @@ pub struct Request {
     /// The token that `message/plan` gave.
     pub plan: Option<String>,
     pub purpose: Purpose,
+    /// The message that is answered, or what stands in for it: what it hid stays hidden
+    /// (RFC 9788 6.1).
+    pub answering: Option<Source>,
     pub attach_key: bool,
     pub ask: Ask,
     pub context: Option<Origin>,
@@ -159,7 +163,8 @@ impl Bodies for Request {
     fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
         self.draft.bodies(visit)?;
         self.message.bodies(visit)?;
-        self.payload.bodies(visit)
+        self.payload.bodies(visit)?;
+        self.answering.bodies(visit)
     }
 }
 
@@ -193,7 +198,7 @@ impl Bodies for Reply {
 ///
 /// # Errors
 /// `request.invalid`; `key.missing`, `key.conflict`, `key.ambiguous`, `key.unusable`,
-/// `key.locked`; `plan.stale`; `policy.refused`.
+/// `key.locked`; `plan.stale`; `policy.refused`; those of opening what is answered.
 pub fn seal(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
     cx.job.stage(Stage::Reading);
     let given = [
@@ -213,9 +218,21 @@ pub fn seal(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
 
 /// `form: messages`.
 fn messages(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
-    let letter = letter(world, request, cx)?;
+    let mut letter = letter(world, request, cx)?;
     let protect = &request.protect;
     let draft = request.purpose == Purpose::Draft;
+    if draft {
+        if protect.scheme == Some(Scheme::Inline) {
+            return Err(Error::invalid(
+                "/protect/scheme",
+                "a draft is kept as a whole; leave the scheme out",
+            ));
+        }
+        letter.mark = Some(world.store.marks()?);
+    }
+    if let Some(source) = &request.answering {
+        answering(world, source, request, &mut letter, cx)?;
+    }
     let from = letter.from.address.clone();
     let party = Party {
         from: Some(&from),
@@ -264,6 +281,43 @@ fn messages(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
         sent: sent.into(),
         also: route.also(),
     })
+}
+
+/// Keeps hidden what the answered message hid.
+///
+/// # Errors
+/// `request.invalid` where the answer would say it in the clear; those of opening the message.
+fn answering(
+    world: &World,
+    source: &Source,
+    request: &Request,
+    letter: &mut Letter,
+    cx: &Context,
+) -> Result<()> {
+    let answered = match source {
+        Source::Token(token) => Answered::open(world, &token.answer, "/answering")?,
+        Source::Message(message) => {
+            open::message(world, message.bytes()?, request.ask, cx)?.answered
+        }
+    };
+    let draft = request.purpose == Purpose::Draft;
+    letter.hide(&answered, world);
+    if draft {
+        let token = match source {
+            Source::Token(token) => Some(token.answer.clone()),
+            Source::Message(_) => answered.token(world)?,
+        };
+        letter.answers = token.map(|token| drafts::answers(&token)).transpose()?;
+    }
+    // Neither in the clear nor around inline armor is there a place to hide anything.
+    let hides = (request.protect.encrypt || draft) && letter.inline.is_none();
+    if !hides && letter.says_hidden() {
+        return Err(Error::invalid(
+            "/protect",
+            "the answered message was encrypted and kept its subject or recipients hidden; encrypt the answer as a whole, or write another subject",
+        ));
+    }
+    Ok(())
 }
 
 /// What is to be sealed, with everything decided that all its copies share.

@@ -1,9 +1,10 @@
 //! From the facts that were peeled off a message to the contract's words: summary, layers,
 //! parts, what to show and what may be quoted (RFC 9787).
 
+use super::answer::Judged;
 use super::headers::{self, Seen};
 use super::judge::{self, Claims, Place};
-use super::peel::{Peeled, PeeledLayer};
+use super::peel::{Payload, Peeled, PeeledLayer};
 use bytes::Bytes;
 
 use crate::base::context::{rfc3339, unix};
@@ -14,13 +15,13 @@ use crate::base::verdict::{
 };
 use crate::base::{Body, Context, Result};
 
-/// Everything that was seen, put into the contract's words.
+/// Everything that was seen, put into the contract's words; and what an answer needs of it.
 pub(super) fn verdict(
     peeled: &mut Peeled,
     seen: &Seen,
     claims: &Claims,
     cx: &Context,
-) -> Result<OpenedMessage> {
+) -> Result<(OpenedMessage, Judged)> {
     let mut warnings = seen.warnings();
     let statuses = signatures(peeled, claims, &mut warnings, cx)?;
     let envelope = |layer: &&PeeledLayer| layer.envelope && layer.scope == 0;
@@ -57,8 +58,15 @@ pub(super) fn verdict(
     {
         warnings.push(Warning::PartClosed);
     }
-    let headers = seen.headers(bound, encrypted == Extent::Whole);
-    let quote = quote(peeled, encrypted, bound || seen.same_protected_from());
+    let headers = seen.headers(bound);
+    let sealed = peeled.payload.as_ref().is_some_and(Payload::is_sealed);
+    let judged = quotable(
+        peeled,
+        encrypted,
+        bound || sealed && seen.same_protected_from(),
+        seen.mismatch() && !bound,
+    );
+    let quote = judged.quote();
     if quote.is_none() && encrypted != Extent::None {
         warnings.push(Warning::QuoteWithheld);
     }
@@ -71,7 +79,7 @@ pub(super) fn verdict(
         .map(|part| part.id.clone())
         .collect();
     let parts = parts(peeled, &statuses);
-    Ok(OpenedMessage {
+    let opened = OpenedMessage {
         summary: Summary {
             encrypted,
             signed,
@@ -91,7 +99,8 @@ pub(super) fn verdict(
         answer: None,
         judged_at: cx.at.map(|at| rfc3339(unix(at))),
         revision: 0,
-    })
+    };
+    Ok((opened, judged))
 }
 
 /// Judges every signature, and says what each layer comes to.
@@ -212,12 +221,14 @@ fn extent(peeled: &Peeled) -> Extent {
     extent
 }
 
-/// Whether what a layer encrypts could have been changed unseen: it has no integrity, and no
-/// good signature stands directly inside.
+/// Whether what a layer encrypts could have been changed unseen: it has no integrity, and
+/// neither a good signature stands directly inside nor a draft's mark of our own.
 fn unauthenticated(peeled: &Peeled, statuses: &[Signed], index: usize) -> bool {
     let open = |layer: &PeeledLayer| layer.layer.integrity == Some(Integrity::None);
     let inside = || peeled.layers.iter().zip(statuses);
-    peeled.layers.get(index).is_some_and(open)
+    let vouched = |layer: &PeeledLayer| peeled.own_draft && layer.envelope;
+    let layer = peeled.layers.get(index);
+    layer.is_some_and(|layer| open(layer) && !vouched(layer))
         && !inside().any(|(layer, status)| {
             layer.parent == Some(index) && layer.direct && *status == Signed::Good
         })
@@ -271,22 +282,23 @@ fn parts(peeled: &mut Peeled, statuses: &[Signed]) -> Vec<Part> {
     parts
 }
 
-/// What may be quoted in an answer: the shown text of an unencrypted message, or of the one
-/// outermost encrypted layer where something binds it to the person answered.
-fn quote(peeled: &Peeled, encrypted: Extent, bound: bool) -> Option<Body> {
+/// What there is to quote in an answer: the shown text of an unencrypted message, or of the one
+/// outermost encrypted layer; and whether something binds it to the person answered. Nothing
+/// else that was decrypted: a message can be made of others' ciphertexts.
+fn quotable(peeled: &Peeled, encrypted: Extent, protected: bool, mismatch: bool) -> Judged {
     let opens = |index: &usize| {
         peeled
             .layers
             .get(*index)
             .is_some_and(|l| l.layer.kind == LayerKind::Encryption)
     };
-    let outermost = peeled.layers.iter().position(|layer| {
-        layer.layer.kind == LayerKind::Encryption && layer.envelope && layer.layer.error.is_none()
-    });
-    let depth = match encrypted {
-        Extent::None => 0,
-        Extent::Whole if bound => 1,
-        _ => return None,
+    let outermost = match encrypted {
+        Extent::Whole => peeled.layers.iter().position(|layer| {
+            layer.layer.kind == LayerKind::Encryption
+                && layer.envelope
+                && layer.layer.error.is_none()
+        }),
+        Extent::None | Extent::Part => None,
     };
     let mut text = Vec::new();
     for part in peeled
@@ -294,10 +306,21 @@ fn quote(peeled: &Peeled, encrypted: Extent, bound: bool) -> Option<Body> {
         .iter()
         .filter(|part| part.show && part.media_type == "text/plain")
     {
-        let around: Vec<_> = part.layers.iter().filter(|index| opens(index)).collect();
-        if around.len() == depth && around.first().copied().copied() == outermost {
+        let mut around = part.layers.iter().filter(|index| opens(index));
+        if around.next() == outermost.as_ref() && around.next().is_none() {
             text.extend_from_slice(&part.body);
         }
     }
-    (!text.is_empty()).then(|| Body::from(text))
+    let bound = match encrypted {
+        Extent::None => !mismatch,
+        Extent::Whole => protected && !mismatch,
+        Extent::Part => false,
+    };
+    let layer = outermost.and_then(|index| peeled.layers.get(index));
+    Judged {
+        encrypted,
+        text,
+        bound,
+        layer: layer.map(|layer| layer.layer.id.clone()),
+    }
 }

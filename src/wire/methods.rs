@@ -9,14 +9,15 @@ use crate::base::job::Job;
 use crate::base::policy::Policy;
 use crate::base::{Context, Error, KeyId, Protocol, Result, Secret};
 use crate::verbs::{
-    World, anchors, autocrypt, backup, doctor, keys, open, plan, policy, seal, setup, text,
+    World, anchors, answer, autocrypt, backup, doctor, keys, open, plan, policy, seal, setup, text,
 };
 
 /// Every method that is a verb, in the order in which `hello` lists them.
-pub const METHODS: [&str; 39] = [
+pub const METHODS: [&str; 40] = [
     "message/open",
     "message/seal",
     "message/plan",
+    "message/answer",
     "keys/list",
     "keys/show",
     "keys/generate",
@@ -90,6 +91,7 @@ impl Service for Verbs {
             "message/open" => read(world, open::open, params),
             "message/seal" => read(world, seal::seal, params),
             "message/plan" => read(world, plan::plan, params),
+            "message/answer" => read(world, answer::answer, params),
             "keys/list" => read(world, keys::list, params),
             "keys/show" => read(world, keys::show, params),
             "keys/generate" => read(world, keys::generate, params),

@@ -1,0 +1,236 @@
+//! `message/answer`: a draft that answers or forwards a message, with no more in it than the
+//! sender of that message knew (RFC 9788 6, RFC 9787 5.4).
+
+mod answered;
+mod quote;
+mod respond;
+
+use serde::{Deserialize, Serialize};
+
+use super::open::Opening;
+use super::{Ask, Asks, Origin, World, open};
+use crate::base::body::{Bodies, Body};
+use crate::base::draft::{Attachment, Draft};
+use crate::base::job::Stage;
+use crate::base::keys::Certs as _;
+use crate::base::verdict::{Disposition, Extent, LayerKind, OpenedMessage};
+use crate::base::{Address, Context, Error, Mailbox, Protocol, Result};
+use answered::Quotable;
+pub(super) use answered::{Answered, Judged, answered};
+use respond::respond;
+
+/// What to answer, and how.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Request {
+    pub message: Source,
+    pub kind: Kind,
+    #[serde(default)]
+    pub quote: Option<Quote>,
+    #[serde(default)]
+    pub ask: Ask,
+    #[serde(default)]
+    pub context: Option<Origin>,
+}
+
+/// The message that is answered: itself, or the token that opening it gave.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Source {
+    Token(Token),
+    Message(Body),
+}
+
+/// What stands in for a message: [`OpenedMessage::answer`].
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    pub answer: String,
+}
+
+/// How a message is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    Reply,
+    ReplyAll,
+    Forward,
+}
+
+/// Whether to quote what nothing binds to the person answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quote {
+    /// The person chose to.
+    Anyway,
+}
+
+/// The draft, and what the person should know of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Reply {
+    pub draft: Draft,
+    /// How much of the answered message was encrypted: an answer to one that was should be.
+    pub encrypted: Extent,
+    pub quote: Quoted,
+}
+
+/// What became of the answered text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quoted {
+    Given,
+    /// Nothing binds it to the person who would get the answer.
+    Withheld,
+    /// There is none that may be quoted.
+    Nothing,
+}
+
+impl Bodies for Source {
+    fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
+        match self {
+            Source::Token(_) => Ok(()),
+            Source::Message(message) => message.bodies(visit),
+        }
+    }
+}
+
+impl Bodies for Request {
+    fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
+        self.message.bodies(visit)
+    }
+}
+
+impl Bodies for Reply {
+    fn bodies(&mut self, visit: &mut dyn FnMut(&mut Body) -> Result<()>) -> Result<()> {
+        self.draft.bodies(visit)
+    }
+}
+
+impl Asks for Request {
+    fn ask(&self) -> Ask {
+        self.ask
+    }
+
+    fn origin(&self) -> Option<&str> {
+        self.context.as_ref()?.origin.as_deref()
+    }
+}
+
+/// Begins an answer. Its recipients come from the protected fields alone, where there are any,
+/// even where the From outside is shown (RFC 9788 4.4.4).
+///
+/// # Errors
+/// As `message/open`; `request.invalid` for a token that this store did not give, and for one
+/// that can't stand in for its message: to forward it, or to quote a long one.
+pub fn answer(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
+    cx.job.stage(Stage::Reading);
+    let (answered, opened) = match &request.message {
+        Source::Token(token) => (Answered::open(world, &token.answer, "/message")?, None),
+        Source::Message(message) => {
+            let Opening { opened, answered } =
+                open::message(world, message.bytes()?, request.ask, cx)?;
+            (answered, Some(opened))
+        }
+    };
+    let own = owns(world);
+    let filled = respond(&answered.inner, request.kind, &own);
+    let anyway = request.quote == Some(Quote::Anyway);
+    let quoted = match &answered.quotable {
+        Quotable::Nothing => Quoted::Nothing,
+        _ if answered.bound || anyway => Quoted::Given,
+        _ => Quoted::Withheld,
+    };
+    let mut draft = Draft {
+        from: sender(&answered, &own, request.context.as_ref()),
+        to: filled.to,
+        cc: filled.cc,
+        subject: filled.subject,
+        in_reply_to: filled.in_reply_to,
+        references: filled.references,
+        ..Draft::default()
+    };
+    if request.kind == Kind::Forward {
+        let Some(mut opened) = opened else {
+            return Err(Error::invalid(
+                "/message",
+                "forwarding needs the message itself, for what is attached to it; give that",
+            ));
+        };
+        if answered.bound || anyway {
+            draft.attachments = attachments(&mut opened, &answered);
+        }
+    }
+    if quoted == Quoted::Given {
+        let Quotable::Text(text) = &answered.quotable else {
+            return Err(Error::invalid(
+                "/message",
+                "the text is too long to be quoted without its message; give that",
+            ));
+        };
+        let text = match request.kind {
+            Kind::Forward => quote::forwarded(&answered.shown, text),
+            Kind::Reply | Kind::ReplyAll => quote::quoted(&answered.shown, text),
+        };
+        draft.text = Some(text.into());
+    }
+    Ok(Reply {
+        draft,
+        encrypted: answered.encrypted,
+        quote: quoted,
+    })
+}
+
+/// Which addresses are the person's own.
+pub(super) fn owns(world: &World) -> impl Fn(&Address) -> bool + '_ {
+    move |address| {
+        let of = |protocol| world.store.by_address(protocol, address);
+        Protocol::ALL
+            .into_iter()
+            .any(|protocol| of(protocol).is_ok_and(|certs| certs.iter().any(|cert| cert.own)))
+    }
+}
+
+/// Who answers: the own address that was written to, or that wrote, or that of the account.
+fn sender(
+    answered: &Answered,
+    own: &dyn Fn(&Address) -> bool,
+    context: Option<&Origin>,
+) -> Option<Mailbox> {
+    let named = ["to", "cc", "from"].into_iter();
+    let mut named = named.flat_map(|name| answered.mailboxes(name));
+    named
+        .find(|mailbox| own(&mailbox.address))
+        .or_else(|| Mailbox::parse(context?.account.as_deref()?))
+}
+
+/// What was attached to a message, under the very layers that its text stands under.
+fn attachments(opened: &mut OpenedMessage, answered: &Answered) -> Vec<Attachment> {
+    let encryption = |id: &String| {
+        let mut layers = opened.layers.iter();
+        layers.any(|layer| layer.id == *id && layer.kind == LayerKind::Encryption)
+    };
+    let mut messages: Vec<String> = Vec::new();
+    let mut attachments = Vec::new();
+    for part in &mut opened.parts {
+        let around: Vec<&String> = part.layers.iter().filter(|id| encryption(id)).collect();
+        let beside = around == answered.layer.iter().collect::<Vec<_>>();
+        let shown = opened.show.contains(&part.id);
+        let text = part.media_type.starts_with("text/")
+            && part.disposition == Disposition::Inline
+            && part.name.is_none();
+        // What is in an attached message goes along with that.
+        let within = messages.iter().any(|id| part.id.starts_with(id.as_str()));
+        if part.media_type == "message/rfc822" {
+            messages.push(format!("{}.", part.id));
+        }
+        if beside && !within && !shown && !text {
+            attachments.push(Attachment {
+                name: part.name.take(),
+                media_type: Some(part.media_type.clone()),
+                body: part.body.clone(),
+                content_id: part.content_id.take(),
+            });
+        }
+    }
+    attachments
+}
