@@ -25,6 +25,7 @@ const SIBLINGS: &[&str] = &["engine::openpgp", "engine::smime"];
 
 /// Who may name a library (or a part of `std`): files and folders under `src`.
 const DOORMEN: &[(&str, &[&str])] = &[
+    ("ammonia", &["mail/html/"]),
     ("byteorder", &["wire/frame.rs"]),
     ("clap", &["cli/"]),
     ("cms", &["engine/smime/"]),
@@ -37,6 +38,7 @@ const DOORMEN: &[(&str, &[&str])] = &[
         "getrandom",
         &["base/", "mail/", "engine/", "store/", "verbs/", "host/"],
     ),
+    ("html5ever", &["mail/html/"]),
     ("idna", &["base/address.rs"]),
     ("keyring", &["desktop/keychain.rs"]),
     ("mail_builder", &["mail/"]),

@@ -41,6 +41,9 @@ impl Bodies for OpenedMessage {
     ) -> super::Result<()> {
         for part in &mut self.parts {
             part.body.bodies(visit)?;
+            if let Some(html) = &mut part.html {
+                html.clean.bodies(visit)?;
+            }
         }
         self.quote.bodies(visit)?;
         self.draft.bodies(visit)
@@ -347,6 +350,48 @@ pub struct Part {
     /// The layers around it, outermost first.
     pub layers: Vec<String>,
     pub protection: Protection,
+    /// For HTML that is shown: the same, safe to show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub html: Option<Html>,
+}
+
+/// HTML that can neither load nor do anything.
+#[derive(Debug, Clone, Serialize)]
+pub struct Html {
+    /// Without any address: `a` has `data-link`, a number of `links`; `img` has `data-cid`, a
+    /// content id of `cids`.
+    pub clean: Body,
+    /// Images that this message has, under the same layers as the HTML.
+    pub cids: Vec<Image>,
+    pub links: Vec<Link>,
+    pub removed: Removed,
+}
+
+/// An image in HTML, and the part that holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Image {
+    pub content_id: String,
+    /// The id of the part.
+    pub part: String,
+}
+
+/// Where a link leads: `http`, `https` or `mailto`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Link {
+    pub n: usize,
+    pub url: String,
+}
+
+/// How much was taken out of HTML.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Removed {
+    /// What would have been loaded from elsewhere.
+    pub remote: usize,
+    /// Forms and their fields.
+    pub forms: usize,
+    /// Scripts and handlers of events.
+    pub scripts: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

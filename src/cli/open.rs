@@ -8,8 +8,9 @@ use super::{input, print, words};
 use crate::base::Result;
 use crate::base::body::as_text;
 use crate::base::verdict::{
-    Disposition, Header, HeaderProtection, LayerKind, OpenedMessage, Part, Signed,
+    Disposition, Header, HeaderProtection, Html, LayerKind, OpenedMessage, Part, Signed,
 };
+use crate::mail::html::{self, LegacyDisplay};
 use crate::verbs::open::{self, Asking, Payload, Request};
 
 /// Opens a file and prints what it is.
@@ -124,6 +125,9 @@ pub fn report(opened: &OpenedMessage) -> String {
 
 /// What a terminal can show of a part.
 fn shown(part: &Part) -> String {
+    if let Some(html) = &part.html {
+        return page(html);
+    }
     let body = part.body.bytes().ok().and_then(|bytes| as_text(bytes));
     match body {
         Some(body) if part.media_type != "text/html" => print::plain_text(body),
@@ -132,6 +136,20 @@ fn shown(part: &Part) -> String {
             print::plain(&part.media_type)
         ),
     }
+}
+
+/// HTML as text, and where its links lead.
+fn page(html: &Html) -> String {
+    let clean = html.clean.bytes().ok().and_then(|bytes| as_text(bytes));
+    let page = clean.and_then(|clean| html::page(clean, LegacyDisplay::Absent));
+    let mut text = print::plain_text(&page.unwrap_or_default().text);
+    if !html.links.is_empty() {
+        text.push_str("\nLinks:\n");
+        for link in &html.links {
+            text.push_str(&format!("{:>3}  {}\n", link.n, print::plain(&link.url)));
+        }
+    }
+    text
 }
 
 /// Whether a part is neither shown nor a mere frame.

@@ -18,6 +18,7 @@ pub mod entity;
 pub mod fault;
 pub mod fields;
 pub mod head;
+pub mod html;
 pub mod layers;
 pub mod media;
 pub mod protect;

@@ -3,9 +3,12 @@
 //!
 //! Reading trusts nothing outside: what the composer hid is told by the payload alone.
 
+use bytes::Bytes;
+
 use super::entity::Entity;
 use super::fields::FieldOut;
 use super::head::{Field, Head};
+use super::html::LegacyDisplay;
 use super::media::Media;
 use super::split;
 use crate::base::Mailbox;
@@ -337,34 +340,25 @@ pub fn hidden(inner: &[(String, String)], outer: &[(String, String)]) -> Vec<Hid
         .collect()
 }
 
-/// A text without the Legacy Display that its part says it has (RFC 9788 4.5.3). Called for
-/// leaves of an encrypted payload alone.
-pub fn without_legacy_display<'a>(part: &Entity, text: &'a str) -> std::borrow::Cow<'a, str> {
-    if part.media.param("hp-legacy-display") != Some("1") {
-        return text.into();
+/// Whether a leaf says that it begins with a Legacy Display (RFC 9788 2.1.2). It means something
+/// inside an encrypted payload with header protection alone (4.5.3).
+pub fn legacy_display(part: &Entity) -> LegacyDisplay {
+    match part.media.param("hp-legacy-display") {
+        Some("1") => LegacyDisplay::Present,
+        _ => LegacyDisplay::Absent,
     }
-    match part.media.kind() {
-        "text/plain" => {
-            let mut rest = text;
-            while let Some((line, after)) = rest.split_once('\n') {
-                rest = after;
-                if line.trim().is_empty() {
-                    return rest.into();
-                }
-            }
-            text.into()
+}
+
+/// A plain text behind its Legacy Display: what stands behind the first line that is blank
+/// (RFC 9788 4.5.3.2). A text without such a line stays as it is.
+pub fn behind_legacy_display(text: &Bytes) -> Bytes {
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', text) {
+        let line = text.get(start..end).unwrap_or_default();
+        start = end + 1;
+        if line.trim_ascii().is_empty() {
+            return text.slice(start..);
         }
-        "text/html" => {
-            let mark = "<div class=\"header-protection-legacy-display\">";
-            let cut = text.split_once(mark).and_then(|(before, inside)| {
-                inside
-                    .split_once("</div>")
-                    .map(|(_, after)| (before, after))
-            });
-            cut.map_or(text.into(), |(before, after)| {
-                format!("{before}{after}").into()
-            })
-        }
-        _ => text.into(),
     }
+    text.clone()
 }

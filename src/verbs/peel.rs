@@ -11,7 +11,8 @@ use crate::base::policy::ANCHORS_FILES;
 use crate::base::verdict::{Disposition, FoundKey, Layer, LayerError, LayerKind, Scheme};
 use crate::base::{Context, KeyId, Protocol};
 use crate::mail::armor::{self, SegmentKind as Block};
-use crate::mail::protect::Protected;
+use crate::mail::html::LegacyDisplay;
+use crate::mail::protect::{self, Protected};
 use crate::mail::{Entity, Head, decode, layers};
 
 /// Layers inside layers: nobody wraps a message more than three times for a reason.
@@ -53,6 +54,8 @@ pub(super) struct PeeledPart {
     pub layers: Vec<usize>,
     /// It is one of those to show.
     pub show: bool,
+    /// Whether HTML begins with what its reader is shown elsewhere.
+    pub legacy: LegacyDisplay,
 }
 
 /// The header section of one message: the whole one, or one inside it.
@@ -320,17 +323,24 @@ impl<'a> Walk<'a> {
         let inline = entity.disposition() == Disposition::Inline;
         let text = entity.media.top() == "text";
         // A file stays what it is, byte for byte; only a text of the message becomes UTF-8.
-        let body = if text && inline && name.is_none() {
-            entity.text()
-        } else {
-            entity.content()
+        let written = text && inline && name.is_none();
+        let legacy = match written && at.scope == 0 && self.is_protected() {
+            true => protect::legacy_display(entity),
+            false => LegacyDisplay::Absent,
+        };
+        let body = match (written, entity.media.kind(), legacy) {
+            (true, "text/plain", LegacyDisplay::Present) => {
+                protect::behind_legacy_display(&entity.text())
+            }
+            (true, ..) => entity.text(),
+            (false, ..) => entity.content(),
         };
         if let Some(keys) = layers::keys(entity) {
             self.out
                 .keys
                 .extend(harvest::attached(self.world, &keys, self.cx));
         }
-        let shown = at.show && inline && name.is_none() && text;
+        let shown = at.show && written;
         self.part(PeeledPart {
             id: entity.id.clone(),
             media_type: entity.media.kind().to_owned(),
@@ -340,7 +350,14 @@ impl<'a> Walk<'a> {
             body,
             layers: at.layers,
             show: shown,
+            legacy,
         })
+    }
+
+    /// Whether the payload stands inside an encryption and has header protection.
+    fn is_protected(&self) -> bool {
+        let payload = self.out.payload.as_ref();
+        payload.is_some_and(|payload| payload.is_sealed() && payload.protected.hp.is_some())
     }
 
     fn part(&mut self, part: PeeledPart) -> Result<()> {
@@ -423,6 +440,7 @@ impl<'a> Walk<'a> {
             body: decode::text(charset, data),
             layers: at.layers.clone(),
             show: at.show,
+            legacy: LegacyDisplay::Absent,
         })
     }
 
@@ -524,6 +542,7 @@ impl<'a> Walk<'a> {
                 body: content,
                 layers: within.layers,
                 show: false,
+                legacy: LegacyDisplay::Absent,
             }),
             Inside::Unknown => Ok(()),
         }

@@ -4,16 +4,17 @@
 use super::answer::Judged;
 use super::headers::{self, Seen};
 use super::judge::{self, Claims, Place};
-use super::peel::{Payload, Peeled, PeeledLayer};
+use super::peel::{Payload, Peeled, PeeledLayer, PeeledPart};
 use bytes::Bytes;
 
 use crate::base::context::{rfc3339, unix};
 use crate::base::layer::Fit;
 use crate::base::verdict::{
-    Extent, Integrity, LayerKind, OpenedMessage, Part, Protection, Reason, Signature, Signed,
-    Status, Summary, SummarySigner, Warning,
+    Disposition, Extent, Html, Image, Integrity, LayerKind, Link, OpenedMessage, Part, Protection,
+    Reason, Signature, Signed, Status, Summary, SummarySigner, Warning,
 };
 use crate::base::{Body, Context, Result};
+use crate::mail::html::{self, Page};
 
 /// Everything that was seen, put into the contract's words; and what an answer needs of it.
 pub(super) fn verdict(
@@ -60,8 +61,10 @@ pub(super) fn verdict(
     }
     let headers = seen.headers(bound);
     let sealed = peeled.payload.as_ref().is_some_and(Payload::is_sealed);
+    let mut pages = pages(peeled);
     let judged = quotable(
         peeled,
+        &pages,
         encrypted,
         bound || sealed && seen.same_protected_from(),
         seen.mismatch() && !bound,
@@ -78,7 +81,7 @@ pub(super) fn verdict(
         .filter(|part| part.show)
         .map(|part| part.id.clone())
         .collect();
-    let parts = parts(peeled, &statuses);
+    let parts = parts(peeled, &mut pages, &statuses);
     let opened = OpenedMessage {
         summary: Summary {
             encrypted,
@@ -243,12 +246,68 @@ fn is_active(media_type: &str) -> bool {
     )
 }
 
+/// The HTML that stands among the parts, made safe, each in its part's place.
+fn pages(peeled: &Peeled) -> Vec<Option<Page>> {
+    let page = |part: &PeeledPart| {
+        let inline = part.disposition == Disposition::Inline && part.name.is_none();
+        (part.media_type == "text/html" && inline)
+            .then(|| html::page(&String::from_utf8_lossy(&part.body), part.legacy))?
+    };
+    peeled.parts.iter().map(page).collect()
+}
+
+/// A page as a client sees it. `bare`: nothing vouches for it, so that its text alone is shown.
+fn shown(page: Page, at: usize, parts: &[PeeledPart], bare: bool) -> Html {
+    if bare {
+        return Html {
+            clean: html::plain(&page.text).into(),
+            cids: Vec::new(),
+            links: Vec::new(),
+            removed: page.removed,
+        };
+    }
+    let around = parts.get(at).map(|part| &part.layers);
+    let image = |cid: String| {
+        let named = |part: &&PeeledPart| {
+            // What is under other layers is another's: it is never joined (RFC 9787).
+            part.content_id.as_ref() == Some(&cid)
+                && Some(&part.layers) == around
+                && part.media_type.starts_with("image/")
+                && !is_active(&part.media_type)
+        };
+        let part = parts.iter().find(named)?.id.clone();
+        Some(Image {
+            content_id: cid,
+            part,
+        })
+    };
+    let link = |(at, url)| Link { n: at + 1, url };
+    Html {
+        clean: page.clean.into(),
+        cids: page.cids.into_iter().filter_map(image).collect(),
+        links: page.links.into_iter().enumerate().map(link).collect(),
+        removed: page.removed,
+    }
+}
+
 /// The parts as a client sees them.
-fn parts(peeled: &mut Peeled, statuses: &[Signed]) -> Vec<Part> {
+fn parts(peeled: &mut Peeled, pages: &mut [Option<Page>], statuses: &[Signed]) -> Vec<Part> {
     let mut parts = Vec::with_capacity(peeled.parts.len());
-    for mut part in std::mem::take(&mut peeled.parts) {
-        let bare = |index: &usize| unauthenticated(peeled, statuses, *index);
-        if is_active(&part.media_type) && part.layers.iter().any(bare) {
+    let bare: Vec<bool> = (0..peeled.layers.len())
+        .map(|index| unauthenticated(peeled, statuses, index))
+        .collect();
+    let is_bare = |part: &PeeledPart| {
+        part.layers
+            .iter()
+            .any(|index| bare.get(*index) == Some(&true))
+    };
+    let mut htmls = Vec::with_capacity(pages.len());
+    for (at, page) in pages.iter_mut().enumerate() {
+        let bare = peeled.parts.get(at).is_some_and(is_bare);
+        htmls.push(page.take().map(|page| shown(page, at, &peeled.parts, bare)));
+    }
+    for (mut part, html) in std::mem::take(&mut peeled.parts).into_iter().zip(htmls) {
+        if is_active(&part.media_type) && is_bare(&part) {
             part.body = Bytes::new();
         }
         let around = |index: &usize| peeled.layers.get(*index);
@@ -277,6 +336,7 @@ fn parts(peeled: &mut Peeled, statuses: &[Signed]) -> Vec<Part> {
                 .collect(),
             protection: Protection { encrypted, signed },
             body: Body::Inline(part.body),
+            html,
         });
     }
     parts
@@ -285,7 +345,13 @@ fn parts(peeled: &mut Peeled, statuses: &[Signed]) -> Vec<Part> {
 /// What there is to quote in an answer: the shown text of an unencrypted message, or of the one
 /// outermost encrypted layer; and whether something binds it to the person answered. Nothing
 /// else that was decrypted: a message can be made of others' ciphertexts.
-fn quotable(peeled: &Peeled, encrypted: Extent, protected: bool, mismatch: bool) -> Judged {
+fn quotable(
+    peeled: &Peeled,
+    pages: &[Option<Page>],
+    encrypted: Extent,
+    protected: bool,
+    mismatch: bool,
+) -> Judged {
     let opens = |index: &usize| {
         peeled
             .layers
@@ -301,14 +367,14 @@ fn quotable(peeled: &Peeled, encrypted: Extent, protected: bool, mismatch: bool)
         Extent::None | Extent::Part => None,
     };
     let mut text = Vec::new();
-    for part in peeled
-        .parts
-        .iter()
-        .filter(|part| part.show && part.media_type == "text/plain")
-    {
+    for (part, page) in peeled.parts.iter().zip(pages).filter(|(part, _)| part.show) {
         let mut around = part.layers.iter().filter(|index| opens(index));
         if around.next() == outermost.as_ref() && around.next().is_none() {
-            text.extend_from_slice(&part.body);
+            match (part.media_type.as_str(), page) {
+                ("text/plain", _) => text.extend_from_slice(&part.body),
+                (_, Some(page)) => text.extend_from_slice(page.text.as_bytes()),
+                _ => {}
+            }
         }
     }
     let bound = match encrypted {

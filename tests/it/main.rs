@@ -37,6 +37,7 @@ mod directories;
 mod discover;
 mod drafts;
 mod gnupg;
+mod html;
 mod introducers;
 mod life;
 mod parts;

@@ -6,9 +6,10 @@ use super::message;
 use crate::base::verdict::HeaderProtection;
 use crate::base::{Address, Mailbox};
 use crate::mail::fields::FieldOut;
+use crate::mail::html::LegacyDisplay;
 use crate::mail::protect::{
-    Confidentiality, Covered, Envelope, Hidden, Hp, Protected, cover, hidden,
-    without_legacy_display,
+    Confidentiality, Covered, Envelope, Hidden, Hp, Protected, behind_legacy_display, cover,
+    hidden, legacy_display,
 };
 use crate::mail::{Entity, Head};
 
@@ -250,19 +251,21 @@ fn old_marks_are_replaced() {
 
 #[test]
 fn legacy_display_goes_only_where_it_is_marked() {
-    let cut = |kind: &str, text: &str| {
+    let marked = |kind: &str| {
         let part = message(&format!("Content-Type: {kind}\n\nx"));
-        without_legacy_display(&part, text).into_owned()
+        legacy_display(&part) == LegacyDisplay::Present
     };
-    assert_eq!(
-        cut("text/plain; hp-legacy-display=1", "Subject: s\r\n\r\nhi"),
-        "hi"
-    );
-    assert_eq!(
-        cut("text/plain", "Subject: s\r\n\r\nhi"),
-        "Subject: s\r\n\r\nhi"
-    );
-    assert_eq!(cut("text/plain; hp-legacy-display=1", "no end"), "no end");
-    let html = "<p><div class=\"header-protection-legacy-display\"><pre>S</pre></div>hi";
-    assert_eq!(cut("text/html; hp-legacy-display=1", html), "<p>hi");
+    assert!(marked("text/plain; hp-legacy-display=1"));
+    assert!(marked("text/html; hp-legacy-display=\"1\"; charset=utf-8"));
+    assert!(!marked("text/plain; hp-legacy-display=2") && !marked("text/plain"));
+    for (text, rest) in [
+        ("Subject: s\r\n\r\nhi", "hi"),
+        ("Subject: s\n \t\nhi\n\nho", "hi\n\nho"),
+        ("\r\nhi", "hi"),
+        ("no end", "no end"),
+        ("Subject: s\r\n\r\n", ""),
+    ] {
+        let behind = behind_legacy_display(&Bytes::from_static(text.as_bytes()));
+        assert_eq!(behind, rest.as_bytes(), "{text:?}");
+    }
 }

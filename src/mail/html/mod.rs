@@ -1,0 +1,167 @@
+//! HTML for display and for quoting: what is left of a stranger's page when nothing in it can
+//! reach out, act, or look like something else.
+//!
+//! [`page`] hands out elements of text, lists and tables, without style: what is shown is what
+//! is quoted, and nothing is there that can't be seen. Links and images are numbers and names,
+//! which the page that shows them may put into their places.
+
+mod render;
+mod scan;
+mod text;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use ammonia::{Builder, UrlRelative};
+
+use crate::base::verdict::Removed;
+
+/// The largest page that is made clean, in bytes: newsletters have a tenth of it.
+pub const HTML_MAX: usize = 2 << 20;
+
+/// Links and images of one page; beyond that they are text.
+const LISTED_MAX: usize = 2_000;
+
+/// Elements that stay; of all others only the text.
+const TAGS: [&str; 61] = [
+    "a",
+    "abbr",
+    "acronym",
+    "address",
+    "article",
+    "aside",
+    "b",
+    "bdi",
+    "big",
+    "blockquote",
+    "br",
+    "caption",
+    "center",
+    "cite",
+    "code",
+    "col",
+    "colgroup",
+    "dd",
+    "del",
+    "dfn",
+    "div",
+    "dl",
+    "dt",
+    "em",
+    "figcaption",
+    "figure",
+    "footer",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hr",
+    "i",
+    "img",
+    "ins",
+    "kbd",
+    "li",
+    "mark",
+    "ol",
+    "p",
+    "pre",
+    "q",
+    "s",
+    "samp",
+    "section",
+    "small",
+    "span",
+    "strike",
+    "strong",
+    "sub",
+    "sup",
+    "table",
+    "tbody",
+    "td",
+    "th",
+    "tr",
+    "u",
+    "ul",
+];
+
+/// Elements of which the content goes too: it is no text, or not read as such.
+const DROPPED: [&str; 18] = [
+    "applet", "audio", "canvas", "datalist", "frameset", "iframe", "math", "noembed", "noframes",
+    "noscript", "object", "script", "select", "style", "svg", "template", "textarea", "title",
+];
+
+/// The class that marks a Legacy Display (RFC 9788 5.2.3).
+const LEGACY_DISPLAY: &str = "header-protection-legacy-display";
+
+/// Whether a part says that it begins with a Legacy Display, where that means something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LegacyDisplay {
+    /// There is none, or it is the author's own words.
+    Absent,
+    /// It is there, and is not to be shown (RFC 9788 4.5.3).
+    Present,
+}
+
+/// A page made safe.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// HTML without any address in it: `a` has `data-link`, the number of its link, and `img`
+    /// has `data-cid`.
+    pub clean: String,
+    /// The same as text.
+    pub text: String,
+    /// Content ids of images, each once.
+    pub cids: Vec<String>,
+    /// Where links lead (`http`, `https`, `mailto`), the first one being number 1.
+    pub links: Vec<String>,
+    pub removed: Removed,
+}
+
+/// Makes a page safe to show; `None` for one that is too large or nests too deeply.
+pub fn page(html: &str, legacy: LegacyDisplay) -> Option<Page> {
+    if html.len() > HTML_MAX {
+        return None;
+    }
+    let removed = scan::scan(html)?;
+    let cleaned = CLEANER.clean(html).to_string();
+    let mut page = render::render(&cleaned, legacy);
+    page.removed = removed;
+    Some(page)
+}
+
+/// Text as HTML: escaped, with its lines.
+pub fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + text.len() / 8 + 16);
+    for line in text.lines() {
+        render::escape(line, &mut out);
+        out.push_str("<br>");
+    }
+    out
+}
+
+static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    let mut builder = Builder::empty();
+    let one = |name: &'static str, attributes: &[&'static str]| {
+        (name, attributes.iter().copied().collect::<HashSet<_>>())
+    };
+    builder
+        .tags(TAGS.into_iter().collect())
+        .clean_content_tags(DROPPED.into_iter().collect())
+        .tag_attributes(HashMap::from([
+            one("a", &["href"]),
+            one("img", &["src", "alt"]),
+            one("td", &["colspan", "rowspan"]),
+            one("th", &["colspan", "rowspan"]),
+            one("ol", &["start"]),
+        ]))
+        .generic_attributes(["dir", "lang"].into_iter().collect())
+        .allowed_classes(HashMap::from([one("div", &[LEGACY_DISPLAY])]))
+        .url_schemes(["http", "https", "mailto", "cid"].into_iter().collect())
+        .url_relative(UrlRelative::Deny)
+        .link_rel(None)
+        .strip_comments(true);
+    builder
+});

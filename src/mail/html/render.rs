@@ -1,0 +1,188 @@
+//! What the cleaner left, written out once more: addresses become numbers and names, and the
+//! text is made beside it.
+
+use html5ever::tokenizer::{Tag, TagKind, Token};
+
+use super::scan::tokens;
+use super::text::Lines;
+use super::{LEGACY_DISPLAY, LISTED_MAX, LegacyDisplay, Page};
+
+/// Elements without an end.
+const VOID: [&str; 4] = ["br", "col", "hr", "img"];
+
+/// Writes a page out of cleaned HTML.
+pub(super) fn render(cleaned: &str, legacy: LegacyDisplay) -> Page {
+    let mut writer = Writer {
+        page: Page::default(),
+        lines: Lines::default(),
+        legacy,
+        hidden: 0,
+    };
+    tokens(cleaned, |token| writer.token(token));
+    Page {
+        text: writer.lines.finish(),
+        ..writer.page
+    }
+}
+
+struct Writer {
+    page: Page,
+    lines: Lines,
+    legacy: LegacyDisplay,
+    /// How many elements are open inside the Legacy Display, itself included.
+    hidden: usize,
+}
+
+impl Writer {
+    fn token(&mut self, token: &Token) {
+        match token {
+            Token::TagToken(tag) if self.hidden > 0 => match tag.kind {
+                _ if VOID.contains(&&*tag.name) => {}
+                TagKind::StartTag => self.hidden += 1,
+                TagKind::EndTag => self.hidden -= 1,
+            },
+            _ if self.hidden > 0 => {}
+            Token::TagToken(tag) if tag.kind == TagKind::StartTag => self.start(tag),
+            Token::TagToken(tag) => self.end(&tag.name),
+            Token::CharacterTokens(text) => {
+                escape(text, &mut self.page.clean);
+                self.lines.text(text);
+            }
+            _ => {}
+        }
+    }
+
+    fn start(&mut self, tag: &Tag) {
+        let name = &*tag.name;
+        let marked = attribute(tag, "class") == Some(LEGACY_DISPLAY);
+        if self.legacy == LegacyDisplay::Present && name == "div" && marked {
+            self.hidden = 1;
+            return;
+        }
+        if name == "img" {
+            self.image(tag);
+            return;
+        }
+        let mut link = None;
+        self.page.clean.push('<');
+        self.page.clean.push_str(name);
+        for attribute in &tag.attrs {
+            let (key, value) = (&*attribute.name.local, &*attribute.value);
+            match (name, key) {
+                ("a", "href") => {
+                    link = self.link(value);
+                    if link.is_some() {
+                        let number = self.page.links.len().to_string();
+                        self.put("data-link", &number);
+                    }
+                }
+                (_, "class" | "href" | "src") => {}
+                _ => self.put(key, value),
+            }
+        }
+        self.page.clean.push('>');
+        self.lines.start(name, link);
+    }
+
+    fn end(&mut self, name: &str) {
+        if !VOID.contains(&name) {
+            self.page.clean.push_str("</");
+            self.page.clean.push_str(name);
+            self.page.clean.push('>');
+        }
+        self.lines.end(name);
+    }
+
+    /// Takes note of a link; `None` where it leads nowhere.
+    fn link(&mut self, url: &str) -> Option<String> {
+        let url = url.trim();
+        let scheme = url.split(':').next().unwrap_or_default();
+        let known = ["http", "https", "mailto"];
+        let leads = known.iter().any(|known| scheme.eq_ignore_ascii_case(known));
+        if !leads || self.page.links.len() >= LISTED_MAX || url.chars().any(char::is_control) {
+            return None;
+        }
+        self.page.links.push(url.to_owned());
+        Some(url.to_owned())
+    }
+
+    /// An image of the message itself keeps its place; of others only their words stay.
+    fn image(&mut self, tag: &Tag) {
+        let alt = attribute(tag, "alt").unwrap_or_default().trim();
+        let source = attribute(tag, "src").unwrap_or_default().trim();
+        let cid = source
+            .get(..4)
+            .filter(|scheme| scheme.eq_ignore_ascii_case("cid:"))
+            .and_then(|_| source.get(4..))
+            .map(unescaped)
+            .filter(|cid| !cid.is_empty() && self.page.cids.len() < LISTED_MAX);
+        if let Some(cid) = cid {
+            self.page.clean.push_str("<img");
+            self.put("data-cid", &cid);
+            self.put("alt", alt);
+            self.page.clean.push('>');
+            if !self.page.cids.contains(&cid) {
+                self.page.cids.push(cid);
+            }
+        } else if !alt.is_empty() {
+            escape(&format!("[{alt}]"), &mut self.page.clean);
+        }
+        if !alt.is_empty() {
+            self.lines.text(&format!("[{alt}]"));
+        }
+    }
+
+    fn put(&mut self, key: &str, value: &str) {
+        self.page.clean.push(' ');
+        self.page.clean.push_str(key);
+        self.page.clean.push_str("=\"");
+        escape(value, &mut self.page.clean);
+        self.page.clean.push('"');
+    }
+}
+
+fn attribute<'a>(tag: &'a Tag, name: &str) -> Option<&'a str> {
+    let mut attributes = tag.attrs.iter();
+    let found = attributes.find(|attribute| &*attribute.name.local == name);
+    found.map(|attribute| &*attribute.value)
+}
+
+/// A content id out of its URL (RFC 2392 2): percent escapes are undone.
+fn unescaped(url: &str) -> String {
+    let mut bytes = Vec::with_capacity(url.len());
+    let mut rest = url.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        let digits = after.split_first_chunk::<2>();
+        match (first, digits) {
+            (b'%', Some((pair, behind))) => {
+                let hex = std::str::from_utf8(pair).ok();
+                match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+                    Some(byte) => {
+                        bytes.push(byte);
+                        rest = behind;
+                    }
+                    None => bytes.push(b'%'),
+                }
+            }
+            _ => bytes.push(*first),
+        }
+    }
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+/// Writes text so that no reader of HTML takes any of it for markup, wherever it stands.
+pub(super) fn escape(text: &str, out: &mut String) {
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\0' => {}
+            c => out.push(c),
+        }
+    }
+}

