@@ -78,6 +78,8 @@ const FEATURES: &[&str] = &[
     "import-gnupg",
     // `messages` and `error` in `message/plan`.
     "plan-messages",
+    // `protect.legacyDisplay` in `message/seal`.
+    "legacy-display",
     // `also`, `reasons` and `members` in `message/plan`; `also` in what sealing gives.
     "plan-policy",
     // `answersEncrypted` in `message/plan`, `autocrypt` in its answer.

@@ -20,6 +20,7 @@ pub mod fields;
 pub mod head;
 pub mod html;
 pub mod layers;
+pub mod legacy;
 pub mod media;
 pub mod protect;
 pub mod split;

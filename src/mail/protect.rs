@@ -8,10 +8,11 @@ use bytes::Bytes;
 use super::entity::Entity;
 use super::fields::FieldOut;
 use super::head::{Field, Head};
-use super::html::LegacyDisplay;
+use super::html::{LEGACY_DISPLAY, LegacyDisplay};
 use super::media::Media;
 use super::split;
 use crate::base::Mailbox;
+use crate::base::body::wiped;
 use crate::base::error::Result;
 use crate::base::verdict::HeaderProtection;
 
@@ -64,7 +65,8 @@ pub struct Covered {
 }
 
 /// Puts `fields` into `entity`, canonical and with structural fields alone, for what will be
-/// signed (`Hp::Clear`) or encrypted (`Hp::Cipher`). No Legacy Display is made.
+/// signed (`Hp::Clear`) or encrypted (`Hp::Cipher`). A Legacy Display is put in before
+/// ([`super::legacy`]).
 ///
 /// The body is not copied where `entity` has room for its new header section, as those from
 /// [`super::compose::body`] have.
@@ -78,13 +80,7 @@ pub fn cover(
     policy: Confidentiality,
     hidden: &[Hidden],
 ) -> Result<Covered> {
-    let outer: Vec<FieldOut> = match hp {
-        Hp::Clear => fields.to_vec(),
-        Hp::Cipher => fields
-            .iter()
-            .filter_map(|f| outside(f, policy, hidden))
-            .collect(),
-    };
+    let outer = outer(fields, hp, policy, hidden);
     let (section, body) = split::head(&entity);
     let head = Head::parse(entity.get(section).unwrap_or_default().to_vec().into())?;
     let mut inner = Vec::new();
@@ -118,6 +114,23 @@ pub fn cover(
         payload: entity,
         outer,
     })
+}
+
+/// What stands outside: all fields of a signed message, and of an encrypted one what the policy
+/// and the answered message leave.
+pub fn outer(
+    fields: &[FieldOut],
+    hp: Hp,
+    policy: Confidentiality,
+    hidden: &[Hidden],
+) -> Vec<FieldOut> {
+    match hp {
+        Hp::Clear => fields.to_vec(),
+        Hp::Cipher => {
+            let outside = |field| outside(field, policy, hidden);
+            fields.iter().filter_map(outside).collect()
+        }
+    }
 }
 
 /// What stands outside for one field; `None`: nothing.
@@ -361,4 +374,26 @@ pub fn behind_legacy_display(text: &Bytes) -> Bytes {
         }
     }
     text.clone()
+}
+
+/// HTML without its Legacy Display, where that is written as RFC 9788 5.2.3 has it. Any other
+/// form is for [`super::html::page`], which reads the page as a tree.
+pub fn without_legacy_display(html: &Bytes) -> Bytes {
+    let begin = format!("<div class=\"{LEGACY_DISPLAY}\">");
+    let Some(start) = memchr::memmem::find(html, begin.as_bytes()) else {
+        return html.clone();
+    };
+    let Some((_, rest)) = html.split_at_checked(start + begin.len()) else {
+        return html.clone();
+    };
+    let inner = rest.trim_ascii_start().strip_prefix(b"<pre>");
+    let end = inner.and_then(|inner| {
+        let text = memchr::memchr(b'<', inner)?;
+        let after = inner.get(text..)?.strip_prefix(b"</pre>")?;
+        after.trim_ascii_start().strip_prefix(b"</div>")
+    });
+    match (end, html.get(..start)) {
+        (Some(after), Some(before)) => wiped([before, after].concat()),
+        _ => html.clone(),
+    }
 }

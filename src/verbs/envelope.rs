@@ -13,7 +13,7 @@ use crate::base::verdict::Scheme;
 use crate::base::{Address, Context, Error, Mailbox, Protocol, Result, Secret};
 use crate::mail::protect::{Covered, Hidden, Hp};
 use crate::mail::wrap::Cms;
-use crate::mail::{FieldOut, addresses, compose, fields, protect, whole, wrap};
+use crate::mail::{FieldOut, addresses, compose, fields, legacy, protect, whole, wrap};
 
 /// What all copies of one message share.
 pub(super) struct Letter {
@@ -328,10 +328,17 @@ impl Sealer<'_> {
         fields.extend(inside.iter().cloned());
         let mut hidden: Vec<Hidden> = inside.iter().map(hide).collect();
         hidden.extend(letter.hidden.iter().cloned());
+        let policy = self.protect.headers;
+        let mut entity = Vec::from(entity);
+        // What nobody else reads needs nothing said twice.
+        if hp == Hp::Cipher && letter.mark.is_none() && self.protect.legacy_display != Some(false) {
+            let outer = protect::outer(&fields, hp, policy, &hidden);
+            entity = legacy::put(entity, &legacy::lines(&fields, &outer))?;
+        }
         let Covered {
             mut payload,
             mut outer,
-        } = protect::cover(entity.into(), &fields, hp, self.protect.headers, &hidden)?;
+        } = protect::cover(entity, &fields, hp, policy, &hidden)?;
         // Signed only, nothing is hidden (RFC 9788 5.2.1); but Bcc stands outside for nobody.
         outer.retain(|field| !field.is("Bcc"));
         outer.extend(letter.outside.iter().cloned());

@@ -257,7 +257,10 @@ impl<'a> Walk<'a> {
         }
         if layers::is_inline_text(entity) && entity.disposition() == Disposition::Inline {
             // Signatures were made over the bytes as they were typed, before any charset.
-            let text = entity.content();
+            let mut text = entity.content();
+            if self.legacy_display(entity, &at) == LegacyDisplay::Present {
+                text = protect::behind_legacy_display(&text);
+            }
             if memchr::memmem::find(&text, b"-----BEGIN PGP ").is_some() {
                 let charset = entity.media.param("charset").unwrap_or_default();
                 return self.inline(&entity.id, &text, charset, &at);
@@ -324,13 +327,16 @@ impl<'a> Walk<'a> {
         let text = entity.media.top() == "text";
         // A file stays what it is, byte for byte; only a text of the message becomes UTF-8.
         let written = text && inline && name.is_none();
-        let legacy = match written && at.scope == 0 && self.is_protected() {
-            true => protect::legacy_display(entity),
+        let legacy = match written {
+            true => self.legacy_display(entity, &at),
             false => LegacyDisplay::Absent,
         };
         let body = match (written, entity.media.kind(), legacy) {
             (true, "text/plain", LegacyDisplay::Present) => {
                 protect::behind_legacy_display(&entity.text())
+            }
+            (true, "text/html", LegacyDisplay::Present) => {
+                protect::without_legacy_display(&entity.text())
             }
             (true, ..) => entity.text(),
             (false, ..) => entity.content(),
@@ -354,10 +360,17 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Whether the payload stands inside an encryption and has header protection.
-    fn is_protected(&self) -> bool {
-        let payload = self.out.payload.as_ref();
-        payload.is_some_and(|payload| payload.is_sealed() && payload.protected.hp.is_some())
+    /// Whether a leaf begins with a Legacy Display: it says so, and the payload stands inside an
+    /// encryption and has header protection (RFC 9788 4.5.3).
+    fn legacy_display(&self, leaf: &Entity, at: &At) -> LegacyDisplay {
+        match &self.out.payload {
+            Some(payload)
+                if at.scope == 0 && payload.is_sealed() && payload.protected.hp.is_some() =>
+            {
+                protect::legacy_display(leaf)
+            }
+            _ => LegacyDisplay::Absent,
+        }
     }
 
     fn part(&mut self, part: PeeledPart) -> Result<()> {

@@ -56,6 +56,9 @@ pub struct Protect {
     pub scheme: Option<Scheme>,
     /// Which header fields an encrypted message hides (RFC 9788 3).
     pub headers: Confidentiality,
+    /// Whether the text says once more what is hidden, for readers that don't know header
+    /// protection; they are told so unless this is false (RFC 9788 5.2.2).
+    pub legacy_display: Option<bool>,
     pub cipher: Cipher,
     /// Which certificates to use for an address, instead of ours to choose.
     pub keys: BTreeMap<Address, Vec<KeyId>>,

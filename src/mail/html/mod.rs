@@ -94,7 +94,9 @@ const DROPPED: [&str; 18] = [
 ];
 
 /// The class that marks a Legacy Display (RFC 9788 5.2.3).
-const LEGACY_DISPLAY: &str = "header-protection-legacy-display";
+pub(super) const LEGACY_DISPLAY: &str = "header-protection-legacy-display";
+
+pub(super) use render::escape;
 
 /// Whether a part says that it begins with a Legacy Display, where that means something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +138,7 @@ pub fn page(html: &str, legacy: LegacyDisplay) -> Option<Page> {
 pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8 + 16);
     for line in text.lines() {
-        render::escape(line, &mut out);
+        escape(line, &mut out);
         out.push_str("<br>");
     }
     out

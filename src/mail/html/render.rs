@@ -173,7 +173,7 @@ fn unescaped(url: &str) -> String {
 }
 
 /// Writes text so that no reader of HTML takes any of it for markup, wherever it stands.
-pub(super) fn escape(text: &str, out: &mut String) {
+pub(in crate::mail) fn escape(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {
             '&' => out.push_str("&amp;"),

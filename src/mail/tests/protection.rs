@@ -9,7 +9,7 @@ use crate::mail::fields::FieldOut;
 use crate::mail::html::LegacyDisplay;
 use crate::mail::protect::{
     Confidentiality, Covered, Envelope, Hidden, Hp, Protected, behind_legacy_display, cover,
-    hidden, legacy_display,
+    hidden, legacy_display, without_legacy_display,
 };
 use crate::mail::{Entity, Head};
 
@@ -267,5 +267,24 @@ fn legacy_display_goes_only_where_it_is_marked() {
     ] {
         let behind = behind_legacy_display(&Bytes::from_static(text.as_bytes()));
         assert_eq!(behind, rest.as_bytes(), "{text:?}");
+    }
+    for (html, rest) in [
+        (
+            "<body><div class=\"header-protection-legacy-display\"><pre>Subject: a &lt; b\n</pre></div><p>x",
+            "<body><p>x",
+        ),
+        (
+            "<div class=\"header-protection-legacy-display\">\n<pre>s</pre>\n</div>x",
+            "x",
+        ),
+        // Whatever else stands in it may be anything.
+        (
+            "<div class=\"header-protection-legacy-display\"><pre>s<b>x</b></pre></div>x",
+            "<div class=\"header-protection-legacy-display\"><pre>s<b>x</b></pre></div>x",
+        ),
+        ("<p>x", "<p>x"),
+    ] {
+        let without = without_legacy_display(&Bytes::from_static(html.as_bytes()));
+        assert_eq!(without, rest.as_bytes(), "{html}");
     }
 }
