@@ -282,16 +282,22 @@ impl Protected {
                 outer: outer.filter(|(name, _)| !name.is_empty()).collect(),
             };
         }
-        if root.media.param("protected-headers") == Some("v1") {
-            let outer = real
-                .fields()
-                .map(|f| (f.name().to_ascii_lowercase(), f.unfolded()));
-            return Protected {
-                hp: Some(Hp::Cipher),
-                outer: outer.collect(),
-            };
+        match root.media.param("protected-headers") {
+            Some("v1") => Protected::wrapped(real),
+            _ => Protected::default(),
         }
-        Protected::default()
+    }
+
+    /// Mail of an older kind, with the message that it protects inside a `message/rfc822`
+    /// (RFC 9788 4.10.2): what really stands outside is taken for what the composer put there.
+    pub fn wrapped(real: &Head) -> Protected {
+        let outer = real
+            .fields()
+            .map(|f| (f.name().to_ascii_lowercase(), f.unfolded()));
+        Protected {
+            hp: Some(Hp::Cipher),
+            outer: outer.collect(),
+        }
     }
 
     /// The payload's own fields: what the message really says. Empty without protection.

@@ -6,6 +6,7 @@ use crate::base::Address;
 use crate::base::address::{Mailbox, hidden};
 use crate::base::verdict::{Header, HeaderProtection, Headers, Warning};
 use crate::mail::head::camel;
+use crate::mail::protect::Envelope;
 use crate::mail::{Field, Head};
 
 /// Header fields in one result: a message rarely has more than thirty.
@@ -50,14 +51,17 @@ const SILENT: [&str; 20] = [
     "openpgp",
 ];
 
+/// Outside, nothing protects a field.
+const NOTHING: [HeaderProtection; 2] = [HeaderProtection::None; 2];
+
 /// One field as it stands somewhere.
 struct Stands {
     /// Camel case.
     name: String,
     value: String,
     addresses: Option<Vec<Mailbox>>,
-    /// The composer kept it from standing outside, and an encryption does.
-    hidden: bool,
+    /// What protects it: without a good signature, and with one.
+    protection: [HeaderProtection; 2],
 }
 
 /// The header fields of a message, outside and inside.
@@ -74,9 +78,15 @@ pub(super) struct Seen {
 pub(super) fn seen(outer: &Head, payload: Option<&Payload>) -> Seen {
     let payload = payload.filter(|payload| payload.protected.hp.is_some());
     let inner = match payload {
-        Some(Payload {
-            protected, head, ..
-        }) => stands(head, |field| protected.is_hidden(field)),
+        Some(payload) => stands(&payload.head, |field| {
+            [false, true].map(|signed| {
+                let envelope = Envelope {
+                    encrypted: payload.is_sealed(),
+                    signed,
+                };
+                payload.protected.protection(field, envelope)
+            })
+        }),
         None => Vec::new(),
     };
     let mut warnings = Vec::new();
@@ -86,7 +96,7 @@ pub(super) fn seen(outer: &Head, payload: Option<&Payload>) -> Seen {
     let outer_from = single_from(outer);
     let inner_from = payload.and_then(|payload| single_from(&payload.head));
     let outer_date = outer.first("Date").and_then(|date| date.date());
-    let outer = stands(outer, |_| false);
+    let outer = stands(outer, |_| NOTHING);
     for field in outer.iter().chain(&inner) {
         suspicious(field, &mut warnings);
     }
@@ -113,7 +123,7 @@ pub(super) fn claimed(claimed: &Claimed, payload: Option<&Payload>) -> Seen {
             name: name.to_owned(),
             value,
             addresses,
-            hidden: false,
+            protection: NOTHING,
         });
     };
     if let Some(from) = &claimed.from {
@@ -199,12 +209,8 @@ impl Seen {
             if shown.iter().any(|(name, _)| *name == field.name) {
                 continue;
             }
-            let protection = match (bound, field.hidden) {
-                (true, true) => HeaderProtection::SignedEncrypted,
-                (true, false) => HeaderProtection::Signed,
-                (false, true) => HeaderProtection::Encrypted,
-                (false, false) => HeaderProtection::None,
-            };
+            let [unsigned, signed] = field.protection;
+            let protection = if bound { signed } else { unsigned };
             let outside = self.outer.iter().find(|outer| outer.name == field.name);
             let header = if field.name == "from" && self.mismatch() && !bound {
                 // RFC 9788 4.4: nothing vouches for the From inside, so the outer one stands.
@@ -244,7 +250,7 @@ fn plain(field: &Stands, protection: HeaderProtection) -> Header {
 }
 
 /// The non-structural fields that a reader may be shown; of several with one name the first.
-fn stands(head: &Head, hidden: impl Fn(&Field<'_>) -> bool) -> Vec<Stands> {
+fn stands(head: &Head, protection: impl Fn(&Field<'_>) -> [HeaderProtection; 2]) -> Vec<Stands> {
     let mut fields: Vec<Stands> = Vec::new();
     for field in head.fields() {
         let name = camel(field.name());
@@ -255,12 +261,12 @@ fn stands(head: &Head, hidden: impl Fn(&Field<'_>) -> bool) -> Vec<Stands> {
         {
             continue;
         }
-        fields.push(stand(name, &field, hidden(&field)));
+        fields.push(stand(name, &field, protection(&field)));
     }
     fields
 }
 
-fn stand(name: String, field: &Field<'_>, hidden: bool) -> Stands {
+fn stand(name: String, field: &Field<'_>, protection: [HeaderProtection; 2]) -> Stands {
     let holds_addresses = matches!(
         name.as_str(),
         "from" | "sender" | "replyTo" | "to" | "cc" | "bcc"
@@ -269,7 +275,7 @@ fn stand(name: String, field: &Field<'_>, hidden: bool) -> Stands {
         addresses: holds_addresses.then(|| field.mailboxes()),
         value: field.text(),
         name,
-        hidden,
+        protection,
     }
 }
 

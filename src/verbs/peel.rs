@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{Ask, World, harvest};
+use super::{Ask, World, harvest, headers};
 use crate::base::body::as_text;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::layer::{Fit, Form, Opened, Sealed, SignatureFacts};
@@ -13,7 +13,7 @@ use crate::base::{Context, KeyId, Protocol};
 use crate::mail::armor::{self, SegmentKind as Block};
 use crate::mail::html::LegacyDisplay;
 use crate::mail::protect::{self, Protected};
-use crate::mail::{Entity, Head, decode, layers};
+use crate::mail::{Entity, Head, decode, layers, split};
 
 /// Layers inside layers: nobody wraps a message more than three times for a reason.
 const LAYERS_DEEP: usize = 16;
@@ -239,15 +239,25 @@ impl<'a> Walk<'a> {
         self.out.ambiguous |= faults.iter().any(|fault| fault.ambiguous());
         if at.envelope && !at.layers.is_empty() && self.out.payload.is_none() && at.scope == 0 {
             let outer = self.out.scopes.first().map(|scope| scope.head.clone());
+            let outer = outer.unwrap_or_default();
+            let sealed = match self.is_inside_encryption(&at) {
+                true => Sealing::Inside,
+                false => Sealing::Open,
+            };
+            let wrapped = wrapped(entity, &outer);
+            let root = wrapped.as_ref().unwrap_or(entity);
             self.out.payload = Some(Payload {
-                protected: Protected::read(entity, &outer.unwrap_or_default()),
-                head: entity.head.clone(),
-                whole: entity.whole.clone(),
-                sealed: match self.is_inside_encryption(&at) {
-                    true => Sealing::Inside,
-                    false => Sealing::Open,
+                protected: match &wrapped {
+                    Some(_) => Protected::wrapped(&outer),
+                    None => Protected::read(entity, &outer),
                 },
+                head: root.head.clone(),
+                whole: root.whole.clone(),
+                sealed,
             });
+            if let Some(message) = wrapped {
+                return self.entity(&message, at);
+            }
         }
         if entity.is_container() {
             return self.multipart(entity, &at);
@@ -272,8 +282,9 @@ impl<'a> Walk<'a> {
 
     fn multipart(&mut self, entity: &Entity, at: &At) -> Result<()> {
         let shown = shown_child(entity);
+        let apart = self.display_part(entity, at);
         for (index, child) in entity.children.iter().enumerate() {
-            let show = at.show && shown.is_none_or(|shown| shown == index);
+            let show = at.show && shown.is_none_or(|shown| shown == index) && apart != Some(index);
             self.entity(
                 child,
                 At {
@@ -285,6 +296,18 @@ impl<'a> Walk<'a> {
             )?;
         }
         Ok(())
+    }
+
+    /// Which part of an encrypted payload only says once more what its fields say, as the scheme
+    /// before RFC 9788 had it: the first one, marked like the payload itself.
+    fn display_part(&self, entity: &Entity, at: &At) -> Option<usize> {
+        let older = |entity: &Entity| entity.media.param("protected-headers") == Some("v1");
+        let payload = self.out.payload.as_ref()?;
+        let root = at.scope == 0 && payload.is_sealed() && payload.whole == entity.whole;
+        let first = entity.children.first()?;
+        let kinds = ["text/plain", "text/rfc822-headers"];
+        let display = kinds.contains(&first.media.kind()) && older(first);
+        (root && older(entity) && entity.media.kind() == "multipart/mixed" && display).then_some(0)
     }
 
     /// A message inside the message: a part of its own, and its parts after it, judged by its
@@ -658,6 +681,20 @@ fn unreadable(error: &Error) -> Option<Fit> {
     }
 }
 
+/// The message that stands in a payload for the payload itself, as RFC 8551 3.1 had it: nothing
+/// else is there, nothing says `hp`, and it is no layer of its own (RFC 9788 4.10.1). One from
+/// somebody else is a forwarded message, which is what the outer signature then says.
+fn wrapped(payload: &Entity, outer: &Head) -> Option<Entity> {
+    if payload.media.kind() != "message/rfc822" || payload.media.param("hp").is_some() {
+        return None;
+    }
+    let message = Entity::parse(payload.content(), &payload.id).ok()?;
+    let plain = layers::layer(&message).is_none() && message.media.param("hp").is_none();
+    let from = headers::single_from(&message.head)?;
+    let same = headers::single_from(outer).as_ref() == Some(&from);
+    (plain && same).then_some(message)
+}
+
 /// Which child of a `multipart/alternative` is shown: the last that is text, or holds some.
 fn shown_child(entity: &Entity) -> Option<usize> {
     if entity.media.kind() != "multipart/alternative" {
@@ -676,7 +713,7 @@ fn shown_child(entity: &Entity) -> Option<usize> {
 }
 
 /// What content is that may be several things: a MIME entity begins with a structural field.
-fn resolve(inside: Inside, content: &[u8]) -> Inside {
+fn resolve(inside: Inside, content: &Bytes) -> Inside {
     match inside {
         Inside::Unknown if begins_as_entity(content) => Inside::Entity,
         Inside::Unknown if as_text(content).is_some() => Inside::Text("utf-8".to_owned()),
@@ -685,14 +722,11 @@ fn resolve(inside: Inside, content: &[u8]) -> Inside {
     }
 }
 
-fn begins_as_entity(content: &[u8]) -> bool {
-    let Ok(entity) = Entity::parse(
-        Bytes::copy_from_slice(content.get(..content.len().min(4096)).unwrap_or_default()),
-        "1",
-    ) else {
-        return false;
-    };
-    entity.head.first("Content-Type").is_some()
+fn begins_as_entity(content: &Bytes) -> bool {
+    // Long lists of recipients stand before what says so.
+    let (section, _) = split::head(content);
+    let head = Head::parse(content.slice(section));
+    head.is_ok_and(|head| head.first("Content-Type").is_some())
 }
 
 /// The name of a file before it was encrypted.

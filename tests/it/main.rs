@@ -44,6 +44,7 @@ mod parts;
 mod peers;
 mod plans;
 mod policy;
+mod protection;
 mod revocation;
 mod roundtrip;
 mod setup;
