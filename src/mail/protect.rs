@@ -102,11 +102,8 @@ pub fn cover(
         }
     }
     if !typed {
-        let line = format!(
-            "Content-Type: text/plain; charset=us-ascii; hp=\"{}\"\r\n",
-            hp.name()
-        );
-        inner.extend_from_slice(line.as_bytes());
+        inner.extend_from_slice(b"Content-Type: text/plain; charset=us-ascii");
+        inner.extend_from_slice(marks(hp).as_bytes());
     }
     inner.extend_from_slice(b"\r\n");
     entity.splice(..body.start, inner);
@@ -212,6 +209,13 @@ fn hp_outer(line: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The parameters that say so, with the line's end: RFC 9788's, and that of the scheme before it,
+/// without which Thunderbird (up to 153 at least) and others show the subject outside. Who knows
+/// both goes by the first.
+fn marks(hp: Hp) -> String {
+    format!(";\r\n hp=\"{}\"; protected-headers=\"v1\"\r\n", hp.name())
+}
+
 /// The content type with `hp` on it, and without what it said of that before.
 fn content_type(field: &Field<'_>, hp: Hp, out: &mut Vec<u8>) -> Result<()> {
     let media = Media::parse(&field.unfolded())?;
@@ -231,7 +235,7 @@ fn content_type(field: &Field<'_>, hp: Hp, out: &mut Vec<u8>) -> Result<()> {
         let line = field.line().trim_ascii_end();
         out.extend_from_slice(line.strip_suffix(b";").unwrap_or(line));
     }
-    out.extend_from_slice(format!(";\r\n hp=\"{}\"\r\n", hp.name()).as_bytes());
+    out.extend_from_slice(marks(hp).as_bytes());
     Ok(())
 }
 

@@ -13,6 +13,7 @@
 )]
 
 mod harness;
+mod marionette;
 mod mime;
 mod packets;
 mod peer;
@@ -51,5 +52,6 @@ mod setup;
 mod smime;
 mod smime_attacks;
 mod store;
+mod thunderbird;
 mod tokens;
 mod vectors;
