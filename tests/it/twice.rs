@@ -1,8 +1,11 @@
 //! Header protection where two things say what a field is: outside and inside, twice inside, in
 //! a Legacy Display and in what only looks like one. RFC 9788 4.3, 4.5.3, 4.6, 10.
 
+use std::time::Instant;
+
 use serde_json::Value;
 
+use crate::mime::crlf;
 use crate::protection::{Crypto, INNER, OUTER, Post, by_hand, posts, state};
 
 fn bodies(post: &mut Post, opened: &Value) -> Vec<String> {
@@ -11,6 +14,12 @@ fn bodies(post: &mut Post, opened: &Value) -> Vec<String> {
         .iter()
         .map(|part| post.bob.bytes(&part["body"].clone()));
     bytes.map(|body| String::from_utf8(body).unwrap()).collect()
+}
+
+/// A whole message of today.
+fn outside(fields: &str, entity: &str) -> String {
+    let fields = crlf(fields).replace("DATE", &chrono::Utc::now().to_rfc2822());
+    format!("{fields}MIME-Version: 1.0\r\n{entity}")
 }
 
 /// T4: threads and answers go by what is inside, whatever somebody wrote outside.
@@ -103,26 +112,65 @@ fn a_text_loses_only_a_legacy_display() {
     }
 }
 
-/// T13: ten thousand lines that say what stood outside take no longer than any long message.
+/// T13: a payload with ten thousand lines that say what stood outside is refused in either
+/// family, at once, and never shown as a text.
 #[test]
-fn many_outer_fields_are_read_in_time() {
+fn too_many_outer_fields_are_refused() {
     let outer: String = (0..10_000)
         .map(|n| format!("HP-Outer: X-{n}: y\n"))
         .collect();
     let payload = format!("{INNER}{outer}Content-Type: text/plain; hp=cipher\n\nText\n");
     for mut post in posts() {
-        let start = std::time::Instant::now();
-        let date = chrono::Utc::now().to_rfc2822();
-        let entity = post.peer.encrypted(&crate::mime::crlf(&payload), true);
-        let message = format!(
-            "{}MIME-Version: 1.0\r\n{entity}",
-            crate::mime::crlf(OUTER).replace("DATE", &date)
-        );
-        match post.bob.open(message.as_bytes()) {
-            Ok(opened) => assert_eq!(state(&opened, "subject"), ("Secret", "signed-encrypted")),
-            // A header section has a limit; what is inside says nothing of its own faults.
-            Err(fault) => assert_eq!(fault.kind(), "decrypt.failed"),
-        }
+        let message = outside(OUTER, &post.peer.encrypted(&crlf(&payload), true));
+        let start = Instant::now();
+        let fault = post.bob.open(message.as_bytes()).unwrap_err();
+        assert_eq!(fault.kind(), "decrypt.failed");
         assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+    }
+}
+
+/// T6: a From inside that a broken signature covers is no better than one without any.
+#[test]
+fn a_broken_signature_binds_no_from() {
+    let payload = crlf(&format!(
+        "{INNER}Content-Type: text/plain; hp=\"clear\"\n\nText to be changed\n"
+    ));
+    let outer = OUTER.replace("Alice <alice@sealpost.example>", "eve@x.example");
+    for mut post in posts() {
+        let whole = outside(&outer, &post.peer.multipart(&payload));
+        let broken = whole.replace("to be changed", "that changed");
+        for (message, good) in [(whole, true), (broken, false)] {
+            let opened = post.bob.open(message.as_bytes()).unwrap();
+            assert_eq!(opened["summary"]["signed"] == "good", good);
+            let warnings = opened["summary"]["warnings"].to_string();
+            assert_eq!(warnings.contains("from-mismatch"), !good, "{warnings}");
+            let (shown, protection) = state(&opened, "from");
+            assert_eq!(shown.contains("eve@x.example"), !good, "{shown}");
+            assert_eq!(protection, if good { "signed" } else { "none" });
+            let subject = if good { "signed" } else { "none" };
+            assert_eq!(state(&opened, "subject"), ("Secret", subject));
+        }
+    }
+}
+
+/// T15: bytes are signed as they are, and line ends of either kind are read.
+#[test]
+fn bare_line_feeds_are_signed_and_read() {
+    let inner = INNER.replace("Secret", "Fed");
+    let protected = format!("{inner}Content-Type: text/plain; hp=\"cipher\"\n\nText\n");
+    let wrapped =
+        format!("Content-Type: message/rfc822\r\n\r\n{inner}Content-Type: text/plain\n\nText\n");
+    for mut post in posts() {
+        for payload in [&protected, &wrapped] {
+            let mut made = vec![(post.peer.encrypted(payload, true), "signed-encrypted")];
+            made.extend(post.peer.one_part(payload).map(|entity| (entity, "signed")));
+            for (entity, expected) in made {
+                let message = outside(OUTER, &entity);
+                let opened = post.bob.open(message.as_bytes()).unwrap();
+                assert_eq!(opened["summary"]["signed"], "good", "{payload}");
+                assert_eq!(state(&opened, "subject"), ("Fed", expected), "{payload}");
+                assert_eq!(bodies(&mut post, &opened)[0].trim_end(), "Text");
+            }
+        }
     }
 }
