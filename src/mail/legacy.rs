@@ -84,7 +84,12 @@ fn main_parts(entity: &Entity, see: &mut dyn FnMut(&Entity)) {
                 main_parts(child, see);
             }
         }
-        "text/plain" | "text/html" if entity.disposition() == Disposition::Inline => see(entity),
+        // Text with a name is a file: its readers save it, and take nothing off it.
+        "text/plain" | "text/html"
+            if entity.disposition() == Disposition::Inline && entity.name().is_none() =>
+        {
+            see(entity);
+        }
         _ => {}
     }
 }
@@ -152,6 +157,20 @@ fn body(html: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_keep_their_bytes() {
+        let lines = ["Subject: s".to_owned()];
+        for (field, changes) in [
+            ("Content-Disposition: inline\r\n", true),
+            ("Content-Disposition: inline; filename=\"a.txt\"\r\n", false),
+            ("Content-Disposition: attachment\r\n", false),
+        ] {
+            let entity = format!("Content-Type: text/plain\r\n{field}\r\nText\r\n");
+            let out = put(entity.clone().into_bytes(), &lines).unwrap();
+            assert_eq!(out != entity.as_bytes(), changes, "{field}");
+        }
+    }
 
     #[test]
     fn the_body_of_a_page_is_found() {

@@ -725,8 +725,16 @@ fn resolve(inside: Inside, content: &Bytes) -> Inside {
 fn begins_as_entity(content: &Bytes) -> bool {
     // Long lists of recipients stand before what says so.
     let (section, _) = split::head(content);
-    let head = Head::parse(content.slice(section));
-    head.is_ok_and(|head| head.first("Content-Type").is_some())
+    let section = content.slice(section);
+    if let Ok(head) = Head::parse(section.clone()) {
+        return head.first("Content-Type").is_some();
+    }
+    // One with too many fields is an entity that can't be read, and no text.
+    let name = b"content-type:";
+    section
+        .split(|b| *b == b'\n')
+        .filter_map(|line| line.get(..name.len()))
+        .any(|start| start.eq_ignore_ascii_case(name))
 }
 
 /// The name of a file before it was encrypted.

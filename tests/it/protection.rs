@@ -168,7 +168,7 @@ fn pkcs7(kind: &str, der: &[u8]) -> String {
 
 /// What protects a message as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Crypto {
+pub enum Crypto {
     None,
     Multipart,
     OnePart,
@@ -490,7 +490,7 @@ fn every_field_of_every_shape_is_in_its_state() {
 }
 
 /// A message whose parts are written by hand: what stands outside, and the payload.
-fn by_hand(post: &mut Post, crypto: Crypto, outer: &str, payload: &str) -> Value {
+pub fn by_hand(post: &mut Post, crypto: Crypto, outer: &str, payload: &str) -> Value {
     let payload = crlf(payload);
     let entity = match crypto {
         Crypto::Multipart => post.peer.multipart(&payload),
@@ -503,7 +503,7 @@ fn by_hand(post: &mut Post, crypto: Crypto, outer: &str, payload: &str) -> Value
     post.bob.open(message.as_bytes()).unwrap()
 }
 
-fn state<'a>(opened: &'a Value, name: &str) -> (&'a str, &'a str) {
+pub fn state<'a>(opened: &'a Value, name: &str) -> (&'a str, &'a str) {
     let field = &opened["headers"][name];
     (
         field["value"].as_str().unwrap_or_default(),
@@ -511,8 +511,8 @@ fn state<'a>(opened: &'a Value, name: &str) -> (&'a str, &'a str) {
     )
 }
 
-const OUTER: &str = "From: Alice <alice@sealpost.example>\nTo: bob@sealpost.example\nSubject: [...]\nDate: DATE\nMessage-ID: <o@x>\n";
-const INNER: &str = "From: Alice <alice@sealpost.example>\nTo: bob@sealpost.example\nSubject: Secret\nMessage-ID: <o@x>\n";
+pub const OUTER: &str = "From: Alice <alice@sealpost.example>\nTo: bob@sealpost.example\nSubject: [...]\nDate: DATE\nMessage-ID: <o@x>\n";
+pub const INNER: &str = "From: Alice <alice@sealpost.example>\nTo: bob@sealpost.example\nSubject: Secret\nMessage-ID: <o@x>\n";
 
 #[test]
 fn what_is_said_of_protection_is_not_believed() {

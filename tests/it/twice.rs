@@ -1,0 +1,176 @@
+//! Header protection where two things say what a field is: outside and inside, twice inside, in
+//! a Legacy Display and in what only looks like one. RFC 9788 4.3, 4.5.3, 4.6, 10.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::mime::crlf;
+use crate::protection::{Crypto, INNER, OUTER, Post, by_hand, posts, state};
+
+fn bodies(post: &mut Post, opened: &Value) -> Vec<String> {
+    let parts = opened["parts"].as_array().unwrap();
+    let bytes = parts
+        .iter()
+        .map(|part| post.bob.bytes(&part["body"].clone()));
+    bytes.map(|body| String::from_utf8(body).unwrap()).collect()
+}
+
+/// A whole message of today.
+fn outside(fields: &str, entity: &str) -> String {
+    let fields = crlf(fields).replace("DATE", &chrono::Utc::now().to_rfc2822());
+    format!("{fields}MIME-Version: 1.0\r\n{entity}")
+}
+
+/// T4: threads and answers go by what is inside, whatever somebody wrote outside.
+#[test]
+fn fields_that_are_used_silently_come_from_inside() {
+    let fields = [
+        ("Message-ID", "messageId", "<one@a.example>"),
+        ("In-Reply-To", "inReplyTo", "<two@a.example>"),
+        ("References", "references", "<two@a.example>"),
+        ("Reply-To", "replyTo", "desk@a.example"),
+        ("Cc", "cc", "carol@a.example"),
+        ("Date", "date", "Sat, 20 Feb 2021 10:09:02 -0500"),
+    ];
+    let inside: String = fields
+        .iter()
+        .map(|(name, _, value)| format!("{name}: {value}\nHP-Outer: {name}: {value}\n"))
+        .collect();
+    let payload = format!(
+        "From: Alice <alice@sealpost.example>\nSubject: Secret\n{inside}\
+         Content-Type: text/plain; hp=\"cipher\"\n\nText\n"
+    );
+    let outer = "From: Alice <alice@sealpost.example>\nSubject: Eve's\nMessage-ID: <eve@x.example>\n\
+                 In-Reply-To: <eve@x.example>\nReferences: <eve@x.example>\nReply-To: eve@x.example\n\
+                 Cc: eve@x.example\nDate: DATE\n";
+    for mut post in posts() {
+        let opened = by_hand(&mut post, Crypto::SignedEncrypted, outer, &payload);
+        for (_, json, value) in &fields {
+            let (shown, protection) = state(&opened, json);
+            let bare = |text: &str| text.replace(['<', '>'], "");
+            assert_eq!(bare(shown), bare(value), "{json}");
+            assert_eq!(protection, "signed", "{json}");
+            assert!(opened["headers"][*json]["outer"].is_string(), "{json}");
+        }
+    }
+}
+
+/// The state of a field that stands several times is the state of the value that is shown.
+#[test]
+fn a_field_that_stands_twice_speaks_for_itself_alone() {
+    for mut post in posts() {
+        for (open, expected) in [("one", "signed"), ("two", "signed-encrypted")] {
+            let payload = format!(
+                "{INNER}Keywords: one\nKeywords: two\nHP-Outer: Subject: [...]\n\
+                 HP-Outer: Keywords: {open}\nContent-Type: text/plain; hp=\"cipher\"\n\nText\n"
+            );
+            let outer = format!("{OUTER}Keywords: {open}\n");
+            let opened = by_hand(&mut post, Crypto::SignedEncrypted, &outer, &payload);
+            assert_eq!(state(&opened, "keywords"), ("one", expected));
+        }
+    }
+}
+
+/// RFC 9788 4.5.3: nothing is taken off a text that was not encrypted, has no header protection,
+/// or bears no mark; and nothing off a file.
+#[test]
+fn a_text_loses_only_a_legacy_display() {
+    let text = "Subject: Secret\n\nText\n";
+    let whole = "Subject: Secret\r\n\r\nText";
+    let leaf = |hp: &str, legacy: &str| {
+        format!("{INNER}HP-Outer: Subject: [...]\nContent-Type: text/plain{legacy}{hp}\n\n{text}")
+    };
+    let mark = "; hp-legacy-display=1";
+    for mut post in posts() {
+        for (crypto, payload, expected) in [
+            (Crypto::SignedEncrypted, leaf("; hp=cipher", mark), "Text"),
+            (Crypto::Encrypted, leaf("; hp=cipher", mark), "Text"),
+            (Crypto::Multipart, leaf("; hp=clear", mark), whole),
+            (Crypto::Multipart, leaf("; hp=cipher", mark), whole),
+            (Crypto::SignedEncrypted, leaf("", mark), whole),
+            (Crypto::SignedEncrypted, leaf("; hp=cipher", ""), whole),
+            (
+                Crypto::SignedEncrypted,
+                leaf("; hp=cipher", "; hp-legacy-display=2"),
+                whole,
+            ),
+        ] {
+            let opened = by_hand(&mut post, crypto, OUTER, &payload);
+            let shown = bodies(&mut post, &opened);
+            assert_eq!(shown[0].trim_end(), expected, "{crypto:?} {payload}");
+        }
+        let file = format!(
+            "{INNER}HP-Outer: Subject: [...]\nContent-Type: multipart/mixed; boundary=b; hp=cipher\n\n\
+             --b\nContent-Type: text/plain{mark}\n\n{text}\n--b\nContent-Type: text/plain{mark}\n\
+             Content-Disposition: attachment; filename=f.txt\n\n{text}\n--b--\n"
+        );
+        let opened = by_hand(&mut post, Crypto::SignedEncrypted, OUTER, &file);
+        let shown = bodies(&mut post, &opened);
+        assert_eq!(shown[0].trim_end(), "Text");
+        assert_eq!(shown[1].trim_end(), whole);
+    }
+}
+
+/// T13: a payload with ten thousand lines that say what stood outside is refused in either
+/// family, at once, and never shown as a text.
+#[test]
+fn too_many_outer_fields_are_refused() {
+    let outer: String = (0..10_000)
+        .map(|n| format!("HP-Outer: X-{n}: y\n"))
+        .collect();
+    let payload = format!("{INNER}{outer}Content-Type: text/plain; hp=cipher\n\nText\n");
+    for mut post in posts() {
+        let message = outside(OUTER, &post.peer.encrypted(&crlf(&payload), true));
+        let start = Instant::now();
+        let fault = post.bob.open(message.as_bytes()).unwrap_err();
+        assert_eq!(fault.kind(), "decrypt.failed");
+        assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+    }
+}
+
+/// T6: a From inside that a broken signature covers is no better than one without any.
+#[test]
+fn a_broken_signature_binds_no_from() {
+    let payload = crlf(&format!(
+        "{INNER}Content-Type: text/plain; hp=\"clear\"\n\nText to be changed\n"
+    ));
+    let outer = OUTER.replace("Alice <alice@sealpost.example>", "eve@x.example");
+    for mut post in posts() {
+        let whole = outside(&outer, &post.peer.multipart(&payload));
+        let broken = whole.replace("to be changed", "that changed");
+        for (message, good) in [(whole, true), (broken, false)] {
+            let opened = post.bob.open(message.as_bytes()).unwrap();
+            assert_eq!(opened["summary"]["signed"] == "good", good);
+            let warnings = opened["summary"]["warnings"].to_string();
+            assert_eq!(warnings.contains("from-mismatch"), !good, "{warnings}");
+            let (shown, protection) = state(&opened, "from");
+            assert_eq!(shown.contains("eve@x.example"), !good, "{shown}");
+            assert_eq!(protection, if good { "signed" } else { "none" });
+            let subject = if good { "signed" } else { "none" };
+            assert_eq!(state(&opened, "subject"), ("Secret", subject));
+        }
+    }
+}
+
+/// T15: bytes are signed as they are, and line ends of either kind are read.
+#[test]
+fn bare_line_feeds_are_signed_and_read() {
+    let inner = INNER.replace("Secret", "Fed");
+    let protected = format!("{inner}Content-Type: text/plain; hp=\"cipher\"\n\nText\n");
+    let wrapped =
+        format!("Content-Type: message/rfc822\r\n\r\n{inner}Content-Type: text/plain\n\nText\n");
+    for mut post in posts() {
+        for payload in [&protected, &wrapped] {
+            let mut made = vec![(post.peer.encrypted(payload, true), "signed-encrypted")];
+            made.extend(post.peer.one_part(payload).map(|entity| (entity, "signed")));
+            for (entity, expected) in made {
+                let message = outside(OUTER, &entity);
+                let opened = post.bob.open(message.as_bytes()).unwrap();
+                assert_eq!(opened["summary"]["signed"], "good", "{payload}");
+                assert_eq!(state(&opened, "subject"), ("Fed", expected), "{payload}");
+                assert_eq!(bodies(&mut post, &opened)[0].trim_end(), "Text");
+            }
+        }
+    }
+}
