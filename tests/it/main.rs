@@ -31,6 +31,7 @@ mod bouncy;
 mod cards;
 mod choosing;
 mod corpora;
+mod covert;
 mod desktop;
 mod dialogue;
 mod directories;
