@@ -42,8 +42,8 @@ pub(super) struct Letter {
 impl Letter {
     /// Hides what the answered message hid, and a subject that repeats its subject in other
     /// words around it, which RFC 9788 6.1.2 does not reach.
-    pub(super) fn hide(&mut self, answered: &Answered, world: &World) {
-        self.hidden = answered.hidden(world);
+    pub(super) fn hide(&mut self, answered: &Answered, world: &World, account: Option<&Address>) {
+        self.hidden = answered.hidden(world, account);
         let Some(subject) = answered.hidden_subject().map(|s| s.to_lowercase()) else {
             return;
         };

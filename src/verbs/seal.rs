@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::answer::{Answered, Source};
+use super::answer::{self, Answered, Source};
 use super::choose::{self, Want};
 use super::envelope::{self, Letter, Sealer};
 use super::recipients::{self, Party};
@@ -304,7 +304,8 @@ fn answering(
         }
     };
     let draft = request.purpose == Purpose::Draft;
-    letter.hide(&answered, world);
+    let account = answer::account(request.context.as_ref());
+    letter.hide(&answered, world, account.as_ref());
     if draft {
         let token = match source {
             Source::Token(token) => Some(token.answer.clone()),

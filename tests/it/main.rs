@@ -32,6 +32,7 @@ mod bouncy;
 mod cards;
 mod choosing;
 mod corpora;
+mod covert;
 mod desktop;
 mod dialogue;
 mod directories;

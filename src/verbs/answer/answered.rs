@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::respond::{Named, respond};
-use super::{Kind, owns};
+use super::{Kind, owns_with};
 use crate::base::address::hidden as unseen;
 use crate::base::body::Wiped;
 use crate::base::verdict::{Extent, Headers};
-use crate::base::{Body, Error, Mailbox, Result};
+use crate::base::{Address, Body, Error, Mailbox, Result};
 use crate::engine::marks;
 use crate::mail::protect::{self, Hidden, Hp};
 use crate::mail::{Head, addresses, words};
@@ -193,11 +193,11 @@ impl Answered {
     }
 
     /// What an answer to it must go on hiding, whichever kind of answer it is (RFC 9788 6.1.2).
-    pub fn hidden(&self, world: &World) -> Vec<Hidden> {
+    pub fn hidden(&self, world: &World, account: Option<&Address>) -> Vec<Hidden> {
         if !self.hides {
             return Vec::new();
         }
-        let own = owns(world);
+        let own = owns_with(world, account);
         let written = |fields: &Named, kind| respond(fields, kind, &own).written();
         let mut all: Vec<Hidden> = Vec::new();
         for kind in [Kind::ReplyAll, Kind::Reply, Kind::Forward] {

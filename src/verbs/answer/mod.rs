@@ -132,7 +132,8 @@ pub fn answer(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
             (answered, Some(opened))
         }
     };
-    let own = owns(world);
+    let account = account(request.context.as_ref());
+    let own = owns_with(world, account.as_ref());
     let filled = respond(&answered.inner, request.kind, &own);
     let anyway = request.quote == Some(Quote::Anyway);
     let quoted = match &answered.quotable {
@@ -141,7 +142,7 @@ pub fn answer(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
         _ => Quoted::Withheld,
     };
     let mut draft = Draft {
-        from: sender(&answered, &own, request.context.as_ref()),
+        from: sender(&answered, &own, account.as_ref()),
         to: filled.to,
         cc: filled.cc,
         subject: filled.subject,
@@ -190,17 +191,32 @@ pub(super) fn owns(world: &World) -> impl Fn(&Address) -> bool + '_ {
     }
 }
 
+/// As [`owns`], with the account that the request comes from: it may have no key here.
+pub(super) fn owns_with(world: &World, account: Option<&Address>) -> impl Fn(&Address) -> bool {
+    let known = owns(world);
+    move |address| account == Some(address) || known(address)
+}
+
+/// The address of the account that a request comes from.
+pub(super) fn account(context: Option<&Origin>) -> Option<Address> {
+    Address::parse(context?.account.as_deref()?)
+}
+
 /// Who answers: the own address that was written to, or that wrote, or that of the account.
 fn sender(
     answered: &Answered,
     own: &dyn Fn(&Address) -> bool,
-    context: Option<&Origin>,
+    account: Option<&Address>,
 ) -> Option<Mailbox> {
     let named = ["to", "cc", "from"].into_iter();
     let mut named = named.flat_map(|name| answered.mailboxes(name));
-    named
-        .find(|mailbox| own(&mailbox.address))
-        .or_else(|| Mailbox::parse(context?.account.as_deref()?))
+    named.find(|mailbox| own(&mailbox.address)).or_else(|| {
+        let address = account?.clone();
+        Some(Mailbox {
+            name: None,
+            address,
+        })
+    })
 }
 
 /// What was attached to a message, under the very layers that its text stands under.
