@@ -60,7 +60,9 @@ pub(super) fn verdict(
         warnings.push(Warning::PartClosed);
     }
     let headers = seen.headers(bound);
-    let sealed = peeled.payload.as_ref().is_some_and(Payload::is_sealed);
+    // Without integrity the From inside may be anybody's work.
+    let sealed = peeled.payload.as_ref().is_some_and(Payload::is_sealed)
+        && !warnings.contains(&Warning::Unauthenticated);
     let mut pages = pages(peeled);
     let judged = quotable(
         peeled,
