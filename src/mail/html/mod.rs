@@ -5,6 +5,7 @@
 //! is quoted, and nothing is there that can't be seen. Links and images are numbers and names,
 //! which the page that shows them may put into their places.
 
+mod bounds;
 mod render;
 mod scan;
 mod text;
@@ -128,6 +129,9 @@ pub fn page(html: &str, legacy: LegacyDisplay) -> Option<Page> {
         return None;
     }
     let removed = scan::scan(html)?;
+    if !bounds::is_within(html) {
+        return None;
+    }
     let cleaned = CLEANER.clean(html).to_string();
     let mut page = render::render(&cleaned, legacy);
     page.removed = removed;
