@@ -480,6 +480,39 @@ fn pages_read_well_as_text() {
     }
 }
 
+/// What hides itself comes to light nowhere: no style is kept, and nobody should quote what
+/// they did not see.
+#[test]
+fn what_nobody_sees_is_neither_shown_nor_quoted() {
+    let (_home, mut host) = host();
+    let hidden = [
+        "<p hidden>no</p>",
+        "<div style='display:none'>no<p>no</p><br></div>",
+        "<div style='DISPLAY : no\\6e e'>no</div>",
+        "<div style='/*x*/color:red;display:/**/none !important'>no</div>",
+        "<span style='font-size:0px'>no</span><span style='opacity:0.0'>no</span>",
+        "<div style='max-height:0;overflow:hidden'>no</div>",
+        "<div style='visibility:hidden'>no</div><div style='mso-hide:all'>no</div>",
+        "<img style='display:none' alt=no src=cid:x><br hidden>",
+        "<template>no</template><!-- no --><title>no</title>",
+    ];
+    for html in hidden {
+        let opened = host
+            .open(&message(&format!(
+                "<b>one</b>{html}<i style='color:red'>two</i>"
+            )))
+            .unwrap();
+        let clean = host.bytes(&opened["parts"][0]["html"]["clean"]);
+        let clean = String::from_utf8(clean).unwrap();
+        assert_eq!(clean.trim(), "<b>one</b><i>two</i>", "{html}");
+        let quote = String::from_utf8(host.bytes(&opened["quote"])).unwrap();
+        assert!(
+            quote.contains("two") && !quote.contains("no"),
+            "{html}: {quote}"
+        );
+    }
+}
+
 /// A forwarded message has its own images: those of two messages are never joined.
 #[test]
 fn images_of_another_message_are_not_joined() {

@@ -6,6 +6,7 @@
 //! which the page that shows them may put into their places.
 
 mod bounds;
+mod hidden;
 mod render;
 mod scan;
 mod text;
@@ -163,7 +164,8 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
             one("th", &["colspan", "rowspan"]),
             one("ol", &["start"]),
         ]))
-        .generic_attributes(["dir", "lang"].into_iter().collect())
+        // The last two say what nobody sees; they go no further.
+        .generic_attributes(["dir", "lang", "hidden", "style"].into_iter().collect())
         .allowed_classes(HashMap::from([one("div", &[LEGACY_DISPLAY])]))
         .url_schemes(["http", "https", "mailto", "cid"].into_iter().collect())
         .url_relative(UrlRelative::Deny)
