@@ -56,6 +56,8 @@ pub(super) struct PeeledPart {
     pub show: bool,
     /// Whether HTML begins with what its reader is shown elsewhere.
     pub legacy: LegacyDisplay,
+    /// Index of the message that it belongs to.
+    pub scope: usize,
 }
 
 /// The header section of one message: the whole one, or one inside it.
@@ -377,6 +379,7 @@ impl<'a> Walk<'a> {
             disposition: entity.disposition(),
             content_id: entity.content_id(),
             body,
+            scope: at.scope,
             layers: at.layers,
             show: shown,
             legacy,
@@ -477,6 +480,7 @@ impl<'a> Walk<'a> {
             layers: at.layers.clone(),
             show: at.show,
             legacy: LegacyDisplay::Absent,
+            scope: at.scope,
         })
     }
 
@@ -579,6 +583,7 @@ impl<'a> Walk<'a> {
                 layers: within.layers,
                 show: false,
                 legacy: LegacyDisplay::Absent,
+                scope: within.scope,
             }),
             Inside::Unknown => Ok(()),
         }

@@ -268,12 +268,12 @@ fn shown(page: Page, at: usize, parts: &[PeeledPart], bare: bool) -> Html {
             removed: page.removed,
         };
     }
-    let around = parts.get(at).map(|part| &part.layers);
+    let own = parts.get(at).map(|part| (part.scope, &part.layers));
     let image = |cid: String| {
         let named = |part: &&PeeledPart| {
-            // What is under other layers is another's: it is never joined (RFC 9787).
+            // What is under other layers, or in another message, is never joined (RFC 9787).
             part.content_id.as_ref() == Some(&cid)
-                && Some(&part.layers) == around
+                && Some((part.scope, &part.layers)) == own
                 && part.media_type.starts_with("image/")
                 && !is_active(&part.media_type)
         };

@@ -360,6 +360,11 @@ fn what_nothing_vouches_for_is_text() {
     }
 }
 
+/// Formatting that is opened and never closed, though it looks so to who counts tags.
+fn opened(n: usize) -> String {
+    (0..n).map(|n| format!("<b a={n}></x>")).collect()
+}
+
 /// Pages that are built to keep their reader busy.
 #[test]
 fn a_page_keeps_nobody_busy() {
@@ -384,6 +389,10 @@ fn a_page_keeps_nobody_busy() {
         many("x", 3 << 20),
         many("</p>", 90_000),
         many("<svg><math>", 50_000),
+        many("<div></x>", 45_000),
+        many("<table></x><tr></x><td></x>", 15_000),
+        format!("{}{}", opened(2_000), many("<p>x", 50_000)),
+        format!("<frameset>{}{}", opened(30_000), many("<p>x", 30_000)),
         many("<select><option>", 50_000),
     ];
     for html in pages {
@@ -469,4 +478,57 @@ fn pages_read_well_as_text() {
         let quote = String::from_utf8(host.bytes(&opened["quote"].clone())).unwrap();
         assert_eq!(quote, text, "{html}");
     }
+}
+
+/// What hides itself comes to light nowhere: no style is kept, and nobody should quote what
+/// they did not see.
+#[test]
+fn what_nobody_sees_is_neither_shown_nor_quoted() {
+    let (_home, mut host) = host();
+    let hidden = [
+        "<p hidden>no</p>",
+        "<div style='display:none'>no<p>no</p><br></div>",
+        "<div style='DISPLAY : no\\6e e'>no</div>",
+        "<div style='/*x*/color:red;display:/**/none !important'>no</div>",
+        "<span style='font-size:0px'>no</span><span style='opacity:0.0'>no</span>",
+        "<div style='max-height:0;overflow:hidden'>no</div>",
+        "<div style='visibility:hidden'>no</div><div style='mso-hide:all'>no</div>",
+        "<img style='display:none' alt=no src=cid:x><br hidden>",
+        "<template>no</template><!-- no --><title>no</title>",
+    ];
+    for html in hidden {
+        let opened = host
+            .open(&message(&format!(
+                "<b>one</b>{html}<i style='color:red'>two</i>"
+            )))
+            .unwrap();
+        let clean = host.bytes(&opened["parts"][0]["html"]["clean"]);
+        let clean = String::from_utf8(clean).unwrap();
+        assert_eq!(clean.trim(), "<b>one</b><i>two</i>", "{html}");
+        let quote = String::from_utf8(host.bytes(&opened["quote"])).unwrap();
+        assert!(
+            quote.contains("two") && !quote.contains("no"),
+            "{html}: {quote}"
+        );
+    }
+}
+
+/// A forwarded message has its own images: those of two messages are never joined.
+#[test]
+fn images_of_another_message_are_not_joined() {
+    let (_home, mut host) = host();
+    let mail = "From: alice@sealpost.example\r\nMIME-Version: 1.0\r\n\
+        Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n\
+        <p>x<img src=\"cid:cat@x.example\">\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n\
+        From: bob@sealpost.example\r\nContent-Type: image/png\r\nContent-ID: <cat@x.example>\r\n\r\n\
+        PNG\r\n--b--\r\n";
+    let opened = host.open(mail.as_bytes()).unwrap();
+    let parts = opened["parts"].as_array().unwrap();
+    assert!(
+        parts
+            .iter()
+            .any(|part| part["contentId"] == "cat@x.example"),
+        "{opened}"
+    );
+    assert_eq!(opened["parts"][0]["html"]["cids"], json!([]), "{opened}");
 }

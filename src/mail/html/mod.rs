@@ -5,6 +5,8 @@
 //! is quoted, and nothing is there that can't be seen. Links and images are numbers and names,
 //! which the page that shows them may put into their places.
 
+mod bounds;
+mod hidden;
 mod render;
 mod scan;
 mod text;
@@ -128,6 +130,9 @@ pub fn page(html: &str, legacy: LegacyDisplay) -> Option<Page> {
         return None;
     }
     let removed = scan::scan(html)?;
+    if !bounds::is_within(html) {
+        return None;
+    }
     let cleaned = CLEANER.clean(html).to_string();
     let mut page = render::render(&cleaned, legacy);
     page.removed = removed;
@@ -159,7 +164,8 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
             one("th", &["colspan", "rowspan"]),
             one("ol", &["start"]),
         ]))
-        .generic_attributes(["dir", "lang"].into_iter().collect())
+        // The last two say what nobody sees; they go no further.
+        .generic_attributes(["dir", "lang", "hidden", "style"].into_iter().collect())
         .allowed_classes(HashMap::from([one("div", &[LEGACY_DISPLAY])]))
         .url_schemes(["http", "https", "mailto", "cid"].into_iter().collect())
         .url_relative(UrlRelative::Deny)

@@ -3,6 +3,7 @@
 
 use html5ever::tokenizer::{Tag, TagKind, Token};
 
+use super::hidden::hides;
 use super::scan::tokens;
 use super::text::Lines;
 use super::{LEGACY_DISPLAY, LISTED_MAX, LegacyDisplay, Page};
@@ -29,7 +30,7 @@ struct Writer {
     page: Page,
     lines: Lines,
     legacy: LegacyDisplay,
-    /// How many elements are open inside the Legacy Display, itself included.
+    /// How many elements are open inside one that is not shown, itself included.
     hidden: usize,
 }
 
@@ -59,6 +60,11 @@ impl Writer {
             self.hidden = 1;
             return;
         }
+        // Styles are not kept, so it would come to light; and what nobody saw is not quoted.
+        if attribute(tag, "hidden").is_some() || attribute(tag, "style").is_some_and(hides) {
+            self.hidden = usize::from(!VOID.contains(&name));
+            return;
+        }
         if name == "img" {
             self.image(tag);
             return;
@@ -76,7 +82,7 @@ impl Writer {
                         self.put("data-link", &number);
                     }
                 }
-                (_, "class" | "href" | "src") => {}
+                (_, "class" | "hidden" | "href" | "src" | "style") => {}
                 _ => self.put(key, value),
             }
         }

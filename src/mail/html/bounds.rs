@@ -1,0 +1,201 @@
+//! How large a tree a page becomes. A count of tags can't tell: end tags of elements that are
+//! not open close nothing, and formatting that was never closed is opened again in every
+//! paragraph, so that a hundred thousand tags make a billion elements.
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use html5ever::interface::tree_builder::{ElementFlags, NodeOrText, QuirksMode, TreeSink};
+use html5ever::tendril::{StrTendril, TendrilSink};
+use html5ever::{Attribute, ExpandedName, ParseOpts, QualName, local_name, ns, parse_fragment};
+
+/// How deep elements may stand in one another, those counted that are opened again: browsers
+/// stop at 512 too.
+const DEPTH_MAX: usize = 512;
+
+/// Nodes of the whole tree: a newsletter has some ten thousand.
+const NODES_MAX: usize = 200_000;
+
+/// How much is read between two looks at the bounds, in bytes.
+const STEP: usize = 1024;
+
+/// Whether a page becomes a tree of bearable size, read exactly as ammonia reads it.
+pub(super) fn is_within(html: &str) -> bool {
+    let over = Rc::new(Cell::new(false));
+    let sink = Sink {
+        nodes: RefCell::new(vec![Node::default()]),
+        over: Rc::clone(&over),
+    };
+    let context = QualName::new(None, ns!(html), local_name!("div"));
+    let mut parser = parse_fragment(sink, ParseOpts::default(), context, Vec::new(), false);
+    let mut rest = html;
+    while !rest.is_empty() && !over.get() {
+        let mut end = STEP.min(rest.len());
+        while !rest.is_char_boundary(end) {
+            end += 1;
+        }
+        let (step, after) = rest.split_at(end);
+        parser.process(StrTendril::from(step));
+        rest = after;
+    }
+    parser.finish();
+    !over.get()
+}
+
+#[derive(Default)]
+struct Node {
+    parent: Option<usize>,
+    depth: usize,
+    /// A template holds its elements in a node of its own.
+    contents: Option<usize>,
+}
+
+#[derive(Clone)]
+struct Handle {
+    at: usize,
+    name: Rc<QualName>,
+    integration: bool,
+}
+
+impl Handle {
+    fn nameless(at: usize) -> Handle {
+        Handle {
+            at,
+            name: Rc::new(QualName::new(None, ns!(), local_name!(""))),
+            integration: false,
+        }
+    }
+}
+
+/// A tree of which only the shape is kept.
+struct Sink {
+    nodes: RefCell<Vec<Node>>,
+    over: Rc<Cell<bool>>,
+}
+
+impl Sink {
+    fn add(&self) -> usize {
+        let mut nodes = self.nodes.borrow_mut();
+        nodes.push(Node::default());
+        if nodes.len() > NODES_MAX {
+            self.over.set(true);
+        }
+        nodes.len() - 1
+    }
+
+    fn parent(&self, at: usize) -> Option<usize> {
+        self.nodes.borrow().get(at)?.parent
+    }
+
+    fn depth(&self, at: usize) -> usize {
+        self.nodes.borrow().get(at).map_or(0, |node| node.depth)
+    }
+
+    fn put(&self, parent: usize, child: &NodeOrText<Handle>) {
+        let child = match child {
+            NodeOrText::AppendNode(handle) => handle.at,
+            NodeOrText::AppendText(_) => self.add(),
+        };
+        let depth = self.depth(parent) + 1;
+        if let Some(node) = self.nodes.borrow_mut().get_mut(child) {
+            node.parent = Some(parent);
+            node.depth = depth;
+        }
+        if depth > DEPTH_MAX {
+            self.over.set(true);
+        }
+    }
+}
+
+impl TreeSink for Sink {
+    type Handle = Handle;
+    type Output = ();
+    type ElemName<'a> = ExpandedName<'a>;
+
+    fn finish(self) {}
+
+    fn parse_error(&self, _: Cow<'static, str>) {}
+
+    fn get_document(&self) -> Handle {
+        Handle::nameless(0)
+    }
+
+    fn elem_name<'a>(&'a self, target: &'a Handle) -> ExpandedName<'a> {
+        target.name.expanded()
+    }
+
+    fn create_element(&self, name: QualName, _: Vec<Attribute>, flags: ElementFlags) -> Handle {
+        let at = self.add();
+        if flags.template {
+            let contents = self.add();
+            if let Some(node) = self.nodes.borrow_mut().get_mut(at) {
+                node.contents = Some(contents);
+            }
+        }
+        Handle {
+            at,
+            name: Rc::new(name),
+            integration: flags.mathml_annotation_xml_integration_point,
+        }
+    }
+
+    fn create_comment(&self, _: StrTendril) -> Handle {
+        Handle::nameless(self.add())
+    }
+
+    fn create_pi(&self, _: StrTendril, _: StrTendril) -> Handle {
+        Handle::nameless(self.add())
+    }
+
+    fn append(&self, parent: &Handle, child: NodeOrText<Handle>) {
+        self.put(parent.at, &child);
+    }
+
+    fn append_based_on_parent_node(
+        &self,
+        element: &Handle,
+        previous: &Handle,
+        child: NodeOrText<Handle>,
+    ) {
+        self.put(self.parent(element.at).unwrap_or(previous.at), &child);
+    }
+
+    fn append_doctype_to_document(&self, _: StrTendril, _: StrTendril, _: StrTendril) {}
+
+    fn get_template_contents(&self, target: &Handle) -> Handle {
+        let depth = self.depth(target.at) + 1;
+        let mut nodes = self.nodes.borrow_mut();
+        let contents = nodes.get(target.at).and_then(|node| node.contents);
+        let contents = contents.unwrap_or_default();
+        if let Some(node) = nodes.get_mut(contents) {
+            node.depth = depth;
+        }
+        Handle::nameless(contents)
+    }
+
+    fn same_node(&self, one: &Handle, other: &Handle) -> bool {
+        one.at == other.at
+    }
+
+    fn set_quirks_mode(&self, _: QuirksMode) {}
+
+    fn append_before_sibling(&self, sibling: &Handle, child: NodeOrText<Handle>) {
+        self.put(self.parent(sibling.at).unwrap_or_default(), &child);
+    }
+
+    fn add_attrs_if_missing(&self, _: &Handle, _: Vec<Attribute>) {}
+
+    fn remove_from_parent(&self, target: &Handle) {
+        if let Some(node) = self.nodes.borrow_mut().get_mut(target.at) {
+            node.parent = None;
+        }
+    }
+
+    /// The children are not known one by one; each such step makes a node, which is counted.
+    fn reparent_children(&self, _: &Handle, _: &Handle) {}
+
+    fn is_mathml_annotation_xml_integration_point(&self, handle: &Handle) -> bool {
+        handle.integration
+    }
+}
