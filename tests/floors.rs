@@ -64,6 +64,7 @@ const DOORMEN: &[(&str, &[&str])] = &[
     ("tar", &["store/pieces.rs"]),
     ("tempfile", &["store/files.rs", "cli/demo.rs"]),
     ("toml", &["store/"]),
+    ("unicode_security", &["base/spoof.rs"]),
     ("ureq", &["net/"]),
     ("x509_cert", &["engine/smime/"]),
     ("zbus", &["desktop/away.rs"]),

@@ -37,9 +37,9 @@ impl Address {
             }
             domain.to_ascii_lowercase()
         } else {
-            let ascii = idna::domain_to_ascii(domain.trim_end_matches('.')).ok()?;
+            let ascii = idna::domain_to_ascii(domain.strip_suffix('.').unwrap_or(domain)).ok()?;
             let host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-            if ascii.is_empty() || !ascii.chars().all(host) {
+            if ascii.is_empty() || ascii.ends_with('.') || !ascii.chars().all(host) {
                 return None;
             }
             ascii
@@ -65,6 +65,11 @@ impl Address {
         self.spelled.rsplit_once('@').map_or("", |(local, _)| local)
     }
 
+    /// The domain as people read it, in U-labels.
+    pub fn shown_domain(&self) -> String {
+        idna::domain_to_unicode(self.domain()).0
+    }
+
     /// The domain as lower-case A-labels.
     pub fn domain(&self) -> &str {
         self.key.rsplit_once('@').map_or("", |(_, domain)| domain)
@@ -77,6 +82,8 @@ fn local_part(local: &str) -> bool {
     local.chars().all(|c| {
         !c.is_control()
             && !hidden(c)
+            // What was no UTF-8, and what some readers take for the sign before the domain.
+            && !matches!(c, '\u{FFFD}' | '\u{FF20}' | '\u{FE6B}')
             && (quoted && c == ' ' || !c.is_whitespace())
             && (quoted
                 || !matches!(
@@ -227,6 +234,10 @@ mod tests {
             "a\u{202E}@b.example",
             "a\u{200B}@b.example",
             "a@b@c.example",
+            "a\u{FF20}b.example@c.example",
+            "a\u{FFFD}@b.example",
+            "a\0@b.example",
+            "a@b.example..",
             "A <a@b.example>",
             "a@b .example",
             "a@[]",

@@ -335,6 +335,11 @@ pub trait Certs: Send + Sync {
     /// The certificates that name this address, whatever their state.
     fn by_address(&self, protocol: Protocol, address: &Address) -> Result<Vec<StoredCert>>;
 
+    /// The addresses that are our own, and those for which the person accepted a key.
+    fn known_addresses(&self) -> Result<Vec<Address>> {
+        Ok(Vec::new())
+    }
+
     /// The certificates whose secret half is ours.
     fn own(&self, protocol: Protocol) -> Result<Vec<StoredCert>>;
 

@@ -21,6 +21,7 @@ pub mod policy;
 pub mod private;
 pub mod rules;
 pub mod secret;
+pub mod spoof;
 pub mod verdict;
 
 pub use address::{Address, Mailbox};

@@ -119,6 +119,10 @@ pub enum Warning {
     PartClosed,
     KeyConflict,
     DateMismatch,
+    MixedScripts,
+    LooksLikeKnown,
+    NoFrom,
+    SenderDiffers,
 }
 
 /// One header field as it should be shown.

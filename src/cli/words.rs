@@ -90,6 +90,10 @@ pub fn warning(warning: Warning) -> &'static str {
         Warning::HiddenCharacters => "a name or address holds characters that hide",
         Warning::PartClosed => "a part of it stayed closed",
         Warning::DateMismatch => "it was signed at another time than it says it was written",
+        Warning::MixedScripts => "a name or address mixes the letters of several scripts",
+        Warning::LooksLikeKnown => "the sender's address only looks like one that you know",
+        Warning::NoFrom => "it names no sender, or not in a way that all programs read alike",
+        Warning::SenderDiffers => "somebody else sent it than who wrote it",
         Warning::KeyConflict => "another key came for an address that has one",
     }
 }

@@ -15,6 +15,9 @@ pub struct Addresses {
     pub invalid: usize,
     /// How many groups.
     pub groups: usize,
+    /// How many have an address outside quotation marks where the name should stand, which
+    /// some readers take for the one that is meant.
+    pub ambiguous: usize,
 }
 
 /// Reads an unfolded value.
@@ -105,6 +108,8 @@ struct Entry {
     spec: Option<String>,
     broken: bool,
     any: bool,
+    /// An `@` stands in the words, outside quotation marks.
+    bare_at: bool,
 }
 
 impl Entry {
@@ -120,6 +125,7 @@ impl Entry {
             // Text behind the brackets: two readers may differ on whom it names.
             self.broken = true;
         }
+        self.bare_at |= c == '@';
         self.words.push(c);
     }
 
@@ -177,7 +183,13 @@ impl Entry {
                 })
         };
         match mailbox {
-            Some(mailbox) => found.mailboxes.push(mailbox),
+            Some(mailbox) => {
+                let twice = entry.spec.is_some() && entry.bare_at;
+                if twice && Address::parse(entry.words.trim()).as_ref() != Some(&mailbox.address) {
+                    found.ambiguous += 1;
+                }
+                found.mailboxes.push(mailbox);
+            }
             None => found.invalid += 1,
         }
     }
@@ -252,6 +264,20 @@ mod tests {
                 (valid, invalid, groups),
                 "{value:?}"
             );
+        }
+    }
+
+    #[test]
+    fn two_addresses_for_one_are_counted() {
+        for (value, ambiguous) in [
+            ("a@b.example <c@d.example>", 1),
+            ("A (a@b.example) <c@d.example>", 0),
+            ("\"a@b.example\" <c@d.example>", 0),
+            ("C@d.example <c@d.example>", 0),
+            ("Alice a@b.example <c@d.example>", 1),
+            ("c@d.example", 0),
+        ] {
+            assert_eq!(parse(value).ambiguous, ambiguous, "{value:?}");
         }
     }
 

@@ -52,6 +52,10 @@ impl Certs for Store {
         self.look(Sight::Usual, |db| db.acceptance(id, address))
     }
 
+    fn known_addresses(&self) -> Result<Vec<Address>> {
+        self.look(Sight::Usual, Db::known_addresses)
+    }
+
     fn sealed_secret(&self, id: &KeyId) -> Result<SealedSecret> {
         secrets::get(&self.home, id, self.keychain.as_ref())
     }

@@ -144,9 +144,9 @@ pub(super) fn letter_of_message(
             .into_iter()
             .map(|mailbox| mailbox.address),
     );
-    let bcc_field = take(&mut fields, "Bcc");
+    let bcc_field = bcc_of_message(&mut fields)?;
     // Whose keys are passed on, and to whom, is decided for each envelope.
-    let ours = ["Bcc", "Autocrypt", "Autocrypt-Gossip"];
+    let ours = ["Bcc", "Resent-Bcc", "Autocrypt", "Autocrypt-Gossip"];
     fields.retain(|field| !ours.iter().any(|name| field.is(name)));
     Ok(Letter {
         outside: offer(world, &from.address, cx)?,
@@ -161,6 +161,17 @@ pub(super) fn letter_of_message(
         answers: None,
         mark: None,
     })
+}
+
+/// The Bcc field for the sender's own copy: all of them in one, as a reader expects (RFC 5322 3.6).
+fn bcc_of_message(fields: &mut Vec<FieldOut>) -> Result<Option<FieldOut>> {
+    let hidden = mailboxes(fields, "Bcc");
+    let first = take(fields, "Bcc");
+    if !fields.iter().any(|field| field.is("Bcc")) {
+        return Ok(first);
+    }
+    fields.retain(|field| !field.is("Bcc"));
+    FieldOut::mailboxes("Bcc", &hidden, "/message").map(Some)
 }
 
 /// The mailboxes in all fields of one name.

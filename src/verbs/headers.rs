@@ -3,7 +3,8 @@
 use super::open::{Claimed, one_address};
 use super::peel::Payload;
 use crate::base::Address;
-use crate::base::address::{Mailbox, hidden};
+use crate::base::address::Mailbox;
+use crate::base::spoof;
 use crate::base::verdict::{Header, HeaderProtection, Headers, Warning};
 use crate::mail::head::camel;
 use crate::mail::protect::Envelope;
@@ -76,6 +77,12 @@ pub(super) struct Seen {
 
 /// Reads the fields of the message and, where the payload has header protection, its own.
 pub(super) fn seen(outer: &Head, payload: Option<&Payload>) -> Seen {
+    let mut seen = read(outer, payload);
+    seen.warnings.extend(sender(outer));
+    seen
+}
+
+fn read(outer: &Head, payload: Option<&Payload>) -> Seen {
     let payload = payload.filter(|payload| payload.protected.hp.is_some());
     let inner = match payload {
         Some(payload) => stands(&payload.head, |field| {
@@ -90,8 +97,8 @@ pub(super) fn seen(outer: &Head, payload: Option<&Payload>) -> Seen {
         None => Vec::new(),
     };
     let mut warnings = Vec::new();
-    if outer.all("From").count() > 1 || outer_count(outer) > 1 {
-        warnings.push(Warning::SeveralFrom);
+    if let Some(payload) = payload.filter(|payload| payload.head.first("From").is_some()) {
+        warnings.extend(sender(&payload.head));
     }
     let outer_from = single_from(outer);
     let inner_from = payload.and_then(|payload| single_from(&payload.head));
@@ -110,14 +117,30 @@ pub(super) fn seen(outer: &Head, payload: Option<&Payload>) -> Seen {
     }
 }
 
-fn outer_count(head: &Head) -> usize {
-    head.first("From").map_or(0, |from| from.mailboxes().len())
+/// What is wrong with how a header section names who wrote the message.
+fn sender(head: &Head) -> Option<Warning> {
+    let Some(from) = single_from(head) else {
+        let named = |field: Field<'_>| {
+            let addresses = field.addresses();
+            addresses.mailboxes.len() + addresses.invalid
+        };
+        let several =
+            head.all("From").count() > 1 || head.all("From").map(named).sum::<usize>() > 1;
+        return Some(match several {
+            true => Warning::SeveralFrom,
+            false => Warning::NoFrom,
+        });
+    };
+    let mut senders = head.all("Sender").flat_map(|field| field.mailboxes());
+    senders
+        .any(|sender| sender.address != from)
+        .then_some(Warning::SenderDiffers)
 }
 
 /// The fields that a page claims, and the payload's own where it has header protection.
 pub(super) fn claimed(claimed: &Claimed, payload: Option<&Payload>) -> Seen {
     let empty = Head::default();
-    let mut seen = seen(&empty, payload);
+    let mut seen = read(&empty, payload);
     let mut claim = |name: &str, value: String, addresses: Option<Vec<Mailbox>>| {
         seen.outer.push(Stands {
             name: name.to_owned(),
@@ -159,8 +182,8 @@ pub(super) fn single_from(head: &Head) -> Option<Address> {
         return None;
     }
     let addresses = first.addresses();
-    match (addresses.invalid, addresses.groups) {
-        (0, 0) => one_address(&addresses.mailboxes),
+    match (addresses.invalid, addresses.groups, addresses.ambiguous) {
+        (0, 0, 0) => one_address(&addresses.mailboxes),
         _ => None,
     }
 }
@@ -282,19 +305,24 @@ fn stand(name: String, field: &Field<'_>, protection: [HeaderProtection; 2]) -> 
 /// Names that pretend: an address inside a display name, characters that hide or reorder.
 fn suspicious(field: &Stands, warnings: &mut Vec<Warning>) {
     let Some(addresses) = &field.addresses else {
-        if field.name == "subject" && field.value.chars().any(hidden) {
+        if field.name == "subject" && spoof::conceals(&field.value) {
             warnings.push(Warning::HiddenCharacters);
         }
         return;
     };
-    if field.value.chars().any(hidden) {
+    if spoof::conceals(&field.value) {
         warnings.push(Warning::HiddenCharacters);
     }
     for mailbox in addresses {
-        let Some(name) = &mailbox.name else { continue };
-        let own = mailbox.address.as_str();
-        if field.name == "from" && name.contains('@') && !name.eq_ignore_ascii_case(own) {
+        if !matches!(field.name.as_str(), "from" | "sender" | "replyTo") {
+            continue;
+        }
+        let name = mailbox.name.as_deref().unwrap_or_default();
+        if spoof::names_another(name, &mailbox.address) {
             warnings.push(Warning::AddressInName);
+        }
+        if spoof::mixes_scripts(name) || spoof::address_mixes_scripts(&mailbox.address) {
+            warnings.push(Warning::MixedScripts);
         }
     }
 }

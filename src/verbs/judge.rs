@@ -206,7 +206,8 @@ pub fn layer(signatures: &[Signature], from: Option<&Address>) -> (Signed, bool)
         .or_else(|| signatures.iter().min_by(best));
     match decides {
         Some(decides) => {
-            let others = signatures.iter().any(|s| s.status != decides.status);
+            let other = |s: &Signature| s.status != decides.status || s.signer != decides.signer;
+            let others = signatures.iter().any(other);
             (decides.status.into(), others)
         }
         None => (Signed::None, false),

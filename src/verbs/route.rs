@@ -90,7 +90,9 @@ pub(super) fn route(
             recipients::keys(&found.recipients)?;
         }
         by_family(party.visible, found, encrypt, &mut circles);
-        for bcc in party.bcc {
+        // Who is named anyway gets what the others get, once.
+        let hidden = party.bcc.iter().filter(|bcc| !party.visible.contains(bcc));
+        for bcc in hidden {
             let mut alone = Vec::new();
             by_family(std::slice::from_ref(bcc), found, encrypt, &mut alone);
             for circle in &mut alone {

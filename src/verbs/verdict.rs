@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use crate::base::context::{rfc3339, unix};
 use crate::base::layer::Fit;
+use crate::base::spoof::imitates;
 use crate::base::verdict::{
     Disposition, Extent, Html, Image, Integrity, LayerKind, Link, OpenedMessage, Part, Protection,
     Reason, Signature, Signed, Status, Summary, SummarySigner, Warning,
@@ -46,6 +47,11 @@ pub(super) fn verdict(
         })
     });
     let bound = signer.is_some();
+    if let Some(from) = &claims.from
+        && imitates(from, &cx.certs.known_addresses()?)
+    {
+        warnings.push(Warning::LooksLikeKnown);
+    }
     if seen.mismatch() && !bound {
         warnings.push(Warning::FromMismatch);
     }

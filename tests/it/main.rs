@@ -28,6 +28,7 @@ mod autocrypt;
 mod backup;
 mod badinput;
 mod badkeys;
+mod bcc;
 mod bouncy;
 mod cards;
 mod choosing;

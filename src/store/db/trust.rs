@@ -30,6 +30,21 @@ impl Db {
         })
     }
 
+    /// The addresses of certificates with a secret half here, and those that a key was accepted for.
+    pub(in crate::store) fn known_addresses(&self) -> Result<Vec<Address>> {
+        let accepted = code(&LEVELS, Acceptance::Accepted);
+        self.read(|c| {
+            let mut statement = c.prepare_cached(
+                "SELECT address FROM acceptance WHERE level >= ?1
+                 UNION SELECT address.address FROM secret JOIN cert ON cert.id = secret.id
+                 JOIN address ON address.cert = cert.n",
+            )?;
+            let rows = statement.query_map([accepted], |row| row.get::<_, String>(0))?;
+            let known = rows.collect::<rusqlite::Result<Vec<String>>>()?;
+            Ok(known.iter().filter_map(|key| Address::parse(key)).collect())
+        })
+    }
+
     /// The keys that stand in conflict for an address, and since when.
     pub(in crate::store) fn conflicts(&self, address: &Address) -> Result<Vec<(KeyId, u64)>> {
         self.read(|c| {

@@ -1,0 +1,220 @@
+//! Names and addresses that pretend: characters that show nothing, words of several scripts,
+//! addresses where a name should stand, and what looks like something else.
+
+use unicode_security::{MixedScript as _, skeleton};
+
+use super::address::{Address, hidden};
+
+/// Whether a text holds characters that hide or reorder it, or control characters. What emoji
+/// and scripts with joiners need, in its place, hides nothing.
+pub fn conceals(text: &str) -> bool {
+    let mut before: Option<char> = None;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let fine = match c {
+            // Folded lines leave tabs behind.
+            '\t' => true,
+            // How the emoji before it is drawn.
+            '\u{FE0E}' | '\u{FE0F}' => before.is_some_and(draws),
+            // One emoji out of two, and how Persian or Hindi words are joined.
+            '\u{200C}' | '\u{200D}' => {
+                let joins = |c: char| draws(c) || c == '\u{FE0F}' || is_joined(c);
+                before.is_some_and(joins) && chars.peek().copied().is_some_and(joins)
+            }
+            c => !hidden(c) && !c.is_control(),
+        };
+        if !fine {
+            return true;
+        }
+        before = Some(c);
+    }
+    false
+}
+
+/// Signs that come in two drawings: digits of keycaps and what is no letter beyond Latin-1.
+fn draws(c: char) -> bool {
+    matches!(c, '0'..='9' | '#' | '*' | '©' | '®')
+        || c > '\u{2000}' && !c.is_alphanumeric() && !c.is_whitespace() && !hidden(c)
+}
+
+/// Letters of Arabic, Syriac and the scripts of India, whose words are spelled with joiners.
+fn is_joined(c: char) -> bool {
+    matches!(c, '\u{0600}'..='\u{08FF}' | '\u{0900}'..='\u{0DFF}') && !hidden(c)
+}
+
+/// Whether one word is made of letters of scripts that nobody writes together. Words of
+/// different scripts beside each other are fine.
+pub fn mixes_scripts(text: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric())
+        .any(|word| !word.is_ascii() && !word.is_single_script())
+}
+
+/// Whether an address has a word or a label of several scripts.
+pub fn address_mixes_scripts(address: &Address) -> bool {
+    mixes_scripts(address.local()) || mixes_scripts(&address.shown_domain())
+}
+
+/// What a text looks like: equal for texts that a reader can't tell apart (UTS 39, 4).
+pub fn likeness(text: &str) -> String {
+    // Skeletons keep the case, and readers of addresses don't.
+    skeleton(&text.to_lowercase())
+        .collect::<String>()
+        .to_lowercase()
+}
+
+/// Whether an address is none of those that are known, and it or its domain looks like one.
+pub fn imitates(address: &Address, known: &[Address]) -> bool {
+    if known.contains(address) {
+        return false;
+    }
+    let local = likeness(address.local());
+    let domain = likeness(&address.shown_domain());
+    known
+        .iter()
+        .any(|known| match address.domain() == known.domain() {
+            true => likeness(known.local()) == local,
+            false => likeness(&known.shown_domain()) == domain,
+        })
+}
+
+/// Whether a display name holds an address that is not the one it stands before.
+pub fn names_another(name: &str, own: &Address) -> bool {
+    let plain: String = name
+        .chars()
+        .map(|c| match c {
+            '\u{FF20}' | '\u{FE6B}' => '@',
+            c => c,
+        })
+        .collect();
+    if plain.contains('@') {
+        let bare = plain.trim_matches(|c: char| c.is_whitespace() || "\"'<>()".contains(c));
+        return Address::parse(bare).as_ref() != Some(own);
+    }
+    // `alice at example.org`, as those write it who hide from robots.
+    let words: Vec<&str> = plain.split_whitespace().collect();
+    words.windows(2).any(|pair| match pair {
+        [at, domain] => {
+            let at = at.trim_matches(|c: char| !c.is_alphanumeric());
+            let domain = domain.trim_matches(|c: char| !c.is_alphanumeric());
+            at.eq_ignore_ascii_case("at")
+                && domain.contains('.')
+                && Address::parse(&format!("x@{domain}"))
+                    .is_some_and(|named| named.domain() != own.domain())
+        }
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{conceals, imitates, mixes_scripts, names_another};
+    use crate::base::Address;
+
+    fn address(text: &str) -> Address {
+        Address::parse(text).expect("an address")
+    }
+
+    #[test]
+    fn what_hides_is_told_from_what_belongs_there() {
+        for text in [
+            "a\u{202E}b",
+            "a\u{2066}b",
+            "a\u{200B}b",
+            "a\u{200D}b",
+            "a\u{FE0F}b",
+            "a\u{AD}b",
+            "a\u{E0061}b",
+            "a\0b",
+            "a\u{7}b",
+            "a\u{115F}b",
+            "\u{FEFF}a",
+            "a\u{2028}b",
+        ] {
+            assert!(conceals(text), "{text:?}");
+        }
+        for text in [
+            "Alice",
+            "a\tb",
+            "❤\u{FE0F}",
+            "👩\u{200D}💻",
+            "❤\u{FE0F}\u{200D}🔥",
+            "1\u{FE0F}\u{20E3}",
+            "می\u{200C}خواهم",
+            "क्\u{200D}ष",
+            "Jürgen",
+            "李 四",
+        ] {
+            assert!(!conceals(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn words_of_two_scripts() {
+        for text in ["Аlice", "Bob аnd Cаrol", "pаypal.example", "αlpha"] {
+            assert!(mixes_scripts(text), "{text:?}");
+        }
+        for text in [
+            "Alice",
+            "Иван Petrov",
+            "Jürgen Müller-Lüdenscheid",
+            "日本語のテスト",
+            "김철수",
+            "Ελένη",
+            "O’Brien",
+            "R2 D2",
+            "東京タワー",
+        ] {
+            assert!(!mixes_scripts(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn likeness_of_addresses() {
+        let known = [address("alice@bank.example")];
+        for other in [
+            "a1ice@bank.example",
+            "al\u{456}ce@bank.example",
+            "carol@b\u{430}nk.example",
+            "alice@xn--bnk-6cd.example",
+        ] {
+            assert!(imitates(&address(other), &known), "{other}");
+        }
+        for other in [
+            "alice@bank.example",
+            "ALICE@Bank.example",
+            "bob@bank.example",
+            "alice@rank.example",
+        ] {
+            assert!(!imitates(&address(other), &known), "{other}");
+        }
+        assert!(imitates(
+            &address("a@exarnple.org"),
+            &[address("b@example.org")]
+        ));
+    }
+
+    #[test]
+    fn addresses_in_names() {
+        let own = address("mallory@elsewhere.example");
+        for name in [
+            "alice@vectors.example",
+            "alice＠vectors.example",
+            "Alice (alice@vectors.example)",
+            "<alice@vectors.example>",
+            "alice at vectors.example",
+            "alice [at] vectors.example",
+            "Alice @ home",
+        ] {
+            assert!(names_another(name, &own), "{name}");
+        }
+        for name in [
+            "Mallory",
+            "MALLORY@elsewhere.example",
+            "'mallory@elsewhere.example'",
+            "Mallory at elsewhere.example",
+            "Mallory at Acme Inc.",
+        ] {
+            assert!(!names_another(name, &own), "{name}");
+        }
+    }
+}
