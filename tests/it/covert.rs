@@ -189,9 +189,11 @@ fn whom_an_answer_goes_to() {
     );
     let message = bob.body(&message);
     let asked = json!({"message": message, "kind": "reply-all"});
-    let draft = bob.good("message/answer", asked)["draft"].clone();
-    let (to, cc) = names(&draft);
-    assert_eq!((to.len(), cc.len()), (1, 499));
+    let fault = bob.fault("message/answer", asked);
+    assert_eq!(
+        (fault.kind(), &fault.data["limit"]),
+        ("limit.exceeded", &json!("recipients"))
+    );
     let reply = bob.good(
         "message/answer",
         json!({"message": message, "kind": "reply"}),

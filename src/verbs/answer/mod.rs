@@ -120,7 +120,8 @@ impl Asks for Request {
 /// even where the From outside is shown (RFC 9788 4.4.4).
 ///
 /// # Errors
-/// As `message/open`; `request.invalid` for a token that this store did not give, and for one
+/// As `message/open`; `limit.exceeded` for an answer to more than 500 people;
+/// `request.invalid` for a token that this store did not give, and for one
 /// that can't stand in for its message: to forward it, or to quote a long one.
 pub fn answer(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
     cx.job.stage(Stage::Reading);
@@ -135,6 +136,12 @@ pub fn answer(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
     let account = account(request.context.as_ref());
     let own = owns_with(world, account.as_ref());
     let filled = respond(&answered.inner, request.kind, &own);
+    if filled.cut {
+        return Err(Error::limit(
+            "recipients",
+            "the message names more people than an answer goes to; answer its sender, or write to its list",
+        ));
+    }
     let anyway = request.quote == Some(Quote::Anyway);
     let quoted = match &answered.quotable {
         Quotable::Nothing => Quoted::Nothing,
@@ -202,20 +209,26 @@ pub(super) fn account(context: Option<&Origin>) -> Option<Address> {
     Address::parse(context?.account.as_deref()?)
 }
 
-/// Who answers: the own address that was written to, or that wrote, or that of the account.
+/// Who answers: who wrote it, where that is the person themselves; else the own address that was
+/// written to, or that of the account. Its display name is not the answered message's to say.
 fn sender(
     answered: &Answered,
     own: &dyn Fn(&Address) -> bool,
     account: Option<&Address>,
 ) -> Option<Mailbox> {
-    let named = ["to", "cc", "from"].into_iter();
+    let from = answered.mailboxes("from");
+    if let [one] = from.as_slice()
+        && own(&one.address)
+    {
+        return Some(one.clone());
+    }
+    let named = ["to", "cc"].into_iter();
     let mut named = named.flat_map(|name| answered.mailboxes(name));
-    named.find(|mailbox| own(&mailbox.address)).or_else(|| {
-        let address = account?.clone();
-        Some(Mailbox {
-            name: None,
-            address,
-        })
+    let named = named.find(|mailbox| own(&mailbox.address));
+    let address = named.map(|mailbox| mailbox.address);
+    Some(Mailbox {
+        name: None,
+        address: address.or_else(|| account.cloned())?,
     })
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Prefilled {
     pub subject: String,
     pub in_reply_to: Vec<String>,
     pub references: Vec<String>,
+    /// There were more people.
+    pub cut: bool,
 }
 
 /// Fills in an answer. `own` tells the person's own addresses.
@@ -49,13 +51,14 @@ pub(super) fn respond(fields: &Named, kind: Kind, own: &dyn Fn(&Address) -> bool
             (if to.is_empty() { from } else { to }, also.collect())
         }
     };
-    let mut to = distinct(to, &[], &|_| false);
-    to.truncate(RECIPIENTS_MAX);
+    let to = distinct(to, &[], &|_| false);
     let mut cc = match kind {
         Kind::ReplyAll => distinct(also, &to, own),
         Kind::Reply | Kind::Forward => Vec::new(),
     };
-    cc.truncate(RECIPIENTS_MAX - to.len());
+    let room = RECIPIENTS_MAX.saturating_sub(to.len());
+    let cut = to.len() > RECIPIENTS_MAX || cc.len() > room;
+    cc.truncate(room);
     let id = ids(fields, "message-id").into_iter().next();
     let mut references = ids(fields, "references");
     if references.is_empty() {
@@ -74,6 +77,7 @@ pub(super) fn respond(fields: &Named, kind: Kind, own: &dyn Fn(&Address) -> bool
         subject: prefixed("Re", &["re"], &subject),
         in_reply_to: id.into_iter().collect(),
         references,
+        cut,
     }
 }
 
@@ -135,7 +139,7 @@ fn distinct(
         .collect();
     let mut kept = Vec::new();
     for mailbox in list {
-        if kept.len() < RECIPIENTS_MAX
+        if kept.len() <= RECIPIENTS_MAX
             && seen.insert(mailbox.address.key().to_owned())
             && !left_out(&mailbox.address)
         {
@@ -265,5 +269,6 @@ mod tests {
             &mine,
         );
         assert_eq!(filled.to.len() + filled.cc.len(), RECIPIENTS_MAX);
+        assert!(filled.cut);
     }
 }
