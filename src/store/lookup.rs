@@ -52,8 +52,8 @@ impl Certs for Store {
         self.look(Sight::Usual, |db| db.acceptance(id, address))
     }
 
-    fn known_addresses(&self) -> Result<Vec<Address>> {
-        self.look(Sight::Usual, Db::known_addresses)
+    fn known_addresses(&self, unless: &Address) -> Result<Vec<Address>> {
+        self.look(Sight::Usual, |db| db.known_addresses(unless))
     }
 
     fn sealed_secret(&self, id: &KeyId) -> Result<SealedSecret> {

@@ -48,7 +48,7 @@ pub(super) fn verdict(
     });
     let bound = signer.is_some();
     if let Some(from) = &claims.from
-        && imitates(from, &cx.certs.known_addresses()?)
+        && imitates(from, &cx.certs.known_addresses(from)?)
     {
         warnings.push(Warning::LooksLikeKnown);
     }

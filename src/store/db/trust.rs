@@ -30,15 +30,21 @@ impl Db {
         })
     }
 
-    /// The addresses of certificates with a secret half here, and those that a key was accepted for.
-    pub(in crate::store) fn known_addresses(&self) -> Result<Vec<Address>> {
+    /// The addresses of certificates with a secret half here, and those that a key was accepted
+    /// for; none where `unless` is one of them.
+    pub(in crate::store) fn known_addresses(&self, unless: &Address) -> Result<Vec<Address>> {
+        const KNOWN: &str = "SELECT address FROM acceptance WHERE level >= ?1
+             UNION SELECT address.address FROM secret JOIN cert ON cert.id = secret.id
+             JOIN address ON address.cert = cert.n";
         let accepted = code(&LEVELS, Acceptance::Accepted);
         self.read(|c| {
-            let mut statement = c.prepare_cached(
-                "SELECT address FROM acceptance WHERE level >= ?1
-                 UNION SELECT address.address FROM secret JOIN cert ON cert.id = secret.id
-                 JOIN address ON address.cert = cert.n",
-            )?;
+            // Most mail is from people who are known; of the others all are looked through.
+            let among = format!("SELECT 1 FROM ({KNOWN}) WHERE address = ?2");
+            let mut known = c.prepare_cached(&among)?;
+            if known.exists((accepted, unless.key()))? {
+                return Ok(Vec::new());
+            }
+            let mut statement = c.prepare_cached(KNOWN)?;
             let rows = statement.query_map([accepted], |row| row.get::<_, String>(0))?;
             let known = rows.collect::<rusqlite::Result<Vec<String>>>()?;
             Ok(known.iter().filter_map(|key| Address::parse(key)).collect())
