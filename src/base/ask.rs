@@ -196,8 +196,15 @@ impl Answers {
     /// Passes when the person has confirmed this very action.
     ///
     /// # Errors
-    /// `consent.denied`, with the question, when it was not asked yet.
+    /// `consent.denied`, with the question, when it was not asked yet; `limit.exceeded` for more
+    /// than a dialog shows: nobody confirms what they can't see.
     pub fn confirmed(&self, action: Action, label: &str) -> Result<()> {
+        if shown_bytes(label) > LABEL_MAX {
+            return Err(Error::limit(
+                "confirmation",
+                "this is more than one dialog can show to be confirmed; do it in smaller pieces",
+            ));
+        }
         let question = Question::Confirm {
             action,
             label: label.to_owned(),
@@ -227,6 +234,16 @@ impl Answers {
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Question, Answer)>> {
         self.given.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The most of a label that a dialog shows, in bytes as [`shown_bytes`] counts them: it goes to
+/// pinentry in one line of a thousand.
+pub const LABEL_MAX: usize = 800;
+
+/// How many bytes a text takes on its way to a dialog, where `%` and line ends are escaped.
+pub fn shown_bytes(text: &str) -> usize {
+    let escaped = text.bytes().filter(|b| matches!(b, b'%' | b'\r' | b'\n'));
+    text.len() + 2 * escaped.count()
 }
 
 /// The error that carries the question for a locked key.

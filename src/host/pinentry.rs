@@ -13,11 +13,8 @@ use zeroize::Zeroizing;
 use super::asking::FIVE_MINUTES;
 use crate::base::Secret;
 use crate::base::address::hidden;
-use crate::base::ask::{Action, Need, Question};
+use crate::base::ask::{Action, LABEL_MAX, Need, Question, shown_bytes};
 use crate::gnupg::lines::{LINE_MAX, Lines, unescape};
-
-/// The most characters of a label that are shown: escaped, the line still holds them.
-const LABEL_MAX: usize = 200;
 
 /// How often two new passphrases may differ.
 const REPEATS: u32 = 3;
@@ -279,12 +276,20 @@ fn describe(question: &Question) -> String {
             ("Write this code down. You will be asked for it.", &code)
         }
     };
-    let label: String = label
+    let plain = label
         .chars()
         .filter(|c| !hidden(*c))
-        .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
-        .take(LABEL_MAX)
-        .collect();
+        .map(|c| if c.is_control() && c != '\n' { ' ' } else { c });
+    let mut label = String::new();
+    let mut room = LABEL_MAX;
+    for c in plain {
+        let taken = shown_bytes(c.encode_utf8(&mut [0; 4]));
+        let Some(left) = room.checked_sub(taken) else {
+            break;
+        };
+        room = left;
+        label.push(c);
+    }
     format!("{sentence}\n\n{label}")
 }
 

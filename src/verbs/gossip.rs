@@ -9,7 +9,7 @@ use crate::base::context::unix;
 use crate::base::keys::{Certs, Protocol, Source, StoredCert};
 use crate::base::verdict::{FoundChange, FoundKey};
 use crate::base::{Address, Context, Result};
-use crate::engine::Offer;
+use crate::engine::{Offer, Words};
 use crate::mail::{Entity, FieldOut, Head};
 
 /// The name of the field.
@@ -95,6 +95,10 @@ fn one(world: &World, date: u64, offer: Offer, cx: &Context) -> Result<Option<Fo
     let Offer { address, cert, .. } = offer;
     let engine = world.engine(Protocol::OpenPgp)?;
     let now = unix(cx.now);
+    let named = std::slice::from_ref(&address);
+    let Ok(Some(cert)) = engine.only_for(&cert, named, Words::Owner, cx) else {
+        return Ok(None);
+    };
     let Ok(facts) = engine.facts(&cert, now) else {
         return Ok(None);
     };

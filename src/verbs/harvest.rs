@@ -7,7 +7,7 @@ use crate::base::keys::{Acceptance, CertFacts, Certs, Protocol, Source, StoredCe
 use crate::base::layer::{SignatureFacts, Trust};
 use crate::base::verdict::{FoundChange, FoundKey};
 use crate::base::{Address, Context, Error, KeyId, Kind, Result};
-use crate::engine::Offer;
+use crate::engine::{Offer, Words};
 use crate::store::Place;
 use crate::verbs::World;
 
@@ -104,6 +104,11 @@ fn field(
     if &address != from || date > now {
         return Ok(None);
     }
+    // Whose else's name stands in it is not this sender's to say.
+    let named = std::slice::from_ref(from);
+    let Ok(Some(cert)) = engine.only_for(&cert, named, Words::Owner, cx) else {
+        return Ok(None);
+    };
     let Ok(facts) = engine.facts(&cert, now) else {
         return Ok(None);
     };
@@ -260,8 +265,10 @@ pub(super) fn change(
     if let Some(known) = world.store.cert(&facts.id)? {
         let peer = world.store.peer(address)?;
         let accepted = world.store.acceptance(&known.id, address)? != Acceptance::Undecided;
+        // It may be here for somebody else's address.
+        let named = engine.facts(&known.cert, now)?.addresses.contains(address);
         // What only others have said of somebody is news when they say it themselves.
-        if accepted || !is_gossip(&known, &peer) {
+        if accepted || named && !is_gossip(&known, &peer) {
             return added(world, &known, cert);
         }
     }

@@ -287,17 +287,23 @@ impl World {
         self.private.until(id)
     }
 
-    /// A key as a dialog names it: name, first address, fingerprint.
+    /// A key as a dialog names it: name, first address, fingerprint. Names are their owners' to
+    /// choose, so they are cut where they would push the rest out.
     pub(super) fn label(&self, id: &KeyId) -> Result<String> {
+        const NAME_MAX: usize = 60;
         let row = self.store.row(id)?;
         let facts = row.as_ref().map(|row| &row.facts);
         let name = facts
             .and_then(|facts| facts.name.as_deref())
             .unwrap_or_default();
         let address = facts.and_then(|facts| facts.addresses.first());
-        let mut label = name.to_owned();
+        let cut = |text: &str| match text.char_indices().nth(NAME_MAX) {
+            Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+            None => text.to_owned(),
+        };
+        let mut label = cut(name);
         if let Some(address) = address {
-            label.push_str(&format!(" <{address}>"));
+            label.push_str(&format!(" <{}>", cut(address.as_str())));
         }
         label.push_str(&format!(" {}", id.fingerprint()));
         Ok(label.trim_start().to_owned())

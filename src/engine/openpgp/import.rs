@@ -29,6 +29,10 @@ use crate::engine::{Incoming, IncomingKey, IncomingSecret, Under};
 /// introducers: a flood behind them falls away unread.
 const OTHERS_MAX: usize = 2_000;
 
+/// Signatures of its own that one certificate may have: a key that is renewed every month, with
+/// ten names and subkeys, has as many after twenty years.
+const OWN_SIGNATURES_MAX: usize = 5_000;
+
 /// See [`crate::engine::Engine::read_keys`].
 pub(super) fn read_keys(data: &[u8], cx: &Context) -> Result<Incoming> {
     if data.len() > KEYRING_MAX {
@@ -102,6 +106,34 @@ pub(super) fn secret(cert: &Cert) -> Result<Secret> {
         .map_err(|e| Error::internal("the secret key can't be written").because(e))
 }
 
+/// The packets of one certificate. Each signature that fits none of its components is tried with
+/// all of them, so both are counted before.
+#[derive(Default)]
+struct Group {
+    packets: Vec<Packet>,
+    user_ids: usize,
+    /// Those that claim to be the certificate's own.
+    signatures: usize,
+}
+
+impl Group {
+    /// Why it is not read.
+    fn refused(&self) -> Option<&'static str> {
+        match self {
+            group if group.user_ids > USER_IDS_MAX => Some("too-many-user-ids"),
+            group if group.signatures > OWN_SIGNATURES_MAX => Some("too-large"),
+            _ => None,
+        }
+    }
+
+    /// Adds a packet, unless there are too many already.
+    fn put(&mut self, packet: Packet) {
+        if self.refused().is_none() {
+            self.packets.push(packet);
+        }
+    }
+}
+
 /// Certificates in the order in which they were found, each once.
 #[derive(Default)]
 struct Found {
@@ -137,8 +169,13 @@ impl Found {
                 return Ok(());
             }
         };
-        let mut group: Vec<Packet> = Vec::new();
+        let mut group = Group::default();
         while let PacketParserResult::Some(parser) = next {
+            // Certificates hold no compressed data, and what unpacks may have no end.
+            if matches!(parser.packet, Packet::CompressedData(_)) {
+                skipped.push("malformed");
+                break;
+            }
             let (packet, rest) = match parser.next() {
                 Ok(both) => both,
                 Err(_) => {
@@ -150,25 +187,39 @@ impl Found {
             match packet {
                 Packet::PublicKey(_) | Packet::SecretKey(_) => {
                     cx.job.check()?;
-                    self.add(std::mem::take(&mut group), skipped)?;
-                    group.push(packet);
+                    self.end(std::mem::take(&mut group), skipped)?;
+                    group.packets.push(packet);
                 }
-                Packet::Signature(signature)
-                    if own(&signature, &group) || self.introduces(&signature, &group) =>
-                {
-                    group.push(signature.into());
+                Packet::Signature(signature) if own(&signature, &group.packets) => {
+                    group.signatures += 1;
+                    group.put(signature.into());
+                }
+                Packet::Signature(signature) if self.introduces(&signature, &group.packets) => {
+                    group.put(signature.into());
                 }
                 Packet::PublicSubkey(_) | Packet::SecretSubkey(_) | Packet::UserID(_)
-                    if !group.is_empty() =>
+                    if !group.packets.is_empty() =>
                 {
-                    group.push(packet);
+                    group.user_ids += usize::from(matches!(packet, Packet::UserID(_)));
+                    group.put(packet);
                 }
                 // Kept so that the signatures behind it don't count as another component's.
-                Packet::UserAttribute(_) if !group.is_empty() => group.push(packet),
+                Packet::UserAttribute(_) if !group.packets.is_empty() => group.put(packet),
                 _ => {}
             }
         }
-        self.add(group, skipped)
+        self.end(group, skipped)
+    }
+
+    /// A certificate is read to its end.
+    fn end(&mut self, group: Group, skipped: &mut Vec<&'static str>) -> Result<()> {
+        match group.refused() {
+            Some(reason) => {
+                skipped.push(reason);
+                Ok(())
+            }
+            None => self.add(group.packets, skipped),
+        }
     }
 
     /// Whether a signature claims to be by an introducer, or may be by one whom they trust. Both

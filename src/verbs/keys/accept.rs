@@ -45,21 +45,11 @@ pub fn accept(world: &World, request: &AcceptRequest, cx: &Context) -> Result<Ke
     reply(world, id, cx)
 }
 
-/// What the person confirms: fingerprints and the addresses they are accepted for.
+/// What the person confirms: fingerprints and the addresses they are accepted for, all of them.
 pub(super) fn accept_label(keys: &[(&KeyId, Vec<&Address>)]) -> String {
-    /// More than this nobody reads in a dialog.
-    const SHOWN: usize = 5;
-    let mut label = String::new();
-    for (id, addresses) in keys.iter().take(SHOWN) {
-        let addresses: Vec<_> = addresses.iter().take(SHOWN).map(|a| a.as_str()).collect();
-        label.push_str(&format!(
-            "{} for {}\n",
-            id.fingerprint(),
-            addresses.join(", ")
-        ));
-    }
-    if keys.len() > SHOWN {
-        label.push_str(&format!("and {} more", keys.len() - SHOWN));
-    }
-    label.trim_end().to_owned()
+    let line = |(id, addresses): &(&KeyId, Vec<&Address>)| {
+        let addresses: Vec<_> = addresses.iter().map(|address| address.as_str()).collect();
+        format!("{} for {}", id.fingerprint(), addresses.join(", "))
+    };
+    keys.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use super::accept::accept_label;
 use super::change::{filed, merged};
 use super::{Accept, ImportReply, ImportRequest, Skipped};
 use crate::base::ask::Action;
@@ -62,7 +61,7 @@ pub(super) fn import(world: &World, request: &ImportRequest, cx: &Context) -> Re
         }
     }
     if !said.is_empty() {
-        cx.confirm(Action::AcceptByImport, &accept_label(&told(&said)))?;
+        cx.confirm(Action::AcceptByImport, &summary(&told(&said)))?;
     }
     cx.job.commit()?;
     let now = unix(cx.now);
@@ -101,4 +100,17 @@ fn told(said: &[(KeyId, Address, Acceptance)]) -> Vec<(&KeyId, Vec<&Address>)> {
         told.entry(id).or_default().push(address);
     }
     told.into_iter().collect()
+}
+
+/// What the person confirms of their own keyring: the first keys, and how many there are.
+fn summary(keys: &[(&KeyId, Vec<&Address>)]) -> String {
+    /// More than this nobody reads in a dialog.
+    const SHOWN: usize = 3;
+    let line = |(id, addresses): &(&KeyId, Vec<&Address>)| {
+        let first = addresses.first().map(|address| address.as_str());
+        format!("{} for {}", id.fingerprint(), first.unwrap_or_default())
+    };
+    let mut lines: Vec<String> = keys.iter().take(SHOWN).map(line).collect();
+    lines.push(format!("{} keys that GnuPG holds for valid", keys.len()));
+    lines.join("\n")
 }

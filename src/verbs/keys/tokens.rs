@@ -201,17 +201,12 @@ fn owner(facts: &CertFacts) -> String {
     }
 }
 
-/// What the person confirms: fingerprints and the addresses they are accepted for.
+/// What the person confirms: fingerprints and the addresses they are accepted for, all of them.
 fn accept_label(found: &[Found]) -> String {
-    /// More than this nobody reads in a dialog.
-    const SHOWN: usize = 5;
-    let own = || found.iter().filter(|one| one.place.is_some());
-    let mut lines: Vec<_> = own().take(SHOWN).map(|one| line(&one.facts)).collect();
-    let more = own().count().saturating_sub(SHOWN);
-    if more > 0 {
-        lines.push(format!("and {more} more"));
-    }
-    lines.join("\n")
+    let own = found.iter().filter(|one| one.place.is_some());
+    own.map(|one| line(&one.facts))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn line(facts: &CertFacts) -> String {
