@@ -73,6 +73,10 @@ fn base64(body: &[u8]) -> Option<Vec<u8>> {
             // Words that are no header don't belong there, and nothing is left out unseen.
             head.first().filter(|line| line.contains(&b':'))?;
             let (headers, rest) = head.split_at_checked(last + 1)?;
+            let is_line = |line: &Vec<u8>| line.len() >= WORD && is_word(line);
+            if headers.iter().any(is_line) {
+                return None;
+            }
             // The last words of a folded header may look like data: an empty line tells. It
             // may be lost, and so may be the end of the header's line.
             if let Some(empty) = rest.iter().position(Vec::is_empty).filter(|at| *at > 0) {
@@ -81,7 +85,7 @@ fn base64(body: &[u8]) -> Option<Vec<u8>> {
             forms.push(joined(rest));
             let words = headers.last()?.split(|byte| *byte == b' ');
             let words = words.skip_while(|word| !word.contains(&b':')).skip(1);
-            let short = |word: &&[u8]| word.len() < WORD || !word.iter().all(|b| is_data(*b));
+            let short = |word: &&[u8]| word.len() < WORD || !is_word(word);
             let words: Vec<&[u8]> = words.skip_while(short).collect();
             if !words.is_empty() {
                 let mut form = words.concat();
@@ -121,6 +125,10 @@ fn clean(line: &[u8]) -> Vec<u8> {
 
 fn is_data(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b' ')
+}
+
+fn is_word(word: &[u8]) -> bool {
+    word.iter().all(|byte| is_data(*byte) && *byte != b' ')
 }
 
 fn append(data: &mut Vec<u8>, line: &[u8]) {
