@@ -254,7 +254,7 @@ fn whatever_a_page_does_to_them() {
         (
             "two signed",
             format!("{three}between\n{three}"),
-            vec![verified.clone(), between.clone(), verified.clone()],
+            vec![verified.clone(), between, verified],
         ),
         (
             "two encrypted",

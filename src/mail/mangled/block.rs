@@ -115,7 +115,8 @@ fn clean(line: &[u8]) -> Vec<u8> {
             Glyph::Nothing => {}
             Glyph::Blank if clean.is_empty() => {}
             Glyph::Blank => clean.push(b' '),
-            Glyph::Byte(byte) if clean.is_empty() && quotes(byte) => {}
+            // Quoted lines may be joined.
+            Glyph::Byte(byte) if quotes(byte) && clean.last().is_none_or(|b| *b == b' ') => {}
             Glyph::Byte(byte) => clean.push(byte),
         }
     }

@@ -38,6 +38,10 @@ fn a_block_is_written_as_it_was() {
             block(&format!("Version: GnuPG v2\n{DATA}")).replace('\n', " "),
         ),
         (
+            "quoted lines joined",
+            format!("> {}", whole.replace('\n', "\n> ")).replace("pg\n>", "pg >"),
+        ),
+        (
             "narrow",
             whole.replace("ICQ", "I\nCQ").replace("=Ng", "=N\ng"),
         ),
