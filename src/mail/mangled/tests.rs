@@ -1,6 +1,9 @@
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
+
 use super::*;
+use crate::mail::armor;
 
 fn all(text: &str) -> Vec<(SegmentKind, &str, String)> {
     repaired(text.as_bytes(), &mut |_| Ok(true))
@@ -210,5 +213,34 @@ fn hostile_texts_take_no_longer_than_they_are() {
         // A debug build on a busy machine; what grows with the square takes hours.
         let took = start.elapsed();
         assert!(took < Duration::from_secs(20), "{what}: {took:?}");
+    }
+}
+
+proptest! {
+    /// What is found stands in the text, in order, and is one whole block for who reads strictly.
+    #[test]
+    fn what_is_found_is_whole(words in prop::collection::vec(prop::sample::select(vec![
+        "-----BEGIN PGP MESSAGE-----", "-----END PGP MESSAGE-----", "-----BEGIN PGP SIGNED MESSAGE-----",
+        "-----BEGIN PGP SIGNATURE-----", "-----END PGP SIGNATURE-----", "-----BEGIN PGP PUBLIC KEY BLOCK-----",
+        "-----END PGP PUBLIC KEY BLOCK-----", "\n", "\n", "\n", "\r", "> ", ">", " ", "\u{a0}", "\u{200b}",
+        "-", "- ", "A: b", "Hash: SHA512", DATA, "wsABAgME", "\u{e9}", "words",
+    ]), 0..60)) {
+        let text = words.concat();
+        let found = repaired(text.as_bytes(), &mut |data| Ok(data.len() % 3 != 0)).unwrap();
+        let mut at = 0;
+        for block in found {
+            prop_assert!(block.range.start >= at);
+            at = block.range.end;
+            prop_assert!(text.get(block.range.clone()).is_some());
+            if block.kind != SegmentKind::Cleartext {
+                let strict = armor::segments(&block.data);
+                prop_assert_eq!(strict.len(), 1);
+                prop_assert_eq!(strict[0].kind, block.kind);
+                // Written once more it stays the same.
+                let data = String::from_utf8(block.data.to_vec()).unwrap();
+                prop_assert_eq!(&all(&data)[0].2, &data);
+            }
+        }
+        prop_assert!(at <= text.len());
     }
 }
