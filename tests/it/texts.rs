@@ -143,6 +143,14 @@ fn hashed(text: &str) -> String {
     each_line(text.trim_end(), |line| line.trim_end().to_owned())
 }
 
+/// Long lines that were wrapped after they were quoted: the rest of each is not.
+fn wrapped_later(text: &str) -> String {
+    each_line(text, |line| match line.split_at_checked(50) {
+        Some((start, rest)) => format!("{start}\n{rest}"),
+        None => line.to_owned(),
+    })
+}
+
 fn glued(text: &str) -> String {
     format!("before {}after", text.trim_end())
 }
@@ -187,6 +195,7 @@ const MANGLINGS: &[Mangling] = &[
     }),
     ("quoted, CR", |t| quoted(t, "> ").replace('\n', "\r")),
     ("quoted, CRLF", |t| quoted(t, "> ").replace('\n', "\r\n")),
+    ("quoted, then wrapped", |t| wrapped_later(&quoted(t, "> "))),
     ("indented", |t| quoted(t, "    ")),
     ("indented by a tab", |t| quoted(t, "\t")),
     ("indented by hard spaces", |t| quoted(t, "\u{a0}\u{a0}")),
