@@ -2,7 +2,7 @@
 //!
 //! Reading: [`entity`] is the tree of one message with exact byte ranges; [`layers`] finds
 //! encrypted and signed layers in it by their structure, never by trust; [`armor`] does so in
-//! inline text; [`protect`] reads header protection. Writing: [`compose`] makes a MIME entity
+//! inline text, and [`mangled`] in what pages made of it; [`protect`] reads header protection. Writing: [`compose`] makes a MIME entity
 //! of a draft, [`fields`] its header fields, [`protect`] joins them, [`wrap`] puts a sealed
 //! entity into a message.
 //!
@@ -21,6 +21,7 @@ pub mod head;
 pub mod html;
 pub mod layers;
 pub mod legacy;
+pub mod mangled;
 pub mod media;
 pub mod protect;
 pub mod split;

@@ -26,6 +26,7 @@ pub mod keys;
 pub mod open;
 mod payload;
 mod peel;
+mod pieces;
 pub mod plan;
 pub mod policy;
 mod recent;

@@ -9,6 +9,7 @@ use super::answer::{Answered, answered};
 use super::headers;
 use super::judge::Claims;
 use super::peel::{self, Opens};
+use super::pieces;
 use super::verdict::verdict;
 use super::{Ask, Asks, Origin, World, drafts, gossip, harvest};
 use crate::base::body::{Bodies, Body};
@@ -19,7 +20,8 @@ use crate::base::network::Online;
 use crate::base::policy::Fetching;
 use crate::base::verdict::{FoundChange, OpenedMessage, Scheme, Signed};
 use crate::base::{Address, Context, Error, Mailbox, Protocol, Result};
-use crate::mail::{Entity, armor, layers};
+use crate::mail::armor::SegmentKind;
+use crate::mail::{Entity, layers};
 
 /// What to open: a whole message, or what a page has without one.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -236,7 +238,16 @@ fn lone(world: &World, payload: &Payload, ask: Ask, cx: &Context) -> Result<Open
         }
         None => match sniff(data) {
             Some(form) => peel::layer(world, &sealed(form), ask, cx)?,
-            None => peel::text(world, data, Opens::Everything, ask, cx)?,
+            None => {
+                let pieces = pieces::repaired(world, data, cx)?;
+                match pieces.as_slice() {
+                    [only] if only.kind == SegmentKind::Message => {
+                        let data = only.data.clone();
+                        peel::layer(world, &sealed(Form::Encrypted { data }), ask, cx)?
+                    }
+                    _ => peel::text(world, pieces, Opens::Everything, ask, cx)?,
+                }
+            }
         },
     };
     let seen = headers::claimed(&claimed, peeled.payload.as_ref());
@@ -276,16 +287,7 @@ fn sniff(data: &Bytes) -> Option<Form> {
         byte if byte & 0x80 != 0 && std::str::from_utf8(data).is_err() => {
             Some(Form::Encrypted { data: data.clone() })
         }
-        _ => {
-            let trimmed = data.trim_ascii();
-            let whole = armor::segments(trimmed);
-            match whole.as_slice() {
-                [only] if only.kind == armor::SegmentKind::Message => {
-                    Some(Form::Encrypted { data: data.clone() })
-                }
-                _ => None,
-            }
-        }
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use super::pieces::{self, Piece};
 use super::{Ask, World, harvest, headers};
 use crate::base::body::as_text;
 use crate::base::error::{Error, Kind, Result};
@@ -10,7 +11,7 @@ use crate::base::layer::{Fit, Form, Opened, Sealed, SignatureFacts};
 use crate::base::policy::ANCHORS_FILES;
 use crate::base::verdict::{Disposition, FoundKey, Layer, LayerError, LayerKind, Scheme};
 use crate::base::{Context, KeyId, Protocol};
-use crate::mail::armor::{self, SegmentKind as Block};
+use crate::mail::armor::SegmentKind as Block;
 use crate::mail::html::LegacyDisplay;
 use crate::mail::protect::{self, Protected};
 use crate::mail::{Entity, Head, decode, layers, split};
@@ -163,13 +164,13 @@ pub(super) fn layer(world: &World, sealed: &Sealed, ask: Ask, cx: &Context) -> R
     Ok(walk.out)
 }
 
-/// Takes apart a text that came without its message.
+/// Takes apart a text that came without its message, in its pieces.
 ///
 /// # Errors
 /// As [`message`].
 pub(super) fn text(
     world: &World,
-    text: &Bytes,
+    pieces: Vec<Piece>,
     opens: Opens,
     ask: Ask,
     cx: &Context,
@@ -177,7 +178,7 @@ pub(super) fn text(
     let mut walk = Walk::new(world, ask, cx, Head::default());
     let at = At::outermost();
     walk.opens = opens;
-    walk.inline("1", text, "utf-8", &at)?;
+    walk.inline("1", pieces, "utf-8", &at)?;
     Ok(walk.out)
 }
 
@@ -196,6 +197,8 @@ enum Inside {
     Entity,
     /// Text of this charset.
     Text(String),
+    /// As `Text`; what stands in its place as long as it stays closed.
+    Block { charset: String, given: Bytes },
     /// A file of this name.
     File(Option<String>),
     /// A MIME entity if it begins like one, else text or a file.
@@ -275,7 +278,8 @@ impl<'a> Walk<'a> {
             }
             if memchr::memmem::find(&text, b"-----BEGIN PGP ").is_some() {
                 let charset = entity.media.param("charset").unwrap_or_default();
-                return self.inline(&entity.id, &text, charset, &at);
+                let pieces = pieces::as_given(&text);
+                return self.inline(&entity.id, pieces, charset, &at);
             }
         }
         at.envelope = false;
@@ -411,18 +415,9 @@ impl<'a> Walk<'a> {
     }
 
     /// A text with armor in it: each block a layer, all else a part without protection.
-    fn inline(&mut self, id: &str, text: &Bytes, charset: &str, at: &At) -> Result<()> {
-        let segments = armor::segments(text);
-        let blank = |kind: &Block, data: &[u8]| {
-            *kind == Block::Plain && data.iter().all(u8::is_ascii_whitespace)
-        };
-        let pieces: Vec<_> = segments
-            .into_iter()
-            .map(|segment| (segment.kind, text.slice(segment.range)))
-            .filter(|(kind, data)| !blank(kind, data))
-            .collect();
+    fn inline(&mut self, id: &str, pieces: Vec<Piece>, charset: &str, at: &At) -> Result<()> {
         let alone = pieces.len() == 1;
-        for (index, (kind, data)) in pieces.into_iter().enumerate() {
+        for (index, Piece { kind, given, data }) in pieces.into_iter().enumerate() {
             let id = match alone {
                 true => id.to_owned(),
                 false => format!("{id}.{}", index + 1),
@@ -433,21 +428,18 @@ impl<'a> Walk<'a> {
                 ..at.clone()
             };
             let form = match kind {
-                Block::Message if self.stays_closed(&data) => {
-                    self.text_part(id, &data, charset, &at)?;
-                    continue;
-                }
-                Block::Message => Form::Encrypted { data: data.clone() },
-                Block::Cleartext => Form::Cleartext { data: data.clone() },
+                Block::Message if self.opens == Opens::Signatures => Form::SignedInside { data },
+                Block::Message => Form::Encrypted { data },
+                Block::Cleartext => Form::Cleartext { data },
                 Block::PublicKey => {
                     self.out
                         .keys
                         .extend(harvest::attached(self.world, &data, self.cx));
-                    self.text_part(id, &data, charset, &at)?;
+                    self.text_part(id, &given, charset, &at)?;
                     continue;
                 }
                 Block::Plain | Block::PrivateKey | Block::Signature => {
-                    self.text_part(id, &data, charset, &at)?;
+                    self.text_part(id, &given, charset, &at)?;
                     continue;
                 }
             };
@@ -456,17 +448,27 @@ impl<'a> Walk<'a> {
                 scheme: Scheme::Inline,
                 form,
             };
-            self.layer(&sealed, &id, Inside::Text(charset.to_owned()), at)?;
+            if self.stays_closed(&sealed)? {
+                self.text_part(id, &given, charset, &at)?;
+                continue;
+            }
+            let charset = charset.to_owned();
+            self.layer(&sealed, &id, Inside::Block { charset, given }, at)?;
         }
         Ok(())
     }
 
-    fn stays_closed(&self, data: &[u8]) -> bool {
-        self.opens == Opens::Signatures
-            && self
-                .world
-                .engine(Protocol::OpenPgp)
-                .is_ok_and(|engine| !engine.recipients(data, self.cx).is_empty())
+    /// Whether what is only to be verified is not signed alone: whatever it is, no key and no
+    /// passphrase is asked for it.
+    fn stays_closed(&self, sealed: &Sealed) -> Result<bool> {
+        if !matches!(sealed.form, Form::SignedInside { .. }) {
+            return Ok(false);
+        }
+        match self.world.engine(sealed.protocol)?.open(sealed, self.cx) {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind == Kind::Cancelled => Err(error),
+            Err(_) => Ok(true),
+        }
     }
 
     fn text_part(&mut self, id: String, data: &Bytes, charset: &str, at: &At) -> Result<()> {
@@ -488,7 +490,7 @@ impl<'a> Walk<'a> {
     fn layer(&mut self, sealed: &Sealed, part: &str, inside: Inside, at: At) -> Result<()> {
         if at.depth >= LAYERS_DEEP || self.out.layers.len() >= LAYERS_MAX {
             let error = Error::limit("layers", "the message is wrapped too many times");
-            return self.closed(sealed, part, error, &at);
+            return self.closed(sealed, part, error, &inside, &at);
         }
         let opened = match self.world.engine(sealed.protocol) {
             Ok(engine) => engine.open(sealed, self.cx),
@@ -508,7 +510,7 @@ impl<'a> Walk<'a> {
                     };
                     self.opened(sealed, part, opened, inside, at)
                 }
-                _ => self.closed(sealed, part, error, &at),
+                _ => self.closed(sealed, part, error, &inside, &at),
             },
         }
     }
@@ -533,7 +535,7 @@ impl<'a> Walk<'a> {
                 Some(_) => Error::decrypt_failed(),
                 None => Error::limit("content", "the message unpacks to more than can be shown"),
             };
-            return self.closed(sealed, part, error, &at);
+            return self.closed(sealed, part, error, &inside, &at);
         }
         let mut within = At {
             depth: at.depth + 1,
@@ -570,7 +572,7 @@ impl<'a> Walk<'a> {
                 let inner = Entity::parse(content, part)?;
                 self.entity(&inner, within)
             }
-            Inside::Text(charset) => {
+            Inside::Text(charset) | Inside::Block { charset, .. } => {
                 self.text_part(format!("{part}.1"), &content, &charset, &within)
             }
             Inside::File(name) => self.part(PeeledPart {
@@ -591,7 +593,14 @@ impl<'a> Walk<'a> {
 
     /// A layer that stays closed: fatal when nothing is outside it, or when an answer of the
     /// person would open it; otherwise noted, and the rest goes on.
-    fn closed(&mut self, sealed: &Sealed, part: &str, error: Error, at: &At) -> Result<()> {
+    fn closed(
+        &mut self,
+        sealed: &Sealed,
+        part: &str,
+        error: Error,
+        inside: &Inside,
+        at: &At,
+    ) -> Result<()> {
         let error = match self.is_inside_encryption(at) {
             true => unreadable_inside(error),
             false => error,
@@ -618,9 +627,12 @@ impl<'a> Walk<'a> {
             kind: error.kind,
         });
         self.out.layers.push(layer);
-        match (&sealed.form, sealed.scheme) {
-            // What can't be opened stays in its place in the text.
-            (Form::Encrypted { data } | Form::Cleartext { data }, Scheme::Inline) => {
+        // What can't be opened stays in its place in the text.
+        match (&sealed.form, sealed.scheme, inside) {
+            (_, _, Inside::Block { given, .. }) => {
+                self.text_part(format!("{part}.1"), given, "utf-8", at)
+            }
+            (Form::Encrypted { data }, Scheme::Inline, _) => {
                 self.text_part(format!("{part}.1"), data, "utf-8", at)
             }
             _ => Ok(()),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::choose;
 use super::judge::Claims;
 use super::peel::{self, Opens, Peeled};
+use super::pieces;
 use super::recipients::{self, Party};
 use super::seal::{Choice, Protect, signer_or_only};
 use super::{Ask, Asks, Origin, World, archive, route, verdict};
@@ -30,7 +31,8 @@ pub struct OpenRequest {
     pub context: Option<Origin>,
 }
 
-/// The text in pieces; what stands outside armor is a piece of its own, unprotected.
+/// The text in pieces; what stands outside armor is a piece of its own, unprotected. What a page
+/// made of armor is undone; a signed text is the one that was verified.
 #[derive(Debug, Clone, Serialize)]
 pub struct OpenReply {
     pub segments: Vec<Segment>,
@@ -165,7 +167,8 @@ pub fn verify(world: &World, request: &OpenRequest, cx: &Context) -> Result<Open
 fn opened(world: &World, request: &OpenRequest, opens: Opens, cx: &Context) -> Result<OpenReply> {
     let text = request.text.bytes()?;
     check_size(text.len())?;
-    let mut peeled = peel::text(world, text, opens, request.ask, cx)?;
+    let pieces = pieces::repaired(world, text, cx)?;
+    let mut peeled = peel::text(world, pieces, opens, request.ask, cx)?;
     let claims = Claims {
         from: request.expect.clone(),
         date: None,

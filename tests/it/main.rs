@@ -55,6 +55,7 @@ mod setup;
 mod smime;
 mod smime_attacks;
 mod store;
+mod texts;
 mod thunderbird;
 mod tokens;
 mod twice;

@@ -113,7 +113,12 @@ fn message(
     let passes = 1 + u64::from(head.container == Some(Container::Mdc));
     cx.job.stage_of(Stage::Crypto, bytes.len() as u64 * passes);
     // Armor in a text, or a file, does not say outside whether it is encrypted or only signed.
-    if scheme == Scheme::Mime && encrypted != (expect == Expect::Encryption) {
+    // Where only a signature is asked for, nothing is decrypted.
+    let fits = match expect {
+        Expect::Encryption => encrypted || scheme != Scheme::Mime,
+        Expect::Signature => !encrypted,
+    };
+    if !fits {
         return Err(Error::malformed(
             "this message is not protected in the way that its wrapping says",
         ));
