@@ -186,28 +186,31 @@ pub(super) fn signatures(
 /// Where a signature layer stands among the encryption layers.
 fn place(layers: &[PeeledLayer], index: usize) -> Place {
     let encryption = |layer: &PeeledLayer| layer.layer.kind == LayerKind::Encryption;
-    let within = |layer: &PeeledLayer, outer: usize| {
-        let mut parent = layer.parent;
-        while let Some(at) = parent {
-            if at == outer {
-                return true;
-            }
-            parent = layers.get(at).and_then(|layer| layer.parent);
-        }
-        false
-    };
-    let own = layers.get(index);
     Place {
-        outside_encryption: layers
-            .iter()
-            .any(|layer| encryption(layer) && layer.envelope && within(layer, index)),
-        inside_encryption: own.is_some_and(|own| {
-            layers
-                .iter()
-                .enumerate()
-                .any(|(at, layer)| encryption(layer) && within(own, at))
+        outside_encryption: (0..layers.len()).any(|at| {
+            layers.get(at).is_some_and(encryption)
+                && layers_around(layers, at, Run::Unbroken).any(|outer| outer == index)
         }),
+        inside_encryption: layers_around(layers, index, Run::Any)
+            .any(|outer| layers.get(outer).is_some_and(encryption)),
     }
+}
+
+/// How layers follow one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Run {
+    /// Each is all that the one around it holds.
+    Unbroken,
+    Any,
+}
+
+/// The layers around a layer, innermost first.
+fn layers_around(layers: &[PeeledLayer], index: usize, run: Run) -> impl Iterator<Item = usize> {
+    let outer = move |at: &usize| {
+        let layer = layers.get(*at)?;
+        layer.parent.filter(|_| layer.direct || run == Run::Any)
+    };
+    std::iter::successors(outer(&index), outer)
 }
 
 fn covers(peeled: &Peeled, index: usize) -> Vec<String> {
