@@ -320,15 +320,50 @@ enum Rule {
     Closed,
 }
 
-/// The layers that these steps make, outermost first, down to one that stays closed.
-fn rules(steps: &[Step]) -> Vec<Rule> {
+/// Whom the fields of the payload name as the author, if they do; outside it is always Alice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inner {
+    Nothing,
+    Alice,
+    Carol,
+}
+
+impl Inner {
+    fn entity(self) -> String {
+        let from = match self {
+            Inner::Nothing => return TEXT.to_owned(),
+            Inner::Alice => ALICE,
+            Inner::Carol => CAROL,
+        };
+        format!(
+            "From: {from}\r\nContent-Type: text/plain; charset=utf-8; hp=\"cipher\"\r\n\r\n\
+             The text.\r\n"
+        )
+    }
+}
+
+/// The layers that these steps make, outermost first, down to one that stays closed; and who is
+/// named within them.
+fn rules(steps: &[Step], inner: Inner) -> (Vec<Rule>, Inner) {
+    let closed = steps.iter().any(|step| matches!(step, Step::Closed(_)));
+    let layered = steps.iter().any(|step| *step != Step::Compressed);
+    let inner = match closed || !layered {
+        true => Inner::Nothing,
+        false => inner,
+    };
+    let by = |author: Inner| {
+        Rule::Sign(match (author == Inner::Carol) == (inner == Inner::Carol) {
+            true => "good",
+            false => "unverified",
+        })
+    };
     let mut rules = Vec::new();
     for step in steps {
         match step {
             Step::Signed(_, Who::Alice | Who::AliceToo) | Step::Opaque => {
-                rules.push(Rule::Sign("good"));
+                rules.push(by(Inner::Alice));
             }
-            Step::Signed(_, Who::Carol) => rules.push(Rule::Sign("unverified")),
+            Step::Signed(_, Who::Carol) => rules.push(by(Inner::Carol)),
             Step::Signed(_, Who::Stranger) => rules.push(Rule::Sign("unknown")),
             Step::Altered(_) => rules.push(Rule::Sign("bad")),
             Step::Encrypted(family) => rules.push(Rule::Open {
@@ -336,7 +371,7 @@ fn rules(steps: &[Step]) -> Vec<Rule> {
             }),
             Step::Both => {
                 rules.push(Rule::Open { integrity: true });
-                rules.push(Rule::Sign("good"));
+                rules.push(by(Inner::Alice));
             }
             Step::Closed(_) => {
                 rules.push(Rule::Closed);
@@ -345,7 +380,7 @@ fn rules(steps: &[Step]) -> Vec<Rule> {
             Step::Compressed => {}
         }
     }
-    rules
+    (rules, inner)
 }
 
 /// What a message comes to.
@@ -359,9 +394,12 @@ struct Verdict {
     /// What protects the text, when it can be read.
     text: Option<(bool, &'static str)>,
     quoted: bool,
+    /// Whose address is shown, and whose is only claimed.
+    from: &'static str,
+    claimed: Option<&'static str>,
 }
 
-fn reckon(rules: &[Rule]) -> Verdict {
+fn reckon((rules, inner): &(Vec<Rule>, Inner)) -> Verdict {
     const WORST: [&str; 4] = ["bad", "unknown", "unverified", "good"];
     let is_encryption = |rule: &Rule| !matches!(rule, Rule::Sign(_));
     let mut layers = Vec::new();
@@ -402,9 +440,11 @@ fn reckon(rules: &[Rule]) -> Verdict {
         let inside = layers.get(at + 1).and_then(Option::as_ref);
         *rule == Rule::Open { integrity: false } && inside.is_none_or(|inside| inside.0 != "good")
     });
+    // RFC 9788 4.4: the one inside counts under a good signature alone.
+    let mismatch = *inner == Inner::Carol && signed != "good";
     let quoted = match (opened, closed) {
         (0, false) => true,
-        (1, false) => signed == "good",
+        (1, false) => signed == "good" || *inner == Inner::Alice && !bare,
         _ => false,
     };
     let mut warnings = Vec::new();
@@ -413,8 +453,9 @@ fn reckon(rules: &[Rule]) -> Verdict {
             warnings.push(name);
         }
     };
+    warn("from-mismatch", mismatch);
     warn("part-closed", closed);
-    warn("quote-withheld", !quoted);
+    warn("quote-withheld", !quoted && encrypted != "none");
     warn("unauthenticated", bare);
     Verdict {
         encrypted,
@@ -423,19 +464,34 @@ fn reckon(rules: &[Rule]) -> Verdict {
         warnings,
         text: (!closed).then_some((opened > 0, signed)),
         quoted,
+        from: match *inner == Inner::Carol && !mismatch {
+            true => CAROL,
+            false => ALICE,
+        },
+        claimed: mismatch.then_some(CAROL),
     }
 }
 
-fn check(town: &mut Town, steps: &[Step], entity: &str) {
-    let expected = reckon(&rules(steps));
+fn check(town: &mut Town, steps: &[Step], inner: Inner, entity: &str) {
+    let expected = reckon(&rules(steps, inner));
     let opened = town.open(entity);
-    let name = format!("{steps:?}: {}", shorten(&opened));
+    let name = format!("{steps:?} {inner:?}: {}", shorten(&opened));
     let summary = &opened["summary"];
     assert_eq!(summary["encrypted"], expected.encrypted, "{name}");
     assert_eq!(summary["signed"], expected.signed, "{name}");
     match expected.signed {
-        "good" => assert_eq!(summary["signer"]["address"], ALICE, "{name}"),
+        "good" => assert_eq!(summary["signer"]["address"], expected.from, "{name}"),
         _ => assert_eq!(summary["signer"], Value::Null, "{name}"),
+    }
+    let from = &opened["headers"]["from"];
+    assert_eq!(from["addresses"][0]["address"], expected.from, "{name}");
+    match expected.claimed {
+        Some(claimed) => {
+            let said = from["claimed"].as_str().unwrap_or_default();
+            assert!(said.contains(claimed), "{name}");
+            assert_eq!(from["protection"], "none", "{name}");
+        }
+        None => assert_eq!(from.get("claimed"), None, "{name}"),
     }
     let mut warnings: Vec<&str> = summary["warnings"]
         .as_array()
@@ -491,28 +547,31 @@ fn expected_text(opened: &Value) -> bool {
 }
 
 /// The steps around the text, innermost first; what was made before is not made again.
-fn wrapped(town: &Town, steps: &[Step], made: &mut HashMap<Vec<Step>, String>) -> String {
+fn wrapped(
+    town: &Town,
+    steps: &[Step],
+    inner: Inner,
+    made: &mut HashMap<Vec<Step>, String>,
+) -> String {
     let Some((first, rest)) = steps.split_first() else {
-        return TEXT.to_owned();
+        return inner.entity();
     };
     if let Some(known) = made.get(steps) {
         return known.clone();
     }
-    let inner = wrapped(town, rest, made);
-    let entity = town.around(*first, &inner);
+    let within = wrapped(town, rest, inner, made);
+    let entity = town.around(*first, &within);
     made.insert(steps.to_vec(), entity.clone());
     entity
 }
 
-#[test]
-fn layers_in_every_order() {
-    let Some(mut town) = Town::new() else { return };
-    let mut made = HashMap::new();
+/// Orders of layers: all of two, each with one that stays closed, triple wraps, and some of
+/// those that are deeper.
+fn orders() -> Vec<Vec<Step>> {
     let mut runs: Vec<Vec<Step>> = Vec::new();
     for first in STEPS {
         runs.push(vec![first]);
         runs.extend(STEPS.map(|second| vec![first, second]));
-        // One that stays closed, at every place but the outermost.
         runs.extend(FAMILIES.map(|family| vec![first, Step::Closed(family)]));
     }
     // The triple wrap (RFC 2634 1.1), in one family and across.
@@ -533,17 +592,38 @@ fn layers_in_every_order() {
         }
         runs.push(steps);
     }
+    runs
+}
+
+fn try_all(inner: Inner, runs: Vec<Vec<Step>>) {
+    let Some(mut town) = Town::new() else { return };
+    let mut made = HashMap::new();
     for steps in runs {
-        let entity = wrapped(&town, &steps, &mut made);
+        let entity = wrapped(&town, &steps, inner, &mut made);
         // Compressed data alone is no layer: what is closed in it is the outermost one.
-        if rules(&steps).first() == Some(&Rule::Closed) {
+        if rules(&steps, inner).0.first() == Some(&Rule::Closed) {
             let message = format!("{}{entity}", head(ALICE, BOB, "s"));
             let fault = town.bob.open(message.as_bytes()).unwrap_err();
             assert_eq!(fault.kind(), "key.missing", "{steps:?}");
             continue;
         }
-        check(&mut town, &steps, &entity);
+        check(&mut town, &steps, inner, &entity);
     }
+}
+
+#[test]
+fn layers_in_every_order() {
+    try_all(Inner::Nothing, orders());
+}
+
+#[test]
+fn layers_in_every_order_around_the_same_author() {
+    try_all(Inner::Alice, orders());
+}
+
+#[test]
+fn layers_in_every_order_around_another_author() {
+    try_all(Inner::Carol, orders());
 }
 
 /// The status of a layer and whether other signatures are spoken of.
