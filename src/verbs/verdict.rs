@@ -301,6 +301,22 @@ fn shown(page: Page, at: usize, parts: &[PeeledPart], bare: bool) -> Html {
     }
 }
 
+/// What the signatures around a part come to. One that lies outside an encryption of that part
+/// was made by somebody who need not know what the part says.
+fn signed(around: &[usize], layers: &[PeeledLayer], statuses: &[Signed]) -> Signed {
+    let mut signed = Signed::None;
+    for index in around {
+        let layer = layers.get(*index).map(|layer| layer.layer.kind);
+        if layer == Some(LayerKind::Encryption) && signed == Signed::Good {
+            signed = Signed::Unverified;
+        }
+        if let Some(status) = statuses.get(*index) {
+            signed = signed.worse(*status);
+        }
+    }
+    signed
+}
+
 /// The parts as a client sees them.
 fn parts(peeled: &mut Peeled, pages: &mut [Option<Page>], statuses: &[Signed]) -> Vec<Part> {
     let mut parts = Vec::with_capacity(peeled.parts.len());
@@ -327,11 +343,7 @@ fn parts(peeled: &mut Peeled, pages: &mut [Option<Page>], statuses: &[Signed]) -
             .iter()
             .filter_map(around)
             .any(|layer| layer.layer.kind == LayerKind::Encryption);
-        let signed = part
-            .layers
-            .iter()
-            .filter_map(|index| statuses.get(*index))
-            .fold(Signed::None, |worst, status| worst.worse(*status));
+        let signed = signed(&part.layers, &peeled.layers, statuses);
         parts.push(Part {
             id: part.id,
             media_type: part.media_type,

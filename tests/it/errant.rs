@@ -122,7 +122,7 @@ fn cases(town: &Town, family: Family) -> Vec<Case> {
             encrypted: "part",
             signed: "good",
             told: vec![
-                ("The text.", true, "good", true),
+                ("The text.", true, "unverified", true),
                 ("The footer.", false, "good", true),
             ],
             quote: None,
@@ -133,7 +133,7 @@ fn cases(town: &Town, family: Family) -> Vec<Case> {
             encrypted: "whole",
             signed: "good",
             told: vec![
-                ("The text.", true, "good", true),
+                ("The text.", true, "unverified", true),
                 ("The footer.", true, "good", true),
             ],
             quote: Some("The footer."),
@@ -276,7 +276,7 @@ fn cases(town: &Town, family: Family) -> Vec<Case> {
             entity: sign(&attached(CAROL, &encrypt(&body))),
             encrypted: "part",
             signed: "good",
-            told: vec![("The text.", true, "good", false)],
+            told: vec![("The text.", true, "unverified", false)],
             quote: None,
         },
         Case {
@@ -320,11 +320,122 @@ fn cases(town: &Town, family: Family) -> Vec<Case> {
     ]
 }
 
+/// Armor in texts: a layer of the whole message only where nothing stands beside it.
+fn inline(town: &Town) -> Vec<Case> {
+    let armored = town.armored(BOB, "The text.\r\n", &[]);
+    let alone = text(&armored);
+    let around = text(&format!("The footer.\r\n{armored}"));
+    let clear = town.clear("The text.\r\n");
+    let sign = |entity: &str| town.signed(OpenPgp, Who::Alice, entity);
+    let encrypt = |entity: &str| town.encrypted(OpenPgp, entity);
+    let told = |encrypted, signed| vec![("The text.", encrypted, signed, true)];
+    let beside = |encrypted, signed, footer_encrypted, footer_signed| {
+        vec![
+            ("The footer.", footer_encrypted, footer_signed, true),
+            ("The text.", encrypted, signed, true),
+        ]
+    };
+    let case = |name, entity, encrypted, signed, told, quote| Case {
+        name,
+        entity,
+        encrypted,
+        signed,
+        told,
+        quote,
+    };
+    vec![
+        case(
+            "armor alone",
+            alone.clone(),
+            "whole",
+            "none",
+            told(true, "none"),
+            None,
+        ),
+        case(
+            "armor behind words",
+            around.clone(),
+            "part",
+            "none",
+            beside(true, "none", false, "none"),
+            None,
+        ),
+        case(
+            "armor alone, signed around",
+            sign(&alone),
+            "whole",
+            "unverified",
+            told(true, "unverified"),
+            None,
+        ),
+        case(
+            "armor behind words, signed around",
+            sign(&around),
+            "part",
+            "good",
+            beside(true, "unverified", false, "good"),
+            None,
+        ),
+        case(
+            "armor alone, encrypted around",
+            encrypt(&alone),
+            "whole",
+            "none",
+            told(true, "none"),
+            None,
+        ),
+        case(
+            "armor behind words, encrypted and signed around",
+            encrypt(&sign(&around)),
+            "whole",
+            "good",
+            beside(true, "unverified", true, "good"),
+            Some("The footer."),
+        ),
+        case(
+            "a cleartext signature alone",
+            text(&clear),
+            "none",
+            "good",
+            told(false, "good"),
+            Some("The text."),
+        ),
+        case(
+            "a cleartext signature behind words",
+            text(&format!("The footer.\r\n{clear}")),
+            "none",
+            "none",
+            beside(false, "good", false, "none"),
+            Some("The footer.|The text."),
+        ),
+        case(
+            "a cleartext signature in a part",
+            mixed(&[&text("The footer."), &text(&clear)]),
+            "none",
+            "none",
+            beside(false, "good", false, "none"),
+            Some("The footer.|The text."),
+        ),
+        case(
+            "a cleartext signature alone, encrypted around",
+            encrypt(&text(&clear)),
+            "whole",
+            "good",
+            told(true, "good"),
+            Some("The text."),
+        ),
+    ]
+}
+
 #[test]
 fn what_stands_beside_layers_is_not_what_stands_in_them() {
     let Some(mut town) = Town::new() else { return };
     for family in FAMILIES {
-        for case in cases(&town, family) {
+        let mut all = cases(&town, family);
+        if family == OpenPgp {
+            all.extend(inline(&town));
+        }
+        for case in all {
             let opened = town.open(&case.entity);
             let name = format!("{family:?} {}: {}", case.name, shorten(&opened));
             assert_eq!(opened["summary"]["encrypted"], case.encrypted, "{name}");

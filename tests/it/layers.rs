@@ -153,6 +153,12 @@ impl Town {
         crlf(&self.gpg.text(&args, entity.as_bytes()))
     }
 
+    /// A text in a cleartext frame of Alice's (RFC 9580 7).
+    pub fn clear(&self, text: &str) -> String {
+        let args = ["--local-user", &self.keys["alice"], "--clear-sign"];
+        crlf(&self.gpg.text(&args, text.as_bytes()))
+    }
+
     pub fn enveloped(&self, to: &str, entity: &str) -> Vec<u8> {
         self.ca.write("inner", entity);
         let to = format!("{to}.pem");
@@ -583,7 +589,7 @@ fn orders() -> Vec<Vec<Step>> {
         }
     }
     let mut noise = Noise::new(20_260_102);
-    for _ in 0..amount(60, 3_000) {
+    for _ in 0..amount(40, 3_000) {
         let mut steps: Vec<Step> = (0..3 + noise.below(2))
             .map(|_| STEPS[noise.below(STEPS.len())])
             .collect();
