@@ -214,6 +214,63 @@ fn cases(town: &Town, family: Family) -> Vec<Case> {
             quote: None,
         },
         Case {
+            name: "two closed parts and nothing else",
+            entity: mixed(&[&town.closed(family, &body), &town.closed(family, &footer)]),
+            encrypted: "part",
+            signed: "none",
+            told: vec![],
+            quote: None,
+        },
+        Case {
+            name: "a closed part in an encrypted message",
+            entity: encrypt(&sign(&mixed(&[&footer, &town.closed(family, &body)]))),
+            encrypted: "whole",
+            signed: "good",
+            told: vec![("The footer.", true, "good", true)],
+            quote: Some("The footer."),
+        },
+        Case {
+            name: "a closed part in an altered message",
+            entity: town.altered(family, &mixed(&[&footer, &town.closed(family, &body)])),
+            encrypted: "part",
+            signed: "bad",
+            told: vec![("The footer.", false, "bad", true)],
+            quote: None,
+        },
+        Case {
+            name: "a closed message inside an open one",
+            entity: encrypt(&sign(&mixed(&[
+                &footer,
+                &attached(CAROL, &town.closed(family, &body)),
+            ]))),
+            encrypted: "whole",
+            signed: "good",
+            told: vec![("The footer.", true, "good", true)],
+            quote: Some("The footer."),
+        },
+        Case {
+            name: "a message inside a message, each signed for itself",
+            entity: mixed(&[
+                &footer,
+                &attached(
+                    CAROL,
+                    &town.signed(
+                        family,
+                        Who::Carol,
+                        &mixed(&[&text("The middle."), &attached(ALICE, &sign(&body))]),
+                    ),
+                ),
+            ]),
+            encrypted: "none",
+            signed: "none",
+            told: vec![
+                ("The footer.", false, "none", true),
+                ("The middle.", false, "good", false),
+                ("The text.", false, "good", false),
+            ],
+            quote: Some("The footer."),
+        },
+        Case {
             name: "a message inside, signed by whom its own From names",
             entity: mixed(&[
                 &footer,
@@ -317,6 +374,55 @@ fn cases(town: &Town, family: Family) -> Vec<Case> {
             told: vec![("The text.", false, "good", true)],
             quote: Some("The text."),
         },
+    ]
+}
+
+/// Signatures in one piece are errant like others.
+fn opaque(town: &Town) -> Vec<Case> {
+    let signed = town.opaque(Who::Alice, &text("The text."));
+    let footer = text("The footer.");
+    let case = |name, entity, encrypted, told, quote| Case {
+        name,
+        entity,
+        encrypted,
+        signed: "none",
+        told,
+        quote,
+    };
+    vec![
+        case(
+            "a footer around a part signed in one piece",
+            mixed(&[&signed, &footer]),
+            "none",
+            vec![
+                ("The text.", false, "good", true),
+                ("The footer.", false, "none", true),
+            ],
+            Some("The text.|The footer."),
+        ),
+        case(
+            "a part signed in one piece within an encryption",
+            town.encrypted(Smime, &mixed(&[&signed, &footer])),
+            "whole",
+            vec![
+                ("The text.", true, "good", true),
+                ("The footer.", true, "none", true),
+            ],
+            None,
+        ),
+        case(
+            "a part signed in one piece around an encryption",
+            mixed(&[
+                &town.opaque(Who::Alice, &town.encrypted(OpenPgp, &text("The text."))),
+                &footer,
+            ]),
+            "part",
+            vec![
+                ("The text.", true, "unverified", true),
+                ("The footer.", false, "none", true),
+            ],
+            None,
+        ),
     ]
 }
 
@@ -432,9 +538,10 @@ fn what_stands_beside_layers_is_not_what_stands_in_them() {
     let Some(mut town) = Town::new() else { return };
     for family in FAMILIES {
         let mut all = cases(&town, family);
-        if family == OpenPgp {
-            all.extend(inline(&town));
-        }
+        all.extend(match family {
+            OpenPgp => inline(&town),
+            Smime => opaque(&town),
+        });
         for case in all {
             let opened = town.open(&case.entity);
             let name = format!("{family:?} {}: {}", case.name, shorten(&opened));

@@ -143,7 +143,7 @@ impl Town {
         )
     }
 
-    fn opaque(&self, who: Who, entity: &str) -> String {
+    pub fn opaque(&self, who: Who, entity: &str) -> String {
         pkcs7("signed-data", &self.cms(&[who], entity, &["-nodetach"]))
     }
 
