@@ -632,8 +632,10 @@ fn layers_in_every_order_around_another_author() {
     try_all(Inner::Carol, orders());
 }
 
-/// The status of a layer and whether other signatures are spoken of.
-fn several(town: &mut Town, family: Family, entity: &str, expected: (&str, bool, &[&str])) {
+/// What a layer comes to, whether other signatures are spoken of, and the status of each.
+type Several = (&'static str, bool, &'static [&'static str]);
+
+fn several(town: &mut Town, family: Family, entity: &str, expected: Several) {
     let opened = town.open(entity);
     let name = format!("{family:?} {expected:?}: {}", shorten(&opened));
     let (signed, others, statuses) = expected;
@@ -658,7 +660,7 @@ fn several(town: &mut Town, family: Family, entity: &str, expected: (&str, bool,
 fn several_signers_of_one_layer() {
     let Some(mut town) = Town::new() else { return };
     use Who::{Alice, AliceToo, Carol, Stranger};
-    let sets: [(&[Who], (&str, bool, &[&str])); 7] = [
+    let sets: [(&[Who], Several); 7] = [
         (&[Alice, AliceToo], ("good", true, &["good", "good"])),
         (&[Alice, Carol], ("good", true, &["good", "unverified"])),
         (&[Carol, Alice], ("good", true, &["good", "unverified"])),
