@@ -18,6 +18,8 @@ pub struct Claims {
     pub from: Option<Address>,
     /// The message's `Date`, Unix seconds, where no signature covers it.
     pub date: Option<u64>,
+    /// The `Date` that a reader is shown, for signatures over a part alone: they cover none.
+    pub shown_date: Option<u64>,
     /// The claims come from a page, not from a message.
     pub claimed: bool,
 }

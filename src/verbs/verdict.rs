@@ -130,10 +130,16 @@ pub(super) fn signatures(
             _ => Claims {
                 from: headers::single_from(&scope.head),
                 date: scope.head.first("Date").and_then(|date| date.date()),
+                shown_date: None,
                 claimed: false,
             },
         })
         .collect();
+    // What is signed by itself may have been taken out of an older message.
+    let apart = Claims {
+        date: claims.shown_date,
+        ..claims.clone()
+    };
     let mut statuses = Vec::with_capacity(peeled.layers.len());
     let mut brought = Vec::new();
     for index in 0..peeled.layers.len() {
@@ -147,7 +153,10 @@ pub(super) fn signatures(
             statuses.push(Signed::None);
             continue;
         }
-        let claims = others.get(layer.scope).unwrap_or(claims);
+        let claims = match layer.scope {
+            0 if !layer.envelope => &apart,
+            scope => others.get(scope).unwrap_or(claims),
+        };
         let mut signatures: Vec<Signature> = Vec::new();
         for facts in &mut layer.facts {
             if ambiguous {

@@ -723,6 +723,11 @@ fn a_signature_far_from_the_date_beside_it() {
     let near = (chrono::Utc::now() - chrono::Duration::hours(20)).to_rfc2822();
     for family in FAMILIES {
         let signed = town.signed(family, Who::Alice, TEXT);
+        let dated = |date: &str| {
+            let parts = mixed(&[&signed, &text("more")]);
+            let hp = parts.replacen(";", "; hp=\"cipher\";", 1);
+            town.encrypted(family, &format!("From: {ALICE}\r\nDate: {date}\r\n{hp}"))
+        };
         let within = |date: &str, entity: &str| {
             let head = dated_head(date, ALICE, BOB, "within");
             format!("Content-Type: message/rfc822\r\n\r\n{head}{entity}")
@@ -752,6 +757,9 @@ fn a_signature_far_from_the_date_beside_it() {
                 true,
                 false,
             ),
+            ("a part, both far", &old, dated(&old), true, false),
+            ("a part, shown far", &near, dated(&old), true, false),
+            ("a part, shown near", &old, dated(&near), false, false),
             (
                 "inside, near",
                 &old,
