@@ -29,8 +29,6 @@ pub struct Claims {
 pub struct Place {
     /// An encryption layer lies inside it.
     pub outside_encryption: bool,
-    /// It stands inside an encryption, so it can say for whom it was made.
-    pub inside_encryption: bool,
 }
 
 /// Judges one signature.
@@ -153,8 +151,8 @@ fn intact(
             false => reasons.push(Reason::DateMismatch),
         }
     }
-    if place.inside_encryption && !facts.intended.is_empty() && !meant_for_us(facts, protocol, cx)?
-    {
+    // Also where no encryption is left around it: whoever took that off could pass it on.
+    if !facts.intended.is_empty() && !meant_for_us(facts, protocol, cx)? {
         lower(Reason::NotIntendedRecipient, reasons);
     }
     if place.outside_encryption {

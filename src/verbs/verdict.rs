@@ -198,26 +198,16 @@ fn place(layers: &[PeeledLayer], index: usize) -> Place {
     Place {
         outside_encryption: (0..layers.len()).any(|at| {
             layers.get(at).is_some_and(encryption)
-                && layers_around(layers, at, Run::Unbroken).any(|outer| outer == index)
+                && run_around(layers, at).any(|outer| outer == index)
         }),
-        inside_encryption: layers_around(layers, index, Run::Any)
-            .any(|outer| layers.get(outer).is_some_and(encryption)),
     }
 }
 
-/// How layers follow one another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Run {
-    /// Each is all that the one around it holds.
-    Unbroken,
-    Any,
-}
-
-/// The layers around a layer, innermost first.
-fn layers_around(layers: &[PeeledLayer], index: usize, run: Run) -> impl Iterator<Item = usize> {
-    let outer = move |at: &usize| {
+/// The layers around a layer, innermost first, as far as each holds nothing else.
+fn run_around(layers: &[PeeledLayer], index: usize) -> impl Iterator<Item = usize> {
+    let outer = |at: &usize| {
         let layer = layers.get(*at)?;
-        layer.parent.filter(|_| layer.direct || run == Run::Any)
+        layer.parent.filter(|_| layer.direct)
     };
     std::iter::successors(outer(&index), outer)
 }

@@ -824,14 +824,29 @@ fn signed_for_somebody_else() {
         "--recipient",
         BOB,
     ];
-    let again = crlf(&gpg.text(&args, &opened_by_carol));
-    let message = format!("{}{}", head(ALICE, BOB, "s"), pgp_mime(&again));
-    let opened = bob.open(message.as_bytes()).unwrap();
-    let name = shorten(&opened);
-    assert_eq!(opened["summary"]["signed"], "unverified", "{name}");
-    assert_eq!(
-        opened["layers"][1]["signatures"][0]["reasons"],
-        json!(["not-intended-recipient"]),
-        "{name}"
-    );
+    let again = pgp_mime(&crlf(&gpg.text(&args, &opened_by_carol)));
+    // Or none: the signature says all the same whom it is for.
+    let bare = crlf(&armor(&opened_by_carol, "MESSAGE"));
+    let beside = mixed(&[&again, &text("The footer.")]);
+    for (entity, signed) in [
+        (&again, "unverified"),
+        (&text(&bare), "unverified"),
+        (&beside, "none"),
+    ] {
+        let message = format!("{}{entity}", head(ALICE, BOB, "s"));
+        let opened = bob.open(message.as_bytes()).unwrap();
+        let name = shorten(&opened);
+        assert_eq!(opened["summary"]["signed"], signed, "{name}");
+        assert_eq!(
+            opened["parts"][0]["protection"]["signed"], "unverified",
+            "{name}"
+        );
+        let layers = opened["layers"].as_array().unwrap();
+        let layer = layers.iter().find(|layer| layer["kind"] == "signature");
+        assert_eq!(
+            layer.unwrap()["signatures"][0]["reasons"],
+            json!(["not-intended-recipient"]),
+            "{name}"
+        );
+    }
 }
