@@ -72,6 +72,7 @@ pub(super) struct Seen {
     outer_from: Option<Address>,
     inner_from: Option<Address>,
     outer_date: Option<u64>,
+    inner_date: Option<u64>,
     warnings: Vec<Warning>,
 }
 
@@ -102,7 +103,9 @@ fn read(outer: &Head, payload: Option<&Payload>) -> Seen {
     }
     let outer_from = single_from(outer);
     let inner_from = payload.and_then(|payload| single_from(&payload.head));
-    let outer_date = outer.first("Date").and_then(|date| date.date());
+    let dated = |head: &Head| head.first("Date").and_then(|date| date.date());
+    let outer_date = dated(outer);
+    let inner_date = payload.and_then(|payload| dated(&payload.head));
     let outer = stands(outer, |_| NOTHING);
     for field in outer.iter().chain(&inner) {
         suspicious(field, &mut warnings);
@@ -113,6 +116,7 @@ fn read(outer: &Head, payload: Option<&Payload>) -> Seen {
         outer_from,
         inner_from,
         outer_date,
+        inner_date,
         warnings,
     }
 }
@@ -218,6 +222,14 @@ impl Seen {
     pub fn unprotected_date(&self) -> Option<u64> {
         let inside = self.inner.iter().any(|field| field.name == "date");
         self.outer_date.filter(|_| !inside)
+    }
+
+    /// `Date` as it is shown.
+    pub fn date(&self) -> Option<u64> {
+        match self.inner.iter().any(|field| field.name == "date") {
+            true => self.inner_date,
+            false => self.outer_date,
+        }
     }
 
     /// What a reader should know of these fields.

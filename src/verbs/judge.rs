@@ -18,6 +18,8 @@ pub struct Claims {
     pub from: Option<Address>,
     /// The message's `Date`, Unix seconds, where no signature covers it.
     pub date: Option<u64>,
+    /// The `Date` that a reader is shown, for signatures over a part alone: they cover none.
+    pub shown_date: Option<u64>,
     /// The claims come from a page, not from a message.
     pub claimed: bool,
 }
@@ -27,8 +29,6 @@ pub struct Claims {
 pub struct Place {
     /// An encryption layer lies inside it.
     pub outside_encryption: bool,
-    /// It stands inside an encryption, so it can say for whom it was made.
-    pub inside_encryption: bool,
 }
 
 /// Judges one signature.
@@ -151,8 +151,8 @@ fn intact(
             false => reasons.push(Reason::DateMismatch),
         }
     }
-    if place.inside_encryption && !facts.intended.is_empty() && !meant_for_us(facts, protocol, cx)?
-    {
+    // Also where no encryption is left around it: whoever took that off could pass it on.
+    if !facts.intended.is_empty() && !meant_for_us(facts, protocol, cx)? {
         lower(Reason::NotIntendedRecipient, reasons);
     }
     if place.outside_encryption {

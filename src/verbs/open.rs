@@ -200,6 +200,7 @@ fn looked_at(world: &World, root: &Entity, ask: Ask, cx: &Context) -> Result<Ope
     let claims = Claims {
         from: seen.from().cloned(),
         date: seen.unprotected_date(),
+        shown_date: seen.date(),
         claimed: false,
     };
     let passed_on = gossip::passed_on(world, root, &peeled, cx)?;
@@ -261,6 +262,7 @@ fn lone(world: &World, payload: &Payload, ask: Ask, cx: &Context) -> Result<Open
     let claims = Claims {
         from: seen.from().cloned(),
         date: date.filter(|_| !protected),
+        shown_date: seen.date().or(date),
         claimed: !protected,
     };
     let (mut opened, _) = verdict(&mut peeled, &seen, &claims, cx)?;

@@ -13,6 +13,7 @@ use crate::base::verdict::{Disposition, FoundKey, Layer, LayerError, LayerKind, 
 use crate::base::{Context, KeyId, Protocol};
 use crate::mail::armor::SegmentKind as Block;
 use crate::mail::html::LegacyDisplay;
+use crate::mail::layers::{Multi, Shape};
 use crate::mail::protect::{self, Protected};
 use crate::mail::{Entity, Head, decode, layers, split};
 
@@ -712,21 +713,23 @@ fn wrapped(payload: &Entity, outer: &Head) -> Option<Entity> {
     (plain && same).then_some(message)
 }
 
-/// Which child of a `multipart/alternative` is shown: the last that is text, or holds some.
+/// Which child of a `multipart/alternative` is shown: the last that is text, or holds some that
+/// anybody can read. An encrypted one may stay closed, and then nothing would be shown.
 fn shown_child(entity: &Entity) -> Option<usize> {
     if entity.media.kind() != "multipart/alternative" {
         return None;
     }
-    let renderable = |child: &Entity| {
-        child.media.top() == "multipart" || matches!(child.media.kind(), "text/plain" | "text/html")
-    };
-    Some(
-        entity
-            .children
-            .iter()
-            .rposition(renderable)
-            .unwrap_or_default(),
-    )
+    let last = entity.children.iter().rposition(is_readable);
+    Some(last.unwrap_or_default())
+}
+
+/// Whether there is text in it outside every encryption.
+fn is_readable(entity: &Entity) -> bool {
+    match entity.shape {
+        Shape::Layer(Multi::PgpEncrypted | Multi::PgpEncryptedMangled) => false,
+        _ if entity.media.top() == "multipart" => entity.children.iter().any(is_readable),
+        _ => matches!(entity.media.kind(), "text/plain" | "text/html"),
+    }
 }
 
 /// What content is that may be several things: a MIME entity begins with a structural field.

@@ -172,6 +172,7 @@ fn opened(world: &World, request: &OpenRequest, opens: Opens, cx: &Context) -> R
     let claims = Claims {
         from: request.expect.clone(),
         date: None,
+        shown_date: None,
         claimed: false,
     };
     let statuses = verdict::signatures(&mut peeled, &claims, &mut Vec::new(), cx)?;

@@ -130,10 +130,16 @@ pub(super) fn signatures(
             _ => Claims {
                 from: headers::single_from(&scope.head),
                 date: scope.head.first("Date").and_then(|date| date.date()),
+                shown_date: None,
                 claimed: false,
             },
         })
         .collect();
+    // What is signed by itself may have been taken out of an older message.
+    let apart = Claims {
+        date: claims.shown_date,
+        ..claims.clone()
+    };
     let mut statuses = Vec::with_capacity(peeled.layers.len());
     let mut brought = Vec::new();
     for index in 0..peeled.layers.len() {
@@ -147,7 +153,10 @@ pub(super) fn signatures(
             statuses.push(Signed::None);
             continue;
         }
-        let claims = others.get(layer.scope).unwrap_or(claims);
+        let claims = match layer.scope {
+            0 if !layer.envelope => &apart,
+            scope => others.get(scope).unwrap_or(claims),
+        };
         let mut signatures: Vec<Signature> = Vec::new();
         for facts in &mut layer.facts {
             if ambiguous {
@@ -186,28 +195,21 @@ pub(super) fn signatures(
 /// Where a signature layer stands among the encryption layers.
 fn place(layers: &[PeeledLayer], index: usize) -> Place {
     let encryption = |layer: &PeeledLayer| layer.layer.kind == LayerKind::Encryption;
-    let within = |layer: &PeeledLayer, outer: usize| {
-        let mut parent = layer.parent;
-        while let Some(at) = parent {
-            if at == outer {
-                return true;
-            }
-            parent = layers.get(at).and_then(|layer| layer.parent);
-        }
-        false
-    };
-    let own = layers.get(index);
     Place {
-        outside_encryption: layers
-            .iter()
-            .any(|layer| encryption(layer) && layer.envelope && within(layer, index)),
-        inside_encryption: own.is_some_and(|own| {
-            layers
-                .iter()
-                .enumerate()
-                .any(|(at, layer)| encryption(layer) && within(own, at))
+        outside_encryption: (0..layers.len()).any(|at| {
+            layers.get(at).is_some_and(encryption)
+                && run_around(layers, at).any(|outer| outer == index)
         }),
     }
+}
+
+/// The layers around a layer, innermost first, as far as each holds nothing else.
+fn run_around(layers: &[PeeledLayer], index: usize) -> impl Iterator<Item = usize> {
+    let outer = |at: &usize| {
+        let layer = layers.get(*at)?;
+        layer.parent.filter(|_| layer.direct)
+    };
+    std::iter::successors(outer(&index), outer)
 }
 
 fn covers(peeled: &Peeled, index: usize) -> Vec<String> {
@@ -298,6 +300,22 @@ fn shown(page: Page, at: usize, parts: &[PeeledPart], bare: bool) -> Html {
     }
 }
 
+/// What the signatures around a part come to. One that lies outside an encryption of that part
+/// was made by somebody who need not know what the part says.
+fn signed(around: &[usize], layers: &[PeeledLayer], statuses: &[Signed]) -> Signed {
+    let mut signed = Signed::None;
+    for index in around {
+        let layer = layers.get(*index).map(|layer| layer.layer.kind);
+        if layer == Some(LayerKind::Encryption) && signed == Signed::Good {
+            signed = Signed::Unverified;
+        }
+        if let Some(status) = statuses.get(*index) {
+            signed = signed.worse(*status);
+        }
+    }
+    signed
+}
+
 /// The parts as a client sees them.
 fn parts(peeled: &mut Peeled, pages: &mut [Option<Page>], statuses: &[Signed]) -> Vec<Part> {
     let mut parts = Vec::with_capacity(peeled.parts.len());
@@ -324,11 +342,7 @@ fn parts(peeled: &mut Peeled, pages: &mut [Option<Page>], statuses: &[Signed]) -
             .iter()
             .filter_map(around)
             .any(|layer| layer.layer.kind == LayerKind::Encryption);
-        let signed = part
-            .layers
-            .iter()
-            .filter_map(|index| statuses.get(*index))
-            .fold(Signed::None, |worst, status| worst.worse(*status));
+        let signed = signed(&part.layers, &peeled.layers, statuses);
         parts.push(Part {
             id: part.id,
             media_type: part.media_type,

@@ -242,3 +242,231 @@ fn bcc_fields_of_a_message_are_taken_as_bcc() {
         );
     }
 }
+
+/// Alice with both families; two people with an OpenPGP key alone, two with a certificate alone.
+fn divided() -> World {
+    let home = Home::new();
+    let mut alice = home.start();
+    generate(&mut alice, "Alice", ALICE, "compatible");
+    smime(&mut alice, ALICE);
+    for (index, address) in PEOPLE.into_iter().enumerate() {
+        let other = Home::new();
+        let mut peer = other.start();
+        if index % 2 == 0 {
+            let id = generate(&mut peer, "Peer", address, "compatible");
+            let cert = export(&mut peer, &[&id]);
+            import(&mut alice, cert.as_bytes(), json!(true));
+        } else {
+            let cert = smime(&mut peer, address);
+            import(&mut alice, &cert, json!([address]));
+        }
+    }
+    World { _home: home, alice }
+}
+
+#[test]
+fn one_message_in_both_families() {
+    let mut world = divided();
+    let [bobby, carol, david, ellen] = PEOPLE;
+    for protect in [
+        json!({"sign": true, "encrypt": true}),
+        json!({"encrypt": true}),
+    ] {
+        let draft = json!({"from": ALICE, "to": [bobby, carol], "bcc": [david, ellen],
+            "subject": "s", "text": {"text": "words"}});
+        let sealed = crate::harness::seal(&mut world.alice, draft, protect.clone());
+        let mut seen = Vec::new();
+        for envelope in sealed["messages"].as_array().unwrap() {
+            let message = world.alice.bytes(&envelope["message"]);
+            let family = envelope["protocol"].as_str().unwrap().to_owned();
+            let raw = String::from_utf8_lossy(&message).into_owned();
+            let opened = world.alice.open(&message).unwrap();
+            let told = json!([opened["headers"], opened["parts"], opened["keys"]]).to_string();
+            assert!(
+                ![david, ellen]
+                    .iter()
+                    .any(|who| raw.contains(who) || told.contains(who)),
+                "{protect}: {raw}"
+            );
+            assert!(!told.contains("bcc"), "{protect}: {told}");
+            // Each with the sender, and nobody else.
+            assert_eq!(recipients(&message, &family), 2, "{protect} {envelope}");
+            seen.push((sorted(&envelope["to"]).join(" "), family));
+        }
+        seen.sort();
+        let wanted = [
+            (bobby, "openpgp"),
+            (carol, "smime"),
+            (david, "openpgp"),
+            (ellen, "smime"),
+        ]
+        .map(|(who, family)| (who.to_owned(), family.to_owned()));
+        assert_eq!(seen, wanted, "{protect}");
+        let sent = world.alice.bytes(&sealed["sent"]);
+        let opened = world.alice.open(&sent).unwrap();
+        let family = opened["layers"][0]["protocol"].as_str().unwrap();
+        assert_eq!(recipients(&sent, family), 1, "{protect}");
+        let field = opened["headers"]["bcc"]["value"].as_str().unwrap();
+        assert!(field.contains(david) && field.contains(ellen), "{field}");
+        let outside = head_of(&sent);
+        assert!(!outside.contains(david) && !outside.contains(ellen));
+    }
+}
+
+#[test]
+fn a_bcc_to_oneself_changes_nothing_for_others() {
+    let mut world = world();
+    for family in ["openpgp", "smime"] {
+        let mut draft = json!({"from": ALICE, "to": [PEOPLE[0]], "subject": "s",
+            "text": {"text": "words"}, "date": "2026-01-02T03:04:05Z",
+            "messageId": "one@sealpost.example"});
+        let protect = json!({"sign": true, "encrypt": true, "protocol": family});
+        let alone = crate::harness::seal(&mut world.alice, draft.clone(), protect.clone());
+        draft["bcc"] = json!([ALICE]);
+        let sealed = crate::harness::seal(&mut world.alice, draft, protect);
+        let messages = sealed["messages"].as_array().unwrap();
+        let served: Vec<_> = messages.iter().map(|one| sorted(&one["to"])).collect();
+        assert_eq!(
+            served,
+            [vec![PEOPLE[0].to_owned()], vec![ALICE.to_owned()]],
+            "{family}"
+        );
+        let without = world.alice.bytes(&alone["messages"][0]["message"]);
+        let message = world.alice.bytes(&messages[0]["message"]);
+        assert_eq!(recipients(&message, family), 2, "{family}");
+        assert!(message.len().abs_diff(without.len()) <= 16, "{family}");
+        let own = world.alice.bytes(&messages[1]["message"]);
+        assert_eq!(recipients(&own, family), 1, "{family}");
+        for message in [&message, &own] {
+            let opened = world.alice.open(message).unwrap();
+            assert_eq!(opened["headers"].get("bcc"), None, "{family}");
+        }
+        let sent = world.alice.bytes(&sealed["sent"]);
+        let opened = world.alice.open(&sent).unwrap();
+        assert!(
+            opened["headers"]["bcc"]["value"]
+                .as_str()
+                .unwrap()
+                .contains(ALICE),
+            "{family}"
+        );
+    }
+}
+
+#[test]
+fn without_any_protection_the_senders_copy_alone_names_them() {
+    let mut world = world();
+    let draft = json!({"from": ALICE, "to": [PEOPLE[0]], "bcc": [PEOPLE[1], PEOPLE[2]],
+        "subject": "s", "text": {"text": "words"}});
+    let sealed = crate::harness::seal(&mut world.alice, draft, json!({}));
+    let mut served = Vec::new();
+    for envelope in sealed["messages"].as_array().unwrap() {
+        assert_eq!(envelope["protocol"], "none");
+        served.push(sorted(&envelope["to"]));
+        let message = world.alice.bytes(&envelope["message"]);
+        let raw = String::from_utf8_lossy(&message).to_lowercase();
+        let names = |line: &str| line.starts_with("bcc") || line.starts_with("resent-bcc");
+        assert!(!raw.lines().any(names), "{raw}");
+        assert!(
+            !raw.contains(PEOPLE[1]) && !raw.contains(PEOPLE[2]),
+            "{raw}"
+        );
+    }
+    assert_eq!(
+        served,
+        [PEOPLE[0], PEOPLE[1], PEOPLE[2]].map(|who| vec![who.to_owned()])
+    );
+    let sent = world.alice.bytes(&sealed["sent"]);
+    // What lies unprotected in one's own folder says whom one wrote to.
+    let opened = world.alice.open(&sent).unwrap();
+    let bcc = &opened["headers"]["bcc"];
+    assert_eq!(bcc["protection"], "none");
+    assert_eq!(bcc["addresses"].as_array().unwrap().len(), 2, "{bcc}");
+}
+
+#[test]
+fn bcc_has_one_place_in_a_draft() {
+    let mut world = world();
+    let draft = json!({"from": ALICE, "to": [PEOPLE[0]], "subject": "s",
+        "text": {"text": "words"}});
+    for (name, value, pointer) in [
+        ("Bcc", PEOPLE[1], "/draft/headers/0/name"),
+        ("BCC", PEOPLE[1], "/draft/headers/0/name"),
+        ("Resent-Bcc", PEOPLE[1], "/draft/headers/0/name"),
+        ("Apparently-To", PEOPLE[1], "/draft/headers/0/name"),
+        ("Bcc ", PEOPLE[1], "/draft/headers/0/name"),
+        (" Bcc", PEOPLE[1], "/draft/headers/0/name"),
+        ("Bcc:", PEOPLE[1], "/draft/headers/0/name"),
+        ("X-A: b\r\nBcc", PEOPLE[1], "/draft/headers/0/name"),
+        (
+            "X-A",
+            "b\r\nBcc: carol@sealpost.example",
+            "/draft/headers/0/value",
+        ),
+        (
+            "X-A",
+            "b\nBcc: carol@sealpost.example",
+            "/draft/headers/0/value",
+        ),
+    ] {
+        for protect in [json!({"sign": true, "encrypt": true}), json!({})] {
+            let mut draft = draft.clone();
+            draft["headers"] = json!([{"name": name, "value": value}]);
+            let fault = world
+                .alice
+                .fault("message/seal", json!({"draft": draft, "protect": protect}));
+            assert_eq!(fault.kind(), "request.invalid", "{name:?} {value:?}");
+            assert_eq!(fault.data["path"], pointer, "{name:?} {value:?}");
+        }
+    }
+    // An address is one address, and never a group of them.
+    for group in [
+        "Hidden: carol@sealpost.example;",
+        "carol@sealpost.example, david@sealpost.example",
+    ] {
+        let mut draft = draft.clone();
+        draft["bcc"] = json!([group]);
+        let fault = world.alice.fault(
+            "message/seal",
+            json!({"draft": draft, "protect": {"sign": true}}),
+        );
+        assert_eq!(fault.kind(), "request.invalid", "{group}");
+    }
+}
+
+/// Spellings that old or careless programs write; what can't be told apart from a Bcc is one.
+#[test]
+fn no_spelling_of_bcc_gets_through() {
+    let mut world = world();
+    for field in [
+        "Bcc : carol@sealpost.example",
+        "bCC:\r\n carol@sealpost.example",
+        "Bcc: Carol\r\n\t<carol@sealpost.example>",
+        "Bcc: =?utf-8?q?Carol?= <carol@sealpost.example>",
+        "Resent-Bcc : carol@sealpost.example",
+        "Bcc: (carol@sealpost.example) nobody at all",
+        "Bcc: carol@sealpost.example, @@",
+    ] {
+        let message = format!(
+            "From: alice@sealpost.example\r\nTo: bobby@sealpost.example\r\n{field}\r\n\
+             Subject: s\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\nwords\r\n"
+        );
+        for protect in [
+            json!({"sign": true, "encrypt": true, "protocol": "openpgp"}),
+            json!({"sign": true, "protocol": "smime"}),
+            json!({}),
+        ] {
+            let request = json!({"message": {"text": message}, "protect": protect});
+            // Refused is good as well: then nobody is named.
+            let Ok(sealed) = world.alice.call("message/seal", request) else {
+                continue;
+            };
+            for envelope in sealed["messages"].as_array().unwrap() {
+                let bytes = world.alice.bytes(&envelope["message"]);
+                let opened = world.alice.open(&bytes).unwrap().to_string();
+                let raw = String::from_utf8_lossy(&bytes).into_owned() + &opened;
+                assert!(!raw.contains("carol@"), "{field} {protect}: {raw}");
+            }
+        }
+    }
+}

@@ -148,7 +148,7 @@ fn cms_sign(ca: &Ca, payload: &str, more: &[&str]) -> Vec<u8> {
     ca.go(&args)
 }
 
-fn lines(der: &[u8]) -> String {
+pub fn lines(der: &[u8]) -> String {
     let text = encode(der);
     let pieces: Vec<&str> = text
         .as_bytes()
@@ -158,7 +158,7 @@ fn lines(der: &[u8]) -> String {
     pieces.join("\r\n")
 }
 
-fn pkcs7(kind: &str, der: &[u8]) -> String {
+pub fn pkcs7(kind: &str, der: &[u8]) -> String {
     format!(
         "Content-Type: application/pkcs7-mime; name=\"smime.p7m\"; smime-type=\"{kind}\"\r\n\
          Content-Transfer-Encoding: base64\r\n\r\n{}\r\n",

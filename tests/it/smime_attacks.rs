@@ -172,7 +172,7 @@ fn tagged(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
 }
 
 /// CompressedData (RFC 3274 1.1).
-fn compressed(zlib: &[u8]) -> Vec<u8> {
+pub fn compressed(zlib: &[u8]) -> Vec<u8> {
     const KIND: &[u8] = &[6, 11, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 9, 16, 1, 9];
     const ZLIB: &[u8] = &[6, 11, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 9, 16, 3, 8];
     const DATA: &[u8] = &[6, 9, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 7, 1];
@@ -181,7 +181,7 @@ fn compressed(zlib: &[u8]) -> Vec<u8> {
     tagged(0x30, &[KIND, &tagged(0xA0, &[&data])])
 }
 
-fn zlib(content: &[u8], level: Compression) -> Vec<u8> {
+pub fn zlib(content: &[u8], level: Compression) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), level);
     encoder.write_all(content).unwrap();
     encoder.finish().unwrap()
