@@ -109,6 +109,10 @@ pub(super) fn read_from(path: &Path, offset: u64, cap: u64) -> Result<Vec<u8>> {
 }
 
 fn open(path: &Path) -> Result<Option<(File, fs::Metadata)>> {
+    // A pipe would keep who opens it waiting.
+    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return Ok(None);
+    }
     match File::open(path).and_then(|file| file.metadata().map(|meta| (file, meta))) {
         Ok((_, meta)) if !meta.is_file() => Ok(None),
         Ok(found) => Ok(Some(found)),
@@ -120,6 +124,11 @@ fn open(path: &Path) -> Result<Option<(File, fs::Metadata)>> {
 /// The stamp of a file or folder; `None` when it is not there.
 pub(super) fn stamp(path: &Path) -> Option<Stamp> {
     fs::metadata(path).ok().map(|meta| Stamp::of(&meta))
+}
+
+/// Whether anything bears this name, a link to nowhere too.
+pub(super) fn is_something(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
 }
 
 /// A file's length; 0 when it is not there.

@@ -134,6 +134,13 @@ fn one(path: &Path) -> Result<Option<File>> {
     };
     let bytes = match files::read(path, POLICY_MAX) {
         Ok(Some((bytes, _))) => bytes,
+        // A folder, a device, a link to nowhere: somebody meant there to be rules.
+        Ok(None) if files::is_something(path) => {
+            return Err(refused(
+                None,
+                format!("{shown} is no file; make it a readable file, or take it away"),
+            ));
+        }
         Ok(None) => return Ok(None),
         // Rules that can't be read are not rules that are not there.
         Err(e) => {
@@ -198,6 +205,26 @@ mod tests {
         assert_eq!(of("fetch-revocation"), Origin::Administrator);
         assert_eq!(of("private-hosts"), Origin::Both);
         assert_eq!(ruled.origins.len(), 25);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_is_no_file_is_not_no_rules() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("policy.toml");
+        let none = home.path().join("none");
+        let refused = || {
+            let error = load(&path, &none).err().unwrap();
+            assert!(matches!(error.kind, Kind::PolicyRefused { .. }));
+            load(&none, &path).err().unwrap();
+        };
+        for target in ["/nowhere/at-all", "/dev/null", "/"] {
+            std::os::unix::fs::symlink(target, &path).unwrap();
+            refused();
+            files::remove(&path).unwrap();
+        }
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
+        refused();
     }
 
     #[test]

@@ -126,9 +126,16 @@ impl Group {
         }
     }
 
-    /// Adds a packet, unless there are too many already.
+    /// Adds a packet, unless there are too many already. A user id that no signature follows is
+    /// bound by none.
     fn put(&mut self, packet: Packet) {
+        let bare = matches!(self.packets.last(), Some(Packet::UserID(_)));
+        if bare && !matches!(packet, Packet::Signature(_)) {
+            self.packets.pop();
+            self.user_ids -= 1;
+        }
         if self.refused().is_none() {
+            self.user_ids += usize::from(matches!(packet, Packet::UserID(_)));
             self.packets.push(packet);
         }
     }
@@ -200,7 +207,6 @@ impl Found {
                 Packet::PublicSubkey(_) | Packet::SecretSubkey(_) | Packet::UserID(_)
                     if !group.packets.is_empty() =>
                 {
-                    group.user_ids += usize::from(matches!(packet, Packet::UserID(_)));
                     group.put(packet);
                 }
                 // Kept so that the signatures behind it don't count as another component's.
