@@ -6,7 +6,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 use super::address::{Address, Mailbox};
 use super::body::{Bodies, Body};
-use super::draft::Draft;
+use super::draft::{Attachment, Draft};
 use super::error::{Blame, Kind};
 use super::keys::{KeyId, Protocol, Source};
 
@@ -357,6 +357,35 @@ pub struct Part {
     /// For HTML that is shown: the same, safe to show.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub html: Option<Html>,
+}
+
+/// The parts of a message itself: what is in an attached message goes along with that.
+pub fn own_parts(parts: &[Part]) -> impl Iterator<Item = &Part> {
+    let mut messages: Vec<String> = Vec::new();
+    parts.iter().filter(move |part| {
+        let within = messages.iter().any(|id| part.id.starts_with(id.as_str()));
+        if !within && part.media_type == "message/rfc822" {
+            messages.push(format!("{}.", part.id));
+        }
+        !within
+    })
+}
+
+impl Part {
+    /// Whether it stands in the message as what was written, not beside it as a file.
+    pub fn is_written(&self) -> bool {
+        self.disposition == Disposition::Inline && self.name.is_none()
+    }
+
+    /// The part as a file of another message.
+    pub fn attachment(&self) -> Attachment {
+        Attachment {
+            name: self.name.clone(),
+            media_type: Some(self.media_type.clone()),
+            body: self.body.clone(),
+            content_id: self.content_id.clone(),
+        }
+    }
 }
 
 /// HTML that can neither load nor do anything.

@@ -244,7 +244,7 @@ impl Section {
 }
 
 /// `%` escapes as bytes.
-fn percent(text: &str) -> Vec<u8> {
+pub(super) fn percent(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(b) = bytes.next() {

@@ -8,8 +8,8 @@ use super::World;
 use super::answer::owns;
 use super::headers::Seen;
 use super::peel::{Payload, Peeled, PeeledLayer};
-use crate::base::draft::{Attachment, Draft, ExtraHeader};
-use crate::base::verdict::{Disposition, Layer, LayerKind, OpenedMessage, Part};
+use crate::base::draft::{Draft, ExtraHeader};
+use crate::base::verdict::{Layer, LayerKind, OpenedMessage, Part, own_parts};
 use crate::base::{Mailbox, Result, Secret};
 use crate::engine::marks;
 use crate::mail::FieldOut;
@@ -130,26 +130,15 @@ pub(super) fn reopened(payload: &Payload, opened: &OpenedMessage) -> Reopened {
 
 /// The parts of a message as what a compose window holds.
 fn bodies(parts: &[Part], draft: &mut Draft) {
-    let mut messages: Vec<String> = Vec::new();
-    for part in parts {
-        // What is in an attached message goes along with that.
-        if messages.iter().any(|id| part.id.starts_with(id.as_str())) {
-            continue;
-        }
-        if part.media_type == "message/rfc822" {
-            messages.push(format!("{}.", part.id));
-        }
-        let body = part.body.clone();
-        let written = part.disposition == Disposition::Inline && part.name.is_none();
+    for part in own_parts(parts) {
         match part.media_type.as_str() {
-            "text/plain" if written && draft.text.is_none() => draft.text = Some(body),
-            "text/html" if written && draft.html.is_none() => draft.html = Some(body),
-            kind => draft.attachments.push(Attachment {
-                name: part.name.clone(),
-                media_type: Some(kind.to_owned()),
-                body,
-                content_id: part.content_id.clone(),
-            }),
+            "text/plain" if part.is_written() && draft.text.is_none() => {
+                draft.text = Some(part.body.clone());
+            }
+            "text/html" if part.is_written() && draft.html.is_none() => {
+                draft.html = Some(part.body.clone());
+            }
+            _ => draft.attachments.push(part.attachment()),
         }
     }
 }

@@ -8,6 +8,8 @@
 
 use serde::Deserialize;
 
+use crate::base::Address;
+
 pub mod anchors;
 pub mod answer;
 mod archive;
@@ -68,6 +70,13 @@ pub trait Asks {
 pub struct Origin {
     pub origin: Option<String>,
     pub account: Option<String>,
+}
+
+impl Origin {
+    /// The address of the account that a request comes from.
+    fn address(&self) -> Option<Address> {
+        Address::parse(self.account.as_deref()?)
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::answer::{self, Answered, Source};
+use super::answer::{Answered, Source};
 use super::choose::{self, Want};
 use super::envelope::{self, Letter, Sealer};
 use super::recipients::{self, Party};
@@ -304,7 +304,7 @@ fn answering(
         }
     };
     let draft = request.purpose == Purpose::Draft;
-    let account = answer::account(request.context.as_ref());
+    let account = request.context.as_ref().and_then(Origin::address);
     letter.hide(&answered, world, account.as_ref());
     if draft {
         let token = match source {

@@ -221,7 +221,7 @@ fn segments(peeled: Peeled, statuses: &[Signed]) -> Vec<Segment> {
 pub fn encrypt(world: &World, request: &EncryptRequest, cx: &Context) -> Result<SealReply> {
     let from = match &request.sign {
         Some(Signer::As(address)) => Some(address.clone()),
-        _ => account(request.context.as_ref()),
+        _ => request.context.as_ref().and_then(Origin::address),
     };
     let sign = !matches!(request.sign, None | Some(Signer::Own(false)));
     let protect = Protect {
@@ -270,7 +270,7 @@ pub fn sign(world: &World, request: &SignRequest, cx: &Context) -> Result<SealRe
     let from = request
         .from
         .clone()
-        .or_else(|| account(request.context.as_ref()));
+        .or_else(|| request.context.as_ref().and_then(Origin::address));
     let sealing = Sealing {
         sign: Done::Yes,
         encrypt: Done::No,
@@ -309,8 +309,4 @@ fn sealed(
             Err(Error::internal("an inline signature came out detached"))
         }
     }
-}
-
-fn account(context: Option<&Origin>) -> Option<Address> {
-    Address::parse(context?.account.as_deref()?)
 }

@@ -4,9 +4,10 @@
 use html5ever::tokenizer::{Tag, TagKind, Token};
 
 use super::hidden::hides;
-use super::scan::tokens;
+use super::scan::{attribute, tokens};
 use super::text::Lines;
 use super::{LEGACY_DISPLAY, LISTED_MAX, LegacyDisplay, Page};
+use crate::mail::media::percent;
 
 /// Elements without an end.
 const VOID: [&str; 4] = ["br", "col", "hr", "img"];
@@ -147,33 +148,9 @@ impl Writer {
     }
 }
 
-fn attribute<'a>(tag: &'a Tag, name: &str) -> Option<&'a str> {
-    let mut attributes = tag.attrs.iter();
-    let found = attributes.find(|attribute| &*attribute.name.local == name);
-    found.map(|attribute| &*attribute.value)
-}
-
 /// A content id out of its URL (RFC 2392 2): percent escapes are undone.
 fn unescaped(url: &str) -> String {
-    let mut bytes = Vec::with_capacity(url.len());
-    let mut rest = url.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        let digits = after.split_first_chunk::<2>();
-        match (first, digits) {
-            (b'%', Some((pair, behind))) => {
-                let hex = std::str::from_utf8(pair).ok();
-                match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-                    Some(byte) => {
-                        bytes.push(byte);
-                        rest = behind;
-                    }
-                    None => bytes.push(b'%'),
-                }
-            }
-            _ => bytes.push(*first),
-        }
-    }
+    let bytes = percent(url);
     let text = String::from_utf8_lossy(&bytes).into_owned();
     text.chars().filter(|c| !c.is_control()).collect()
 }

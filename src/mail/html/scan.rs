@@ -92,7 +92,8 @@ impl Seen {
         self.removed.scripts += usize::from(name == "script");
         self.removed.forms += usize::from(FORMS.contains(&name));
         // A refresh leads elsewhere as soon as it is read.
-        self.removed.remote += usize::from(name == "meta" && has(tag, "http-equiv"));
+        self.removed.remote +=
+            usize::from(name == "meta" && attribute(tag, "http-equiv").is_some());
         for attribute in &tag.attrs {
             let key = &*attribute.name.local;
             let value = attribute.value.trim_ascii();
@@ -116,10 +117,11 @@ impl Seen {
     }
 }
 
-fn has(tag: &Tag, name: &str) -> bool {
-    tag.attrs
-        .iter()
-        .any(|attribute| &*attribute.name.local == name)
+/// The value of an attribute.
+pub(super) fn attribute<'a>(tag: &'a Tag, name: &str) -> Option<&'a str> {
+    let mut attributes = tag.attrs.iter();
+    let found = attributes.find(|attribute| &*attribute.name.local == name);
+    found.map(|attribute| &*attribute.value)
 }
 
 /// Shows every token of a page to `see`, as browsers cut them.

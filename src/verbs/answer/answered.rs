@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::respond::{Named, respond};
+use super::respond::{self, Named, respond};
 use super::{Kind, owns_with};
 use crate::base::address::hidden as unseen;
 use crate::base::body::Wiped;
@@ -10,7 +10,7 @@ use crate::base::verdict::{Extent, Headers};
 use crate::base::{Address, Body, Error, Mailbox, Result};
 use crate::engine::marks;
 use crate::mail::protect::{self, Hidden, Hp};
-use crate::mail::{Head, addresses, words};
+use crate::mail::{Head, words};
 use crate::verbs::World;
 use crate::verbs::peel::Payload;
 
@@ -186,10 +186,7 @@ impl Answered {
 
     /// The mailboxes in the fields of one name.
     pub(super) fn mailboxes(&self, name: &str) -> Vec<Mailbox> {
-        let named = self.inner.iter().filter(|(known, _)| known == name);
-        named
-            .flat_map(|(_, value)| addresses::parse(value).mailboxes)
-            .collect()
+        respond::mailboxes(&self.inner, name)
     }
 
     /// What an answer to it must go on hiding, whichever kind of answer it is (RFC 9788 6.1.2).
@@ -213,10 +210,7 @@ impl Answered {
 
     /// The subject that its composer hid, where that is more than a word or two of nothing.
     pub fn hidden_subject(&self) -> Option<String> {
-        let subject = |fields: &Named| {
-            let mut named = fields.iter().filter(|(name, _)| name == "subject");
-            named.next().map(|(_, value)| words::decode(value))
-        };
+        let subject = |fields: &Named| respond::first(fields, "subject").map(words::decode);
         let inner = subject(&self.inner).filter(|_| self.hides)?;
         let inner = inner.trim();
         (!inner.is_empty() && subject(&self.outer).as_deref().map(str::trim) != Some(inner))

@@ -13,7 +13,7 @@ use crate::base::body::{Bodies, Body};
 use crate::base::draft::{Attachment, Draft};
 use crate::base::job::Stage;
 use crate::base::keys::Certs as _;
-use crate::base::verdict::{Disposition, Extent, LayerKind, OpenedMessage};
+use crate::base::verdict::{Extent, LayerKind, OpenedMessage, Part, own_parts};
 use crate::base::{Address, Context, Error, Mailbox, Protocol, Result};
 use answered::Quotable;
 pub(super) use answered::{Answered, Judged, answered};
@@ -133,7 +133,7 @@ pub fn answer(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
             (answered, Some(opened))
         }
     };
-    let account = account(request.context.as_ref());
+    let account = request.context.as_ref().and_then(Origin::address);
     let own = owns_with(world, account.as_ref());
     let filled = respond(&answered.inner, request.kind, &own);
     if filled.cut {
@@ -158,14 +158,14 @@ pub fn answer(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
         ..Draft::default()
     };
     if request.kind == Kind::Forward {
-        let Some(mut opened) = opened else {
+        let Some(opened) = opened else {
             return Err(Error::invalid(
                 "/message",
                 "forwarding needs the message itself, for what is attached to it; give that",
             ));
         };
         if answered.bound || anyway {
-            draft.attachments = attachments(&mut opened, &answered);
+            draft.attachments = attachments(&opened, &answered);
         }
     }
     if quoted == Quoted::Given {
@@ -204,11 +204,6 @@ pub(super) fn owns_with(world: &World, account: Option<&Address>) -> impl Fn(&Ad
     move |address| account == Some(address) || known(address)
 }
 
-/// The address of the account that a request comes from.
-pub(super) fn account(context: Option<&Origin>) -> Option<Address> {
-    Address::parse(context?.account.as_deref()?)
-}
-
 /// Who answers: who wrote it, where that is the person themselves; else the own address that was
 /// written to, or that of the account. Its display name is not the answered message's to say.
 fn sender(
@@ -233,33 +228,16 @@ fn sender(
 }
 
 /// What was attached to a message, under the very layers that its text stands under.
-fn attachments(opened: &mut OpenedMessage, answered: &Answered) -> Vec<Attachment> {
-    let encryption = |id: &String| {
+fn attachments(opened: &OpenedMessage, answered: &Answered) -> Vec<Attachment> {
+    let encryption = |id: &&String| {
         let mut layers = opened.layers.iter();
-        layers.any(|layer| layer.id == *id && layer.kind == LayerKind::Encryption)
+        layers.any(|layer| layer.id == **id && layer.kind == LayerKind::Encryption)
     };
-    let mut messages: Vec<String> = Vec::new();
-    let mut attachments = Vec::new();
-    for part in &mut opened.parts {
-        let around: Vec<&String> = part.layers.iter().filter(|id| encryption(id)).collect();
-        let beside = around == answered.layer.iter().collect::<Vec<_>>();
-        let shown = opened.show.contains(&part.id);
-        let text = part.media_type.starts_with("text/")
-            && part.disposition == Disposition::Inline
-            && part.name.is_none();
-        // What is in an attached message goes along with that.
-        let within = messages.iter().any(|id| part.id.starts_with(id.as_str()));
-        if part.media_type == "message/rfc822" {
-            messages.push(format!("{}.", part.id));
-        }
-        if beside && !within && !shown && !text {
-            attachments.push(Attachment {
-                name: part.name.take(),
-                media_type: Some(part.media_type.clone()),
-                body: part.body.clone(),
-                content_id: part.content_id.take(),
-            });
-        }
-    }
-    attachments
+    let beside = |part: &&Part| {
+        let around = part.layers.iter().filter(encryption);
+        let text = part.media_type.starts_with("text/") && part.is_written();
+        around.eq(&answered.layer) && !opened.show.contains(&part.id) && !text
+    };
+    let parts = own_parts(&opened.parts).filter(beside);
+    parts.map(Part::attachment).collect()
 }

@@ -107,12 +107,14 @@ impl Prefilled {
     }
 }
 
-fn first<'a>(fields: &'a Named, name: &str) -> Option<&'a str> {
+/// The first field of a name.
+pub(super) fn first<'a>(fields: &'a Named, name: &str) -> Option<&'a str> {
     let mut named = fields.iter().filter(|(known, _)| known == name);
     named.next().map(|(_, value)| value.as_str())
 }
 
-fn mailboxes(fields: &Named, name: &str) -> Vec<Mailbox> {
+/// The mailboxes in all fields of a name.
+pub(super) fn mailboxes(fields: &Named, name: &str) -> Vec<Mailbox> {
     let named = fields.iter().filter(|(known, _)| known == name);
     named
         .flat_map(|(_, value)| addresses::parse(value).mailboxes)
