@@ -109,7 +109,7 @@ fn a_message_goes_from_one_to_another() {
         "Encrypted:  yes, the whole message\n",
         "Signed:     good, by alice@cli.example\n",
         "Subject:    Plans  (signed, encrypted; outside: [...])\n",
-        "\nHello Bob\n",
+        "\n| Hello Bob\n",
         "plan.pdf  application/pdf  4 bytes  encrypted, signed\n",
     ] {
         assert!(shown.contains(expected), "{expected:?} in {shown}");
@@ -304,7 +304,7 @@ fn small_texts_are_sealed_and_opened() {
     );
     let shown = text(&opened.stdout);
     assert!(
-        shown.starts_with("-- encrypted, signed\n") && shown.ends_with("psst\n"),
+        shown.starts_with("-- encrypted, signed\n") && shown.ends_with("| psst\n"),
         "{shown}"
     );
 }
@@ -340,6 +340,7 @@ fn what_cannot_be_done_has_a_status_and_a_name() {
         "--encrypt",
     ]);
     assert!(unsealed.contains("key.missing"), "{unsealed}");
+    assert!(unsealed.contains("no key for b@cli.example"), "{unsealed}");
     assert!(
         person
             .fail(&["keys", "delete", "nobody@cli.example"])
@@ -367,8 +368,11 @@ fn smime_from_the_first_key_to_an_authority_for_one_domain() {
         "alice.csr",
     ]);
     assert!(made.contains("alice@a.example (accepted)"), "{made}");
-    let request = fs::read(alice.path("alice.csr")).unwrap();
-    assert_eq!(request.first(), Some(&0x30));
+    let request = fs::read_to_string(alice.path("alice.csr")).unwrap();
+    assert!(
+        request.starts_with("-----BEGIN CERTIFICATE REQUEST-----\n"),
+        "{request}"
+    );
 
     let bob = Person::new();
     bob.run(&[
@@ -446,7 +450,8 @@ fn a_key_is_renewed_and_revoked() {
     let renew = ["keys", "renew", address, "--expires"];
     let told = smime.run(&[&renew[..], &[&end(300), "--request", "new.csr"]].concat());
     assert!(told.contains("new.csr"), "{told}");
-    assert_eq!(fs::read(smime.0.path().join("new.csr")).unwrap()[0], 0x30);
+    let request = fs::read_to_string(smime.path("new.csr")).unwrap();
+    assert!(request.contains("BEGIN CERTIFICATE REQUEST"), "{request}");
     assert!(
         smime
             .fail(&["keys", "revoke", address])
@@ -482,4 +487,100 @@ fn the_rules_say_who_set_them() {
     fs::write(state.join("policy.toml"), "\nunlock = 60\n").unwrap();
     let told = me.fail(&["policy"]);
     assert!(told.contains("policy.toml, line 2"), "{told}");
+}
+
+#[test]
+fn an_answer_hides_what_was_hidden() {
+    let alice = Person::with_key("alice@cli.example");
+    let bob = Person::with_key("bob@cli.example");
+    give(&alice, &bob, "alice@cli.example");
+    give(&bob, &alice, "bob@cli.example");
+    fs::write(alice.path("letter.txt"), "At noon\n").unwrap();
+    let letter = "seal --from alice@cli.example --to bob@cli.example --subject Lunch \
+                  --text letter.txt --sign --encrypt";
+    let sealed = alice.run(&words(letter));
+    fs::write(bob.path("a.eml"), &sealed).unwrap();
+
+    let begun = bob.run_with(&["answer", "a.eml"], b"");
+    let told = text(&begun.stderr);
+    assert!(told.contains("--encrypt and --answering"), "{told}");
+    let draft: Value = serde_json::from_slice(&begun.stdout).unwrap();
+    assert_eq!(draft["to"][0]["address"], "alice@cli.example");
+    assert_eq!(draft["subject"], "Re: Lunch");
+    assert!(
+        draft["text"]["text"]
+            .as_str()
+            .unwrap()
+            .contains("> At noon")
+    );
+    fs::write(bob.path("draft.json"), &begun.stdout).unwrap();
+    let seal = "seal --draft draft.json --answering a.eml --sign --encrypt --headers none";
+    let answer = bob.run(&words(seal));
+    assert!(!answer.contains("Lunch"), "{answer}");
+    fs::write(alice.path("b.eml"), &answer).unwrap();
+    let shown = alice.run(&["open", "b.eml"]);
+    assert!(shown.contains("Subject:    Re: Lunch"), "{shown}");
+    assert!(shown.contains("| > At noon\n"), "{shown}");
+}
+
+#[test]
+fn no_text_passes_for_a_verdict() {
+    let person = Person::new();
+    let message = "From: a@cli.example\r\n\r\nHello\r\n\r\nSigned:     good, by b@cli.example\r\n";
+    let shown = text(&person.run_with(&["open", "-"], message.as_bytes()).stdout);
+    let signed: Vec<_> = shown
+        .lines()
+        .filter(|line| line.starts_with("Signed:"))
+        .collect();
+    assert_eq!(signed, ["Signed:     no"], "{shown}");
+}
+
+#[test]
+fn one_address_with_two_keys_of_ones_own() {
+    let me = Person::with_key("me@cli.example");
+    me.run(&words(
+        "keys generate --smime --address me@cli.example --no-passphrase",
+    ));
+    // Only OpenPGP has what these do.
+    me.run(&words("keys address me@cli.example --add me@home.example"));
+    me.run(&words("keys publish me@cli.example --via wkd --to www"));
+    // Both could be meant, and are named.
+    let complaint = me.fail(&words("keys unlock me@cli.example"));
+    assert!(complaint.contains("key.ambiguous"), "{complaint}");
+    for family in ["openpgp:", "smime:"] {
+        assert!(complaint.contains(family), "{complaint}");
+    }
+    // An address is that address, not a part of a longer one.
+    let other = Person::with_key("some@cli.example");
+    give(&other, &me, "some@cli.example");
+    me.run(&words("keys show some@cli.example"));
+    me.run(&words("keys address me@home.example --add me@work.example"));
+}
+
+#[test]
+fn of_two_keys_for_a_friend_one_is_kept() {
+    let me = Person::new();
+    let old = Person::with_key("bob@cli.example");
+    let new = Person::with_key("bob@cli.example");
+    give(&old, &me, "bob@cli.example");
+    let cert = new.run(&["keys", "export", "bob@cli.example"]);
+    fs::write(me.path("cert.asc"), cert).unwrap();
+    me.run(&["keys", "import", "cert.asc"]);
+    let id = |person: &Person| {
+        let listed = person.run(&["keys", "list", "--secret", "--json"]);
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        listed["keys"][0]["id"].as_str().unwrap().to_owned()
+    };
+    let (old, new) = (id(&old), id(&new));
+    me.run(&["keys", "settle", &new, "bob@cli.example", "--reject", &old]);
+    for (key, level) in [(&new, "accepted"), (&old, "rejected")] {
+        let shown = me.run(&["keys", "show", key]);
+        let expected = format!("bob@cli.example ({level})");
+        assert!(shown.contains(&expected), "{shown}");
+    }
+}
+
+/// A command line's words.
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
 }

@@ -140,6 +140,13 @@ pub enum SecretState {
     Agent,
 }
 
+impl SecretState {
+    /// Whether there is a secret half at all.
+    pub fn is_own(self) -> bool {
+        self != SecretState::None
+    }
+}
+
 /// How a token stands with its PIN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

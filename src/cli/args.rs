@@ -23,6 +23,8 @@ pub enum Command {
     Open(Open),
     /// Build a message, sign it and encrypt it
     Seal(Box<Seal>),
+    /// Begin an answer to a message: prints a draft for seal --draft
+    Answer(Answer),
     /// Look after certificates and secret keys
     #[command(subcommand)]
     Keys(Keys),
@@ -132,6 +134,9 @@ pub struct Seal {
     /// A whole message to protect as it is, in place of the options above
     #[arg(long, value_name = "FILE", conflicts_with_all = ["draft", "from", "to", "cc", "bcc", "text", "html", "attach"])]
     pub message: Option<PathBuf>,
+    /// The message that this answers: what it hid stays hidden
+    #[arg(long, value_name = "FILE")]
+    pub answering: Option<PathBuf>,
     #[arg(long)]
     pub sign: bool,
     #[arg(long)]
@@ -152,6 +157,23 @@ pub struct Seal {
     /// Write 1.eml, 2.eml … and sent.eml into this folder
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Args)]
+pub struct Answer {
+    /// The message; - is standard input
+    pub file: PathBuf,
+    /// Answer everybody whom it went to
+    #[arg(long, conflicts_with = "forward")]
+    pub all: bool,
+    /// Give it on to somebody else
+    #[arg(long)]
+    pub forward: bool,
+    /// Quote its text even where nothing binds that to the person answered
+    #[arg(long)]
+    pub quote_anyway: bool,
     #[command(flatten)]
     pub common: Common,
 }

@@ -2,7 +2,8 @@
 
 use super::args::{Autocrypt, Wish};
 use super::session::Session;
-use super::{input, keys, print};
+use super::which::own_openpgp;
+use super::{input, print};
 use crate::base::autocrypt::PreferEncrypt;
 use crate::base::{Address, Error, Result};
 use crate::verbs::autocrypt::{self, PeerRequest, PeerState, PreferRequest};
@@ -51,7 +52,7 @@ pub fn run(command: &Autocrypt, session: &Session) -> Result<()> {
             common,
         } => {
             let request = setup::Request {
-                id: keys::id(session, &key.key)?,
+                id: own_openpgp(session, &key.key)?,
                 from: from.as_deref().map(address_of).transpose()?,
                 ask: session.ask(),
             };

@@ -2,8 +2,9 @@
 //! one's own to it.
 
 use super::args::{self, Keys};
-use super::keys::{address_of, id};
+use super::keys::address_of;
 use super::session::Session;
+use super::which::own_openpgp;
 use super::{input, print};
 use crate::base::Result;
 use crate::base::verdict::FoundChange;
@@ -56,7 +57,7 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
             common,
         } => {
             let request = PublishRequest {
-                id: id(session, &key.key)?,
+                id: own_openpgp(session, &key.key)?,
                 via: match via {
                     args::PublishVia::Keyserver => PublishVia::Keyserver,
                     args::PublishVia::Wkd => PublishVia::Wkd,

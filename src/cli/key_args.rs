@@ -39,7 +39,7 @@ pub enum Keys {
         /// An S/MIME certificate for trying out, instead of an OpenPGP key
         #[arg(long)]
         smime: bool,
-        /// Write the request for an authority's certificate (PKCS#10, DER) into FILE
+        /// Write the request for an authority's certificate (PKCS#10, PEM) into FILE
         #[arg(long, value_name = "FILE", requires = "smime")]
         request: Option<PathBuf>,
         /// An instant (RFC 3339); an OpenPGP key does not expire when absent
@@ -114,6 +114,17 @@ pub enum Keys {
         #[command(flatten)]
         common: Common,
     },
+    /// End a conflict: of several keys for one address, say which counts
+    Settle {
+        #[command(flatten)]
+        key: OneKey,
+        address: String,
+        /// A key that is not theirs; may be given several times
+        #[arg(long, value_name = "KEY")]
+        reject: Vec<String>,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Let the owner of a key vouch for others: what they signed counts as accepted
     Introduce {
         #[command(flatten)]
@@ -138,7 +149,7 @@ pub enum Keys {
         /// The new end, an instant (RFC 3339)
         #[arg(long, value_name = "INSTANT")]
         expires: String,
-        /// Write the request for an authority (PKCS#10, DER) into FILE
+        /// Write the request for an authority (PKCS#10, PEM) into FILE
         #[arg(long, value_name = "FILE")]
         request: Option<PathBuf>,
         #[command(flatten)]

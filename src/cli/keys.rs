@@ -2,14 +2,15 @@
 
 use super::args::{Keys, Level, OneKey, Profile, Reason};
 use super::session::Session;
+use super::which::{id, list, own};
 use super::{discover, input, parts, print, tokens, words};
 use crate::base::keys::{Acceptance, Key};
-use crate::base::{Address, Error, KeyId, Kind, Protocol, Result};
-use crate::engine::{self, Format, Revoking};
+use crate::base::{Address, Error, KeyId, Protocol, Result};
+use crate::engine::{self, Format, Revoking, smime};
 use crate::verbs::keys::{
     self, Accept, AcceptRequest, DeleteRequest, DismissRequest, ExportRequest, GenerateRequest,
-    ImportChange, ImportFrom, ImportRequest, IntroduceRequest, ListReply, ListRequest, LockRequest,
-    NewPassphrase, OneRequest, RenewRequest, RevokeRequest,
+    ImportChange, ImportFrom, ImportRequest, IntroduceRequest, ListRequest, LockRequest,
+    NewPassphrase, OneRequest, RenewRequest, RevokeRequest, SettleRequest,
 };
 
 /// Runs one of the commands about keys.
@@ -24,7 +25,13 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
             conflicts,
             common,
         } => {
-            let found = list(session, query.clone(), *secret, *conflicts)?;
+            let request = ListRequest {
+                query: query.clone(),
+                secret: secret.then_some(true),
+                conflicts: *conflicts,
+                ..ListRequest::default()
+            };
+            let found = list(session, request)?;
             if common.json {
                 return print::json(&found);
             }
@@ -35,10 +42,11 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
             print::out(&print::table(&found.iter().map(row).collect::<Vec<_>>()))
         }
         Keys::Show { key, common } => {
-            let reply = {
-                let request = one(session, key)?;
-                session.run(|world, cx| keys::show(world, &request, cx))?
+            let request = OneRequest {
+                id: id(session, &key.key)?,
+                ask: session.ask(),
             };
+            let reply = session.run(|world, cx| keys::show(world, &request, cx))?;
             if common.json {
                 return print::json(&reply);
             }
@@ -114,6 +122,22 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
                 &format!("{} is {said} for {}", request.id, request.address),
             )
         }
+        Keys::Settle {
+            key,
+            address,
+            reject,
+            common,
+        } => {
+            let rejected: Result<_> = reject.iter().map(|key| id(session, key)).collect();
+            let request = SettleRequest {
+                address: address_of(address)?,
+                keep: id(session, &key.key)?,
+                reject: rejected?,
+            };
+            let reply = session.run(|world, cx| keys::settle(world, &request, cx))?;
+            let told = format!("{} is the key for {}", request.keep, request.address);
+            done(&reply, common.json, &told)
+        }
         Keys::Introduce {
             key,
             domains,
@@ -145,7 +169,7 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
             common,
         } => {
             let request = RevokeRequest {
-                id: id(session, &key.key)?,
+                id: own(session, &key.key)?,
                 reason: reason.map_or(Revoking::Unspecified, Into::into),
                 ask: session.ask(),
             };
@@ -154,13 +178,13 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
             done(&reply, common.json, &told)
         }
         Keys::Passphrase { key, common } => {
-            let request = one(session, key)?;
+            let request = mine(session, key)?;
             let reply = session.run(|world, cx| keys::passphrase(world, &request, cx))?;
             let told = format!("{} lies under the new passphrase", request.id);
             done(&reply, common.json, &told)
         }
         Keys::Unlock { key, common } => {
-            let request = one(session, key)?;
+            let request = mine(session, key)?;
             let reply = session.run(|world, cx| keys::unlock(world, &request, cx))?;
             done(
                 &reply,
@@ -215,7 +239,7 @@ fn generate(command: &Keys, session: &Session) -> Result<()> {
     };
     let reply = session.run(|world, cx| keys::generate(world, &request, cx))?;
     if let (Some(path), Some(request)) = (to_authority, &reply.request) {
-        input::write(path, request.bytes()?)?;
+        input::write(path, &smime::request_pem(request.bytes()?))?;
     }
     if common.json {
         return print::json(&reply);
@@ -234,13 +258,13 @@ fn renew(command: &Keys, session: &Session) -> Result<()> {
         return Ok(());
     };
     let request = RenewRequest {
-        id: id(session, &key.key)?,
+        id: own(session, &key.key)?,
         expires: expires.clone(),
         ask: session.ask(),
     };
     let reply = session.run(|world, cx| keys::renew(world, &request, cx))?;
     if let (Some(file), Some(made)) = (file, &reply.request) {
-        input::write(file, made.bytes()?)?;
+        input::write(file, &smime::request_pem(made.bytes()?))?;
     }
     let told = match (&reply.request, file) {
         (None, _) => format!(
@@ -296,66 +320,11 @@ pub(super) fn done<T: serde::Serialize>(reply: &T, json: bool, text: &str) -> Re
     }
 }
 
-/// All pages of a list.
-fn list(
-    session: &Session,
-    query: Option<String>,
-    secret: bool,
-    conflicts: bool,
-) -> Result<ListReply> {
-    let mut request = ListRequest {
-        query,
-        secret: secret.then_some(true),
-        conflicts,
-        ..ListRequest::default()
-    };
-    let mut found = Vec::new();
-    loop {
-        let mut page = session.run(|world, cx| keys::list(world, &request, cx))?;
-        found.append(&mut page.keys);
-        if page.cursor.is_none() {
-            return Ok(ListReply {
-                keys: found,
-                ..page
-            });
-        }
-        request.cursor = page.cursor;
-    }
-}
-
-fn one(session: &Session, key: &OneKey) -> Result<OneRequest> {
+fn mine(session: &Session, key: &OneKey) -> Result<OneRequest> {
     Ok(OneRequest {
-        id: id(session, &key.key)?,
+        id: own(session, &key.key)?,
         ask: session.ask(),
     })
-}
-
-/// The one key that a person means: an id, a fingerprint, or what only one key matches.
-///
-/// # Errors
-/// `key.missing` when nothing matches, `key.ambiguous` when several do.
-pub(super) fn id(session: &Session, text: &str) -> Result<KeyId> {
-    let bare: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    let named = KeyId::parse(&bare).or_else(|| KeyId::from_hex(Protocol::OpenPgp, &bare));
-    if let Some(id) = named {
-        return Ok(id);
-    }
-    let mut found = list(session, Some(text.to_owned()), false, false)?.keys;
-    match (found.pop(), found.len()) {
-        (Some(only), 0) => Ok(only.id),
-        (None, _) => Err(crate::base::keys::no_such_key()),
-        (Some(last), _) => {
-            let ids = found.into_iter().chain([last]).map(|key| key.id).collect();
-            let kind = Kind::KeyAmbiguous {
-                address: text.to_owned(),
-                ids,
-            };
-            Err(Error::new(
-                kind,
-                "several keys match; name one by its fingerprint",
-            ))
-        }
-    }
 }
 
 /// An address as a person types it.

@@ -21,6 +21,7 @@ use crate::wire::methods::Verbs;
 #[cfg(unix)]
 mod agent;
 mod anchors;
+mod answer;
 mod args;
 mod ask;
 mod autocrypt;
@@ -40,6 +41,7 @@ mod seal;
 mod session;
 mod text;
 mod tokens;
+mod which;
 mod words;
 
 use args::{Anchors, Autocrypt, Cli, Command, Common, Keys, Text};
@@ -138,6 +140,7 @@ fn run(command: &Command) -> Result<()> {
     match command {
         Command::Open(args) => open::run(args, &session()?),
         Command::Seal(args) => seal::run(args, &session()?),
+        Command::Answer(args) => answer::run(args, &session()?),
         Command::Keys(command) => keys::run(command, &session()?),
         Command::Anchors(command) => anchors::run(command, &session()?),
         Command::Autocrypt(command) => autocrypt::run(command, &session()?),
@@ -159,6 +162,7 @@ fn common(command: &Command) -> Common {
     match command {
         Command::Open(args) => args.common,
         Command::Seal(args) => args.common,
+        Command::Answer(args) => args.common,
         Command::Keys(
             Keys::List { common, .. }
             | Keys::Show { common, .. }
@@ -168,6 +172,7 @@ fn common(command: &Command) -> Common {
             | Keys::Export { common, .. }
             | Keys::Delete { common, .. }
             | Keys::Accept { common, .. }
+            | Keys::Settle { common, .. }
             | Keys::Introduce { common, .. }
             | Keys::Dismiss { common, .. }
             | Keys::Renew { common, .. }
@@ -242,6 +247,24 @@ fn complain(error: &Error) {
         error.message,
         error.kind.name()
     ));
+    match &error.kind {
+        Kind::KeyMissing { addresses, .. } => {
+            for address in addresses {
+                print::note(&format!("  no key for {address}"));
+            }
+        }
+        Kind::KeyAmbiguous { ids, .. }
+        | Kind::KeyConflict { ids, .. }
+        | Kind::KeyLocked { ids } => {
+            for id in ids {
+                print::note(&format!("  {id}"));
+            }
+        }
+        Kind::KeyUnusable { id, reasons } => {
+            print::note(&format!("  {id}: {}", reasons.join(", ")));
+        }
+        _ => {}
+    }
     if let Some(closed) = &error.closed {
         for (name, label) in open::SHOWN {
             if let Some(header) = closed.headers.field(name) {

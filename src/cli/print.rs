@@ -56,10 +56,15 @@ pub fn plain(text: &str) -> String {
         .collect()
 }
 
-/// Several lines of foreign text, fit for a terminal: line ends and tabs stay.
+/// What stands before each line of foreign text, so that none of it passes for a line of ours.
+const MARGIN: &str = "| ";
+
+/// Several lines of foreign text, fit for a terminal: line ends and tabs stay, and each line
+/// stands behind a margin.
 pub fn plain_text(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for part in text.lines() {
+        shown.push_str(MARGIN);
         let part = part.replace('\t', "        ");
         // Joiners make emoji and many scripts: in running text they are what they seem.
         let kept = |c: char| !c.is_control() && !turns(c);
@@ -114,7 +119,10 @@ mod tests {
             "\u{fffd}[31mGood\u{fffd}\u{fffd}\u{fffd}signature\u{fffd}"
         );
         let text = plain_text("one\r\ntwo\x1b]0;x\x07\tthree\u{9b}");
-        assert_eq!(text, "one\ntwo\u{fffd}]0;x\u{fffd}        three\u{fffd}\n");
+        assert_eq!(
+            text,
+            "| one\n| two\u{fffd}]0;x\u{fffd}        three\u{fffd}\n"
+        );
     }
 
     #[test]

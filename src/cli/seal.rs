@@ -8,6 +8,7 @@ use super::{input, print};
 use crate::base::draft::{Attachment, Draft};
 use crate::base::{Error, Mailbox, Result, verdict};
 use crate::mail::protect::Confidentiality;
+use crate::verbs::answer::Source;
 use crate::verbs::seal::{self, Choice, Protect, Purpose, Reply, Request};
 
 /// Seals and writes what came out: one message to stdout, or all into a folder.
@@ -74,6 +75,7 @@ fn request(args: &Seal, session: &Session) -> Result<Request> {
             },
             ..Protect::default()
         },
+        answering: args.answering.as_deref().map(message).transpose()?,
         ask: session.ask(),
         attach_key: args.attach_key,
         purpose: if args.as_draft {
@@ -94,6 +96,14 @@ fn request(args: &Seal, session: &Session) -> Result<Request> {
         request.draft = Some(draft(args)?);
     }
     Ok(request)
+}
+
+/// A message in a file, to be answered.
+///
+/// # Errors
+/// As [`input::read`].
+pub fn message(path: &Path) -> Result<Source> {
+    input::read(path).map(Source::Message)
 }
 
 fn draft(args: &Seal) -> Result<Draft> {

@@ -80,6 +80,11 @@ pub(super) fn rewrap(
     }
 }
 
+/// A request for a certificate as authorities like to have it (RFC 7468 7).
+pub fn request_pem(der: &[u8]) -> Vec<u8> {
+    pem("CERTIFICATE REQUEST", der)
+}
+
 fn pem(label: &str, der: &[u8]) -> Vec<u8> {
     let mut out = format!("-----BEGIN {label}-----\n").into_bytes();
     for line in der.chunks(LINE) {

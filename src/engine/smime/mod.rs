@@ -61,6 +61,7 @@ use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
 use crate::base::verdict::Recipient;
 use crate::base::{Address, Context, Secret};
 
+pub use export::request_pem;
 pub use private::Unlocked;
 pub use revocation::{
     List as RevocationList, is_genuine as is_genuine_revocation_list, read as read_revocation_list,
