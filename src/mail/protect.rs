@@ -57,15 +57,9 @@ pub struct Hidden {
     pub outer: Option<String>,
 }
 
-/// A payload with its fields inside, and the fields that stand outside.
-#[derive(Debug, Clone)]
-pub struct Covered {
-    pub payload: Vec<u8>,
-    pub outer: Vec<FieldOut>,
-}
-
 /// Puts `fields` into `entity`, canonical and with structural fields alone, for what will be
-/// signed (`Hp::Clear`) or encrypted (`Hp::Cipher`). A Legacy Display is put in before
+/// signed (`Hp::Clear`) or encrypted (`Hp::Cipher`), which says what stands outside of it
+/// ([`outer`]). A Legacy Display is put in before
 /// ([`super::legacy`]).
 ///
 /// The body is not copied where `entity` has room for its new header section, as those from
@@ -76,11 +70,9 @@ pub struct Covered {
 pub fn cover(
     mut entity: Vec<u8>,
     fields: &[FieldOut],
+    outer: &[FieldOut],
     hp: Hp,
-    policy: Confidentiality,
-    hidden: &[Hidden],
-) -> Result<Covered> {
-    let outer = outer(fields, hp, policy, hidden);
+) -> Result<Vec<u8>> {
     let (section, body) = split::head(&entity);
     let head = Head::parse(entity.get(section).unwrap_or_default().to_vec().into())?;
     let mut inner = Vec::new();
@@ -88,7 +80,7 @@ pub fn cover(
         inner.extend_from_slice(&field.line);
     }
     if hp == Hp::Cipher {
-        for field in &outer {
+        for field in outer {
             inner.extend_from_slice(&hp_outer(&field.line));
         }
     }
@@ -107,10 +99,7 @@ pub fn cover(
     }
     inner.extend_from_slice(b"\r\n");
     entity.splice(..body.start, inner);
-    Ok(Covered {
-        payload: entity,
-        outer,
-    })
+    Ok(entity)
 }
 
 /// What stands outside: all fields of a signed message, and of an encrypted one what the policy

@@ -11,7 +11,7 @@ use crate::base::keys::StoredCert;
 use crate::base::layer::{Seal, SealedOut};
 use crate::base::verdict::Scheme;
 use crate::base::{Address, Context, Error, Mailbox, Protocol, Result, Secret};
-use crate::mail::protect::{Covered, Hidden, Hp};
+use crate::mail::protect::{Hidden, Hp};
 use crate::mail::wrap::Cms;
 use crate::mail::{FieldOut, addresses, compose, fields, legacy, protect, whole, wrap};
 
@@ -341,15 +341,12 @@ impl Sealer<'_> {
         hidden.extend(letter.hidden.iter().cloned());
         let policy = self.protect.headers;
         let mut entity = Vec::from(entity);
+        let mut outer = protect::outer(&fields, hp, policy, &hidden);
         // What nobody else reads needs nothing said twice.
         if hp == Hp::Cipher && letter.mark.is_none() && self.protect.legacy_display != Some(false) {
-            let outer = protect::outer(&fields, hp, policy, &hidden);
             entity = legacy::put(entity, &legacy::lines(&fields, &outer))?;
         }
-        let Covered {
-            mut payload,
-            mut outer,
-        } = protect::cover(entity, &fields, hp, policy, &hidden)?;
+        let mut payload = protect::cover(entity, &fields, &outer, hp)?;
         // Signed only, nothing is hidden (RFC 9788 5.2.1); but Bcc stands outside for nobody.
         outer.retain(|field| !field.is("Bcc"));
         outer.extend(letter.outside.iter().cloned());

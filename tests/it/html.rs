@@ -365,6 +365,13 @@ fn opened(n: usize) -> String {
     (0..n).map(|n| format!("<b a={n}></x>")).collect()
 }
 
+/// Names of attributes, no two alike.
+fn distinct(parting: &str, n: usize) -> String {
+    (0x1000..0x1000 + n)
+        .map(|n| format!("{n:x}{parting}"))
+        .collect()
+}
+
 /// Pages that are built to keep their reader busy.
 #[test]
 fn a_page_keeps_nobody_busy() {
@@ -394,6 +401,12 @@ fn a_page_keeps_nobody_busy() {
         format!("{}{}", opened(2_000), many("<p>x", 50_000)),
         format!("<frameset>{}{}", opened(30_000), many("<p>x", 30_000)),
         many("<select><option>", 50_000),
+        format!("<p {}>", distinct(" ", 320_000)),
+        format!("<p {}>", distinct("/", 320_000)),
+        format!("<p {}>", distinct("=''", 250_000)),
+        format!("<p {}>", distinct("=\">\"", 200_000)),
+        format!("<p {}>", distinct(" ", 25_000)).repeat(10),
+        format!("<!-- <a b=\" --><p {}>", distinct(" ", 300_000)),
     ];
     for html in pages {
         let start = Instant::now();
@@ -412,6 +425,22 @@ fn a_page_keeps_nobody_busy() {
             host.peak_kib()
         );
     }
+}
+
+/// A page with its pictures inside is no such page.
+#[test]
+fn a_page_of_pictures_is_shown() {
+    let (_home, mut host) = host();
+    let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let picture = format!(
+        "<img src=\"data:image/png;base64,{}\">",
+        alphabet.repeat(7_000)
+    );
+    let html = format!("{}<p>seen</p>", picture.repeat(4));
+    assert!(html.len() > 1_700_000);
+    let opened = host.open(&message(&html)).unwrap();
+    let page = &opened["parts"][0]["html"]["clean"];
+    assert!(page.to_string().contains("seen"), "{}", shorten(&opened));
 }
 
 /// Random pages out of the pieces that hostile ones are made of.

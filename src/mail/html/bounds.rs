@@ -10,6 +10,8 @@ use html5ever::interface::tree_builder::{ElementFlags, NodeOrText, QuirksMode, T
 use html5ever::tendril::{StrTendril, TendrilSink};
 use html5ever::{Attribute, ExpandedName, ParseOpts, QualName, local_name, ns, parse_fragment};
 
+use super::scan::steps;
+
 /// How deep elements may stand in one another, those counted that are opened again: browsers
 /// stop at 512 too.
 const DEPTH_MAX: usize = 512;
@@ -29,15 +31,8 @@ pub(super) fn is_within(html: &str) -> bool {
     };
     let context = QualName::new(None, ns!(html), local_name!("div"));
     let mut parser = parse_fragment(sink, ParseOpts::default(), context, Vec::new(), false);
-    let mut rest = html;
-    while !rest.is_empty() && !over.get() {
-        let mut end = STEP.min(rest.len());
-        while !rest.is_char_boundary(end) {
-            end += 1;
-        }
-        let (step, after) = rest.split_at(end);
+    for step in steps(html, STEP).take_while(|_| !over.get()) {
         parser.process(StrTendril::from(step));
-        rest = after;
     }
     parser.finish();
     !over.get()

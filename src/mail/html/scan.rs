@@ -1,5 +1,5 @@
-//! A page looked over before anything is built of it: how deep it nests, and what in it reaches
-//! out or acts.
+//! A page looked over before anything is built of it: how dear it is to read, and what in it
+//! reaches out or acts. How large a tree it becomes is for [`super::bounds`].
 
 use std::cell::RefCell;
 
@@ -11,21 +11,17 @@ use html5ever::tokenizer::{
 
 use crate::base::verdict::Removed;
 
-/// Elements inside one another: builders of trees look through all open ones for each new tag.
-const DEPTH_MAX: usize = 256;
-
-/// Tags in one page, for the same reason.
+/// Tags in one page: a newsletter has some thousands.
 const TAGS_MAX: usize = 100_000;
 
-/// Attributes in all of them.
-const ATTRIBUTES_MAX: usize = 400_000;
+/// How much is read between two looks at the costs, in bytes.
+const STEP: usize = 256;
 
-/// Elements that end by themselves, or hold nothing.
-const SELF_ENDING: [&str; 30] = [
-    "area", "base", "basefont", "bgsound", "br", "col", "dd", "dt", "embed", "frame", "hr", "img",
-    "input", "li", "link", "meta", "option", "optgroup", "p", "param", "rp", "rt", "source",
-    "tbody", "td", "tfoot", "th", "thead", "tr", "wbr",
-];
+/// What comparing attributes may cost in one page. Readers compare each attribute of a tag with
+/// all others of it, so that one tag of a megabyte keeps them busy for minutes. Pictures within
+/// pages (`data:`) have slashes, which might part attributes; with two megabytes of them a page
+/// stays below this.
+const COMPARED_MAX: usize = 600_000_000;
 
 /// Attributes whose value is loaded.
 const LOADING: [&str; 14] = [
@@ -49,42 +45,60 @@ const FORMS: [&str; 6] = ["button", "form", "input", "isindex", "select", "texta
 
 /// What is to be taken out of a page; `None` where it is built to keep its reader busy.
 pub(super) fn scan(html: &str) -> Option<Removed> {
-    let mut seen = Seen::default();
-    tokens(html, |token| seen.token(token));
-    let Seen {
-        deepest,
-        tags,
-        attributes,
-        removed,
-        ..
-    } = seen;
-    (deepest <= DEPTH_MAX && tags <= TAGS_MAX && attributes <= ATTRIBUTES_MAX).then_some(removed)
+    let seen = RefCell::new(Seen::default());
+    let input = BufferQueue::default();
+    let sink = Sink(RefCell::new(|token: &Token| seen.borrow_mut().token(token)));
+    let tokenizer = Tokenizer::new(sink, TokenizerOpts::default());
+    for step in steps(html, STEP) {
+        seen.borrow_mut().step(step);
+        if seen.borrow().is_over() {
+            return None;
+        }
+        input.push_back(StrTendril::from_slice(step));
+        let _ = tokenizer.feed(&input);
+    }
+    tokenizer.end();
+    drop(tokenizer);
+    let seen = seen.into_inner();
+    (!seen.is_over()).then_some(seen.removed)
 }
 
 #[derive(Default)]
 struct Seen {
-    depth: usize,
-    deepest: usize,
     tags: usize,
-    attributes: usize,
+    /// What may part attributes, since the last token: a tag is seen no sooner than it ends.
+    partings: usize,
+    /// A token was seen in this step.
+    moved: bool,
+    /// Half of the square of each tag's partings.
+    compared: usize,
     removed: Removed,
 }
 
 impl Seen {
+    /// Counts what is about to be read.
+    fn step(&mut self, step: &str) {
+        let parts = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r' | b'/' | b'"' | b'\'');
+        let partings = step.bytes().filter(parts).count();
+        if std::mem::take(&mut self.moved) {
+            self.partings = 0;
+        }
+        // Each new one is compared with those before it.
+        self.compared += partings * self.partings + partings * partings / 2;
+        self.partings += partings;
+    }
+
+    fn is_over(&self) -> bool {
+        self.tags > TAGS_MAX || self.compared > COMPARED_MAX
+    }
+
     fn token(&mut self, token: &Token) {
+        // Errors are told before the tag is whole.
+        self.moved |= !matches!(token, Token::ParseError(_));
         let Token::TagToken(tag) = token else { return };
         self.tags += 1;
-        self.attributes += tag.attrs.len();
-        let name = &*tag.name;
-        match tag.kind {
-            TagKind::EndTag => self.depth = self.depth.saturating_sub(1),
-            TagKind::StartTag => {
-                if !SELF_ENDING.contains(&name) && !tag.self_closing {
-                    self.depth += 1;
-                    self.deepest = self.deepest.max(self.depth);
-                }
-                self.element(name, tag);
-            }
+        if tag.kind == TagKind::StartTag {
+            self.element(&tag.name, tag);
         }
     }
 
@@ -115,6 +129,20 @@ impl Seen {
             }
         }
     }
+}
+
+/// A text in pieces of about so many bytes.
+pub(super) fn steps(text: &str, size: usize) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let mut end = size.min(rest.len());
+        while !rest.is_char_boundary(end) {
+            end += 1;
+        }
+        let (step, after) = rest.split_at(end);
+        rest = after;
+        (!step.is_empty()).then_some(step)
+    })
 }
 
 /// The value of an attribute.

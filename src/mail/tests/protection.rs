@@ -8,8 +8,8 @@ use crate::base::{Address, Mailbox};
 use crate::mail::fields::FieldOut;
 use crate::mail::html::LegacyDisplay;
 use crate::mail::protect::{
-    Confidentiality, Covered, Envelope, Hidden, Hp, Protected, behind_legacy_display, cover,
-    hidden, legacy_display, without_legacy_display,
+    self, Confidentiality, Envelope, Hidden, Hp, Protected, behind_legacy_display, hidden,
+    legacy_display, without_legacy_display,
 };
 use crate::mail::{Entity, Head};
 
@@ -28,6 +28,24 @@ fn fields() -> Vec<FieldOut> {
         FieldOut::text("Keywords", "a, b", "").unwrap(),
         FieldOut::text("X-Long", "word ".repeat(40).trim_end(), "").unwrap(),
     ]
+}
+
+/// A payload with its fields inside, and the fields that stand outside.
+struct Covered {
+    payload: Vec<u8>,
+    outer: Vec<FieldOut>,
+}
+
+fn cover(
+    entity: Vec<u8>,
+    fields: &[FieldOut],
+    hp: Hp,
+    policy: Confidentiality,
+    hidden: &[Hidden],
+) -> crate::base::Result<Covered> {
+    let outer = protect::outer(fields, hp, policy, hidden);
+    let payload = protect::cover(entity, fields, &outer, hp)?;
+    Ok(Covered { payload, outer })
 }
 
 fn read(covered: &Covered) -> (Entity, Head) {
