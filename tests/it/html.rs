@@ -502,6 +502,10 @@ fn pages_read_well_as_text() {
             "yes\n",
         ),
         ("&lt;b&gt; &amp; &eacute;&nbsp;x", "<b> & é\u{a0}x\n"),
+        (
+            "<ol start=7><li>a<li>b</ol><ol start=x><li>c</ol>",
+            "7. a\n8. b\n\n1. c\n",
+        ),
     ] {
         let opened = host.open(&message(html)).unwrap();
         let quote = String::from_utf8(host.bytes(&opened["quote"].clone())).unwrap();

@@ -89,6 +89,9 @@ impl Writer {
         }
         self.page.clean.push('>');
         self.lines.start(name, link);
+        if let ("ol", Some(Ok(number))) = (name, attribute(tag, "start").map(str::parse)) {
+            self.lines.count_from(number);
+        }
     }
 
     fn end(&mut self, name: &str) {

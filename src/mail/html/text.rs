@@ -52,7 +52,7 @@ pub(super) struct Lines {
     quotes: usize,
     verbatim: usize,
     /// Open lists; of numbered ones the next number.
-    lists: Vec<Option<usize>>,
+    lists: Vec<Option<i32>>,
     /// Open links: where each leads, and the text that was there before it.
     links: Vec<(String, usize)>,
 }
@@ -103,7 +103,7 @@ impl Lines {
                 match self.lists.last_mut() {
                     Some(Some(number)) => {
                         self.line.push_str(&format!("{number}. "));
-                        *number += 1;
+                        *number = number.saturating_add(1);
                     }
                     _ => self.line.push_str("- "),
                 }
@@ -115,6 +115,13 @@ impl Lines {
                 self.links.push((link.unwrap_or_default(), at));
             }
             _ => {}
+        }
+    }
+
+    /// The list that has just begun counts from here on.
+    pub(super) fn count_from(&mut self, number: i32) {
+        if let Some(Some(next)) = self.lists.last_mut() {
+            *next = number;
         }
     }
 
