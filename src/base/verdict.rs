@@ -140,6 +140,9 @@ pub struct Header {
     /// What the inside claims but nothing vouches for (RFC 9788 4.4).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claimed: Option<String>,
+    /// Further fields of the same name, in order, each in its own state; they have none further.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<Header>,
 }
 
 /// RFC 9788 4.3.
@@ -157,7 +160,13 @@ pub enum HeaderProtection {
 pub struct Headers(pub Vec<(String, Header)>);
 
 impl Headers {
-    /// The field of this camel-case name.
+    /// All fields of this camel-case name.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &Header> {
+        let first = self.field(name).into_iter();
+        first.flat_map(|header| std::iter::once(header).chain(&header.more))
+    }
+
+    /// The field of this camel-case name; of several the first.
     pub fn field(&self, name: &str) -> Option<&Header> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, h)| h)
     }

@@ -267,7 +267,7 @@ fn complain(error: &Error) {
     }
     if let Some(closed) = &error.closed {
         for (name, label) in open::SHOWN {
-            if let Some(header) = closed.headers.field(name) {
+            for header in closed.headers.all(name) {
                 print::note(&format!("  {label}: {}", header.value));
             }
         }

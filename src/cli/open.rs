@@ -87,7 +87,7 @@ pub fn report(opened: &OpenedMessage) -> String {
     }
     text.push('\n');
     for (name, label) in SHOWN {
-        if let Some(header) = opened.headers.field(name) {
+        for header in opened.headers.all(name) {
             let value = print::plain(&header.value);
             text.push_str(&format!(
                 "{:<11} {value}{}\n",

@@ -92,14 +92,11 @@ pub fn shape(entity: &Entity) -> Shape {
             }
         }
         ("multipart/encrypted" | "multipart/signed", _) => Shape::Broken,
-        ("multipart/mixed", [control, data]) if is_control(control) && is_armored(data) => {
+        ("multipart/mixed", [control, data]) if is_control(control) && is_ciphertext(data) => {
             Shape::Layer(Multi::PgpEncryptedMangled)
         }
         ("multipart/mixed", [text, control, data])
-            if text.media.kind() == "text/plain"
-                && text.body.trim_ascii().is_empty()
-                && is_control(control)
-                && is_armored(data) =>
+            if is_blank(text) && is_control(control) && is_ciphertext(data) =>
         {
             Shape::Layer(Multi::PgpEncryptedMangled)
         }
@@ -119,6 +116,17 @@ fn is_control(part: &Entity) -> bool {
             .to_ascii_lowercase()
             .strip_prefix(b"version:")
             .is_some_and(|rest| rest.trim_ascii() == b"1")
+}
+
+/// The ciphertext of RFC 3156 4, as armor or as the server that took the armor off left it.
+fn is_ciphertext(part: &Entity) -> bool {
+    let binary = part.media.kind() == "application/octet-stream";
+    is_armored(part) || binary && is_binary_message(&part.peek(8))
+}
+
+/// A text that says nothing.
+fn is_blank(part: &Entity) -> bool {
+    part.media.kind() == "text/plain" && part.content().trim_ascii().is_empty()
 }
 
 fn is_pkcs7_signature(kind: &str) -> bool {
@@ -213,6 +221,41 @@ pub fn layer(entity: &Entity) -> Option<Found> {
         }
         _ => None,
     }
+}
+
+/// Which child of a `multipart/mixed` is the ciphertext of RFC 3156 that its control part stands
+/// before, and that layer: what a server left of `multipart/encrypted` when it put a text of its
+/// own beside it. [`layer`] has it where nothing stands beside it.
+pub fn beside_control(entity: &Entity) -> Option<(usize, Found)> {
+    if entity.media.kind() != "multipart/mixed" || entity.shape != Shape::Plain {
+        return None;
+    }
+    let pairs = entity.children.iter().zip(entity.children.iter().skip(1));
+    let (at, (_, data)) = pairs
+        .enumerate()
+        .find(|(_, (control, data))| is_control(control) && is_ciphertext(data))?;
+    let form = Form::Encrypted {
+        data: data.content(),
+    };
+    let found = found_leaf(data, Protocol::OpenPgp, form, Origin::Mangled);
+    Some((at + 1, found))
+}
+
+/// The file in which GpgOL, a plug-in for Outlook, puts a whole PGP/MIME or S/MIME entity when it
+/// sends: Outlook then makes `multipart/mixed` of an empty text and that file.
+const GPGOL: &str = "GpgOL_MIME_structure.mime";
+
+/// The layer that GpgOL put into a file, where nothing else is in the message.
+pub fn in_gpgol_file(entity: &Entity) -> Option<Entity> {
+    let [text, file] = entity.children.as_slice() else {
+        return None;
+    };
+    let whole = entity.media.kind() == "multipart/mixed" && is_blank(text);
+    if !whole || file.is_container() || file.name().as_deref() != Some(GPGOL) {
+        return None;
+    }
+    let inner = Entity::parse(file.content(), &file.id).ok()?;
+    layer(&inner).is_some().then_some(inner)
 }
 
 /// A layer in a single part: CMS in one piece, or an OpenPGP message as a file.

@@ -237,40 +237,64 @@ impl Seen {
         self.warnings.clone()
     }
 
+    /// What stands outside for each field inside, where that differs. Of several fields of one
+    /// name those that stand outside as they are have nothing to do with the rest.
+    fn counterparts(&self) -> Vec<Option<&Stands>> {
+        let same = |a: &Stands, b: &Stands| a.name == b.name && a.value == b.value;
+        let alone = |field: &&Stands| !self.inner.iter().any(|inner| same(inner, field));
+        let mut left: Vec<Option<&Stands>> = self.outer.iter().filter(alone).map(Some).collect();
+        let mut counterpart = |field: &Stands| {
+            if self.outer.iter().any(|outer| same(outer, field)) {
+                return None;
+            }
+            let named = |one: &&mut Option<&Stands>| one.is_some_and(|o| o.name == field.name);
+            left.iter_mut().find(named)?.take()
+        };
+        self.inner.iter().map(|field| counterpart(field)).collect()
+    }
+
     /// The fields to show. `bound`: a good signature binds them to the From inside.
     pub fn headers(&self, bound: bool) -> Headers {
         let mut shown: Vec<(String, Header)> = Vec::new();
-        for field in &self.inner {
-            if shown.iter().any(|(name, _)| *name == field.name) {
+        let foreign = self.mismatch() && !bound;
+        for (field, outside) in self.inner.iter().zip(self.counterparts()) {
+            if field.name == "from" && foreign {
                 continue;
             }
             let [unsigned, signed] = field.protection;
-            let protection = if bound { signed } else { unsigned };
-            let outside = self.outer.iter().find(|outer| outer.name == field.name);
-            let header = if field.name == "from" && self.mismatch() && !bound {
-                // RFC 9788 4.4: nothing vouches for the From inside, so the outer one stands.
-                let Some(outside) = outside else { continue };
-                Header {
-                    claimed: Some(field.value.clone()),
-                    ..plain(outside, HeaderProtection::None)
-                }
-            } else {
-                let outer = outside.filter(|outside| outside.value != field.value);
-                Header {
-                    outer: outer.map(|o| o.value.clone()),
-                    ..plain(field, protection)
-                }
+            let header = Header {
+                outer: outside.map(|outside| outside.value.clone()),
+                ..plain(field, if bound { signed } else { unsigned })
             };
-            shown.push((field.name.clone(), header));
+            add(&mut shown, &field.name, header);
+        }
+        // RFC 9788 4.4: nothing vouches for the From inside, so the outer one stands.
+        let named = |field: &&Stands| field.name == "from" && foreign;
+        let mut claimed = self.inner.iter().find(named).map(|from| from.value.clone());
+        for field in self.outer.iter().filter(named) {
+            let header = Header {
+                claimed: claimed.take(),
+                ..plain(field, HeaderProtection::None)
+            };
+            add(&mut shown, &field.name, header);
         }
         for field in &self.outer {
-            if !shown.iter().any(|(name, _)| *name == field.name) {
-                shown.push((field.name.clone(), plain(field, HeaderProtection::None)));
+            if !self.inner.iter().any(|inner| inner.name == field.name) {
+                let header = plain(field, HeaderProtection::None);
+                add(&mut shown, &field.name, header);
             }
         }
         let place = |name: &str| ORDER.iter().position(|n| *n == name).unwrap_or(ORDER.len());
         shown.sort_by_key(|(name, _)| place(name));
         Headers(shown)
+    }
+}
+
+/// Adds a field to those of its name.
+fn add(shown: &mut Vec<(String, Header)>, name: &str, header: Header) {
+    match shown.iter_mut().find(|(known, _)| known == name) {
+        Some((_, first)) => first.more.push(header),
+        None => shown.push((name.to_owned(), header)),
     }
 }
 
@@ -281,19 +305,16 @@ fn plain(field: &Stands, protection: HeaderProtection) -> Header {
         protection,
         outer: None,
         claimed: None,
+        more: Vec::new(),
     }
 }
 
-/// The non-structural fields that a reader may be shown; of several with one name the first.
+/// The non-structural fields that a reader may be shown.
 fn stands(head: &Head, protection: impl Fn(&Field<'_>) -> [HeaderProtection; 2]) -> Vec<Stands> {
     let mut fields: Vec<Stands> = Vec::new();
     for field in head.fields() {
         let name = camel(field.name());
-        if field.is_structural()
-            || SILENT.contains(&name.as_str())
-            || fields.len() >= SHOWN_MAX
-            || fields.iter().any(|known| known.name == name)
-        {
+        if field.is_structural() || SILENT.contains(&name.as_str()) || fields.len() >= SHOWN_MAX {
             continue;
         }
         fields.push(stand(name, &field, protection(&field)));

@@ -313,10 +313,15 @@ fn sealed(form: Form) -> Sealed {
 
 /// Adds to an error what can be seen of the message from outside.
 fn closed(world: &World, root: &Entity, mut error: Error, cx: &Context) -> Error {
-    let recipients = match layers::layer(root) {
-        Some(found) => match (&found.sealed.form, world.engine(found.sealed.protocol)) {
-            (Form::Encrypted { data }, Ok(engine)) => engine.recipients(data, cx),
-            _ => Vec::new(),
+    let sealed = layers::layer(root).map_or_else(|| inline(root), |found| Some(found.sealed));
+    let recipients = match sealed {
+        Some(Sealed {
+            protocol,
+            form: Form::Encrypted { data },
+            ..
+        }) => match world.engine(protocol) {
+            Ok(engine) => engine.recipients(&data, cx),
+            Err(_) => Vec::new(),
         },
         _ => Vec::new(),
     };
@@ -326,6 +331,23 @@ fn closed(world: &World, root: &Entity, mut error: Error, cx: &Context) -> Error
         recipients,
     }));
     error
+}
+
+/// The encrypted block that a text is, if it is one.
+fn inline(root: &Entity) -> Option<Sealed> {
+    let pieces = match layers::is_inline_text(root) {
+        true => pieces::as_given(&root.content()),
+        false => Vec::new(),
+    };
+    match pieces.as_slice() {
+        [only] if only.kind == SegmentKind::Message => Some(Sealed {
+            scheme: Scheme::Inline,
+            ..sealed(Form::Encrypted {
+                data: only.data.clone(),
+            })
+        }),
+        _ => None,
+    }
 }
 
 /// The one address that a verdict is about.

@@ -196,6 +196,8 @@ pub(super) enum Opens {
 enum Inside {
     /// A MIME entity.
     Entity,
+    /// A MIME entity by the rules, and a bare text from some senders.
+    Decrypted,
     /// Text of this charset.
     Text(String),
     /// As `Text`; what stands in its place as long as it stays closed.
@@ -235,7 +237,10 @@ impl<'a> Walk<'a> {
             faults.extend_from_slice(&found.faults);
             self.out.ambiguous |= faults.iter().any(|fault| fault.ambiguous());
             let inside = match (found.sealed.protocol, found.sealed.scheme) {
-                (_, Scheme::Mime) => Inside::Entity,
+                (_, Scheme::Mime) => match &found.sealed.form {
+                    Form::Encrypted { .. } => Inside::Decrypted,
+                    _ => Inside::Entity,
+                },
                 // A MIME entity by the rules; some senders put in a bare text.
                 (Protocol::Smime, _) => Inside::Unknown,
                 _ => Inside::File(entity.name()),
@@ -266,7 +271,10 @@ impl<'a> Walk<'a> {
             }
         }
         if entity.is_container() {
-            return self.multipart(entity, &at);
+            return match layers::in_gpgol_file(entity) {
+                Some(inner) => self.entity(&inner, at),
+                None => self.multipart(entity, &at),
+            };
         }
         if matches!(entity.media.kind(), "message/rfc822" | "message/global") {
             return self.attached_message(entity, at);
@@ -290,17 +298,27 @@ impl<'a> Walk<'a> {
     fn multipart(&mut self, entity: &Entity, at: &At) -> Result<()> {
         let shown = shown_child(entity);
         let apart = self.display_part(entity, at);
+        let sealed = layers::beside_control(entity);
+        // Its control part says nothing to a reader.
+        let control = sealed.as_ref().and_then(|(place, _)| place.checked_sub(1));
         for (index, child) in entity.children.iter().enumerate() {
-            let show = at.show && shown.is_none_or(|shown| shown == index) && apart != Some(index);
-            self.entity(
-                child,
-                At {
-                    envelope: false,
-                    direct: false,
-                    show,
-                    ..at.clone()
-                },
-            )?;
+            let show = at.show
+                && shown.is_none_or(|shown| shown == index)
+                && apart != Some(index)
+                && !is_file_among_files(entity, index, control);
+            let at = At {
+                envelope: false,
+                direct: false,
+                show,
+                ..at.clone()
+            };
+            match &sealed {
+                Some((place, found)) if *place == index => {
+                    self.layer(&found.sealed, &child.id, Inside::Decrypted, at)?;
+                }
+                _ if control == Some(index) => {}
+                _ => self.entity(child, at)?,
+            }
         }
         Ok(())
     }
@@ -588,7 +606,7 @@ impl<'a> Walk<'a> {
                 legacy: LegacyDisplay::Absent,
                 scope: within.scope,
             }),
-            Inside::Unknown => Ok(()),
+            Inside::Decrypted | Inside::Unknown => Ok(()),
         }
     }
 
@@ -713,6 +731,22 @@ fn wrapped(payload: &Entity, outer: &Head) -> Option<Entity> {
     (plain && same).then_some(message)
 }
 
+/// Whether a layer is one of several files that go with a text (RFC 9787 6.2.2): opened like any
+/// other, and never shown as what the message says. One that is marked as a file and stands alone
+/// beside a text is what servers and lists make of a whole message.
+fn is_file_among_files(entity: &Entity, index: usize, control: Option<usize>) -> bool {
+    let is_file = |part: &Entity| {
+        part.media.top() != "multipart" && part.disposition() == Disposition::Attachment
+    };
+    let layer = |part: &Entity| is_file(part) && layers::layer(part).is_some();
+    let children = entity.children.iter().enumerate();
+    let mut others = children.filter(|(at, _)| *at != index && Some(*at) != control);
+    entity.media.kind() == "multipart/mixed"
+        && index > 0
+        && entity.children.get(index).is_some_and(layer)
+        && others.any(|(_, part)| is_file(part))
+}
+
 /// Which child of a `multipart/alternative` is shown: the last that is text, or holds some that
 /// anybody can read. An encrypted one may stay closed, and then nothing would be shown.
 fn shown_child(entity: &Entity) -> Option<usize> {
@@ -735,11 +769,21 @@ fn is_readable(entity: &Entity) -> bool {
 /// What content is that may be several things: a MIME entity begins with a structural field.
 fn resolve(inside: Inside, content: &Bytes) -> Inside {
     match inside {
+        Inside::Decrypted if begins_with_field(content) => Inside::Entity,
+        Inside::Decrypted => Inside::Text("utf-8".to_owned()),
         Inside::Unknown if begins_as_entity(content) => Inside::Entity,
         Inside::Unknown if as_text(content).is_some() => Inside::Text("utf-8".to_owned()),
         Inside::Unknown => Inside::File(None),
         known => known,
     }
+}
+
+/// Whether the first line is a header field, or the empty line after none.
+fn begins_with_field(content: &Bytes) -> bool {
+    let line = content.split(|byte| *byte == b'\n').next();
+    let line = line.unwrap_or_default().trim_ascii_end();
+    let head = Head::parse(content.slice(..line.len()));
+    line.is_empty() || head.is_ok_and(|head| head.fields().next().is_some())
 }
 
 fn begins_as_entity(content: &Bytes) -> bool {

@@ -420,6 +420,7 @@ mod tests {
             protection: HeaderProtection::None,
             outer: None,
             claimed: None,
+            more: Vec::new(),
         };
         error.closed = Some(Box::new(Closed {
             headers: Headers(vec![("subject".to_owned(), header("[...]".to_owned()))]),

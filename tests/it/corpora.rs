@@ -547,8 +547,7 @@ fn what_others_wrote() {
             }
             "notmuch" => {
                 let smime = root.join("notmuch/smime");
-                let authority = host.body(&std::fs::read(smime.join("ca.crt")).unwrap());
-                host.good("anchors/add", json!({"data": authority}));
+                authority(&mut host, &smime.join("ca.crt"));
                 bring(&mut host, by_gpgsm(None, Some(&smime.join("bob.p12"))));
             }
             _ => {}
@@ -578,7 +577,7 @@ fn what_others_wrote() {
         {
             let bytes = std::fs::read(root.join(&case.file)).unwrap();
             let start = Instant::now();
-            let answer = open(&mut host, case, &bytes);
+            let answer = open(&mut host, &case.file, &case.kind, &bytes, None);
             if start.elapsed() > Duration::from_secs(60) {
                 misses.push(format!("{}: took {:?}", case.file, start.elapsed()));
             }
@@ -620,7 +619,7 @@ fn what_others_wrote() {
 
 /// The one secret S/MIME key of a GnuPG home that somebody kept, or of a file under an empty
 /// passphrase as only gpgsm reads it: PEM, by gpgsm and openssl.
-fn by_gpgsm(kept: Option<&Path>, file: Option<&Path>) -> Option<Vec<u8>> {
+pub fn by_gpgsm(kept: Option<&Path>, file: Option<&Path>) -> Option<Vec<u8>> {
     let (gpgsm, openssl) = (find("gpgsm")?, find("openssl")?);
     let gpg = Gpg::new()?;
     for folder in kept
@@ -672,31 +671,37 @@ fn by_gpgsm(kept: Option<&Path>, file: Option<&Path>) -> Option<Vec<u8>> {
     Some(ran.stdout)
 }
 
-fn bring(host: &mut Host, key: Option<Vec<u8>>) {
+/// Trusts an authority of theirs.
+pub fn authority(host: &mut Host, file: &Path) {
+    let authority = host.body(&std::fs::read(file).unwrap());
+    host.good("anchors/add", json!({"data": authority}));
+}
+
+pub fn bring(host: &mut Host, key: Option<Vec<u8>>) {
     let key = host.body(&key.expect("gpgsm and openssl read these keys; ./dev setup brings them"));
     host.good("keys/import", json!({"data": key}));
 }
 
-fn open(host: &mut Host, case: &Case, bytes: &[u8]) -> Answer {
+/// Opens a file of this kind as a client would: a message, or what a page has without one.
+pub fn open(host: &mut Host, file: &str, kind: &str, bytes: &[u8], at: Option<&str>) -> Answer {
+    let mut params = json!({"ask": "never"});
+    if let Some(at) = at {
+        params["at"] = json!(at);
+    }
     let bare = matches!(
-        case.kind.as_str(),
+        kind,
         "openpgp-message" | "openpgp-clearsigned" | "clearsigned" | "openpgp" | "fuzz"
-    ) || case.file.ends_with(".asc")
-        || case.file.ends_with(".pgp")
-        || case.file.ends_with("/smime.p7m");
-    if case.kind == "openpgp-signature" {
+    ) || file.ends_with(".asc")
+        || file.ends_with(".pgp")
+        || file.ends_with("/smime.p7m");
+    if kind == "openpgp-signature" {
         let signature = host.body(bytes);
-        return host.call(
-            "message/open",
-            json!({"payload": {"data": {"text": "Testing\n"}, "signature": signature}, "ask": "never"}),
-        );
+        params["payload"] = json!({"data": {"text": "Testing\n"}, "signature": signature});
+        return host.call("message/open", params);
     }
     if bare {
-        let data = host.body(bytes);
-        return host.call(
-            "message/open",
-            json!({"payload": {"data": data}, "ask": "never"}),
-        );
+        params["payload"] = json!({"data": host.body(bytes)});
+        return host.call("message/open", params);
     }
     // An mbox has a line of its own before the message.
     let message = match bytes.strip_prefix(b"From ") {
@@ -706,5 +711,5 @@ fn open(host: &mut Host, case: &Case, bytes: &[u8]) -> Answer {
         }
         None => bytes,
     };
-    host.open_with(message, json!({"ask": "never"}))
+    host.open_with(message, params)
 }

@@ -61,4 +61,5 @@ mod texts;
 mod thunderbird;
 mod tokens;
 mod twice;
+mod upstream;
 mod vectors;

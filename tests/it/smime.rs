@@ -1803,7 +1803,7 @@ fn thunderbird(host: &mut Host, file: &Path, encrypted: &str, signed: &str) -> R
 
 /// Calls a method and answers its questions with the files' passphrase.
 #[track_caller]
-fn answered(host: &mut Host, method: &str, params: Value) -> Value {
+pub fn answered(host: &mut Host, method: &str, params: Value) -> Value {
     let id = host.send(method, params);
     loop {
         if host.has(id) {

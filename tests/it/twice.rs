@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::mime::crlf;
 use crate::protection::{Crypto, INNER, OUTER, Post, by_hand, posts, state};
@@ -56,11 +56,15 @@ fn fields_that_are_used_silently_come_from_inside() {
     }
 }
 
-/// The state of a field that stands several times is the state of the value that is shown.
+/// RFC 9788 4.3.1: a state belongs to a name and a value. Each of several fields of one name has
+/// its own, and is shown.
 #[test]
 fn a_field_that_stands_twice_speaks_for_itself_alone() {
     for mut post in posts() {
-        for (open, expected) in [("one", "signed"), ("two", "signed-encrypted")] {
+        for (open, expected, other) in [
+            ("one", "signed", "signed-encrypted"),
+            ("two", "signed-encrypted", "signed"),
+        ] {
             let payload = format!(
                 "{INNER}Keywords: one\nKeywords: two\nHP-Outer: Subject: [...]\n\
                  HP-Outer: Keywords: {open}\nContent-Type: text/plain; hp=\"cipher\"\n\nText\n"
@@ -68,7 +72,74 @@ fn a_field_that_stands_twice_speaks_for_itself_alone() {
             let outer = format!("{OUTER}Keywords: {open}\n");
             let opened = by_hand(&mut post, Crypto::SignedEncrypted, &outer, &payload);
             assert_eq!(state(&opened, "keywords"), ("one", expected));
+            let field = &opened["headers"]["keywords"];
+            let more = json!([{"value": "two", "protection": other}]);
+            assert_eq!(field["more"], more);
+            // What stands outside is the other one, as it is.
+            assert_eq!(field["outer"], Value::Null);
         }
+    }
+}
+
+/// Fields of one name that were changed outside stand beside what they were changed from; what
+/// somebody added outside is no field of the message.
+#[test]
+fn several_fields_of_one_name_have_their_counterparts_outside() {
+    for mut post in posts() {
+        let payload = format!(
+            "{INNER}Comments: one\nComments: two\nComments: three\nHP-Outer: Comments: [1]\n\
+             HP-Outer: Comments: two\nHP-Outer: Comments: [3]\n\
+             Content-Type: text/plain; hp=\"cipher\"\n\nText\n"
+        );
+        let outer =
+            format!("{OUTER}Comments: [1]\nComments: two\nComments: [3]\nComments: Eve's\n");
+        let opened = by_hand(&mut post, Crypto::SignedEncrypted, &outer, &payload);
+        let hidden = "signed-encrypted";
+        assert_eq!(
+            opened["headers"]["comments"],
+            json!({"value": "one", "protection": hidden, "outer": "[1]", "more": [
+                {"value": "two", "protection": "signed"},
+                {"value": "three", "protection": hidden, "outer": "[3]"},
+            ]})
+        );
+        // Without a good signature over the fields inside, nothing is said to be signed.
+        let opened = by_hand(&mut post, Crypto::Encrypted, &outer, &payload);
+        assert_eq!(
+            opened["headers"]["comments"]["more"],
+            json!([
+                {"value": "two", "protection": "none"},
+                {"value": "three", "protection": "encrypted", "outer": "[3]"},
+            ])
+        );
+        // Several that nothing protects.
+        let text = "Content-Type: text/plain\n\nText\n";
+        let opened = post
+            .bob
+            .open(outside(&outer, &crlf(text)).as_bytes())
+            .unwrap();
+        let more: Vec<&Value> = opened["headers"]["comments"]["more"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|field| &field["value"])
+            .collect();
+        assert_eq!(more, ["two", "[3]", "Eve's"]);
+    }
+}
+
+/// RFC 9788 4.4: where the From outside stands, all of it does.
+#[test]
+fn each_from_outside_is_shown() {
+    for mut post in posts() {
+        let payload = format!("{INNER}Content-Type: text/plain; hp=\"cipher\"\n\nText\n");
+        let outer = "From: eve@x.example\nFrom: mallory@x.example\nSubject: [...]\nDate: DATE\n";
+        let opened = by_hand(&mut post, Crypto::Encrypted, outer, &payload);
+        let from = &opened["headers"]["from"];
+        assert_eq!(from["value"], "eve@x.example");
+        assert_eq!(from["claimed"], "Alice <alice@sealpost.example>");
+        assert_eq!(from["more"][0]["value"], "mallory@x.example");
+        assert_eq!(from["more"][0]["claimed"], Value::Null);
+        assert_eq!(from["more"].as_array().unwrap().len(), 1);
     }
 }
 

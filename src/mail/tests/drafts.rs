@@ -381,8 +381,16 @@ fn file() -> impl Strategy<Value = Attachment> {
         })
 }
 
+/// Many more in the long form of the tests.
+fn cases() -> u32 {
+    match std::env::var_os("SEALPOST_LONG").is_some_and(|v| v != "0" && !v.is_empty()) {
+        true => 200_000,
+        false => 5_000,
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn any_draft_comes_back(
