@@ -287,15 +287,24 @@ pub fn structural(name: &str) -> bool {
             .is_some_and(|start| start.eq_ignore_ascii_case("content-"))
 }
 
-/// A field's name as results spell it: `Message-ID` is `messageId`.
+/// A field's name as results spell it: `Message-ID` is `messageId`. No two names are spelled
+/// alike, so that nobody takes one for another: a hyphen that parts no words stays.
 pub fn camel(name: &str) -> String {
     let mut camel = String::with_capacity(name.len());
-    for (i, word) in name.split('-').filter(|word| !word.is_empty()).enumerate() {
-        let mut chars = word.chars();
-        if i > 0 {
-            camel.extend(chars.next().map(|c| c.to_ascii_uppercase()));
+    let mut hyphen = false;
+    for c in name.chars() {
+        if std::mem::take(&mut hyphen) {
+            if c.is_ascii_alphabetic() {
+                camel.push(c.to_ascii_uppercase());
+                continue;
+            }
+            camel.push('-');
         }
-        camel.extend(chars.map(|c| c.to_ascii_lowercase()));
+        hyphen = c == '-' && !camel.is_empty();
+        if !hyphen {
+            camel.push(c.to_ascii_lowercase());
+        }
     }
+    camel.extend(hyphen.then_some('-'));
     camel
 }

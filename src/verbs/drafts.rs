@@ -6,14 +6,14 @@
 
 use super::World;
 use super::answer::owns;
-use super::headers::Seen;
-use super::peel::{Payload, Peeled, PeeledLayer};
+use super::headers::single_from;
+use super::peel::Payload;
 use crate::base::draft::{Draft, ExtraHeader};
-use crate::base::verdict::{Layer, LayerKind, OpenedMessage, Part, own_parts};
+use crate::base::verdict::{OpenedMessage, Part, own_parts};
 use crate::base::{Mailbox, Result, Secret};
 use crate::engine::marks;
-use crate::mail::FieldOut;
 use crate::mail::fields::is_reserved;
+use crate::mail::{Entity, FieldOut, Head};
 
 /// The field that begins a draft's payload: its mark.
 const MARK: &str = "Sealpost-Draft";
@@ -70,21 +70,15 @@ pub(super) struct Reopened {
     pub answer: Option<String>,
 }
 
-/// Whether this is a draft of this store's own: encrypted as a whole, unsigned, marked, and from
-/// an own address, inside and outside. Then its mark vouches for all that the encryption holds.
+/// Whether what one encryption around a whole message holds is a draft of this store's own: it
+/// is marked, and from an own address, inside and `outside`. Then its mark vouches for all of it.
 ///
 /// # Errors
 /// `store.unavailable`; `internal`.
-pub(super) fn is_own(world: &World, peeled: &Peeled, seen: &Seen) -> Result<bool> {
-    let around = |layer: &&PeeledLayer| layer.envelope && layer.scope == 0;
-    let mut around = peeled.layers.iter().filter(around).map(|one| &one.layer);
-    let encrypted = |layer: &Layer| layer.kind == LayerKind::Encryption && layer.error.is_none();
-    let plain = around.next().is_some_and(encrypted) && around.next().is_none();
-    let ours = seen.same_protected_from() && seen.from().is_some_and(owns(world));
-    match &peeled.payload {
-        Some(payload) if plain && ours => is_marked(world, &payload.whole),
-        _ => Ok(false),
-    }
+pub(super) fn is_own(world: &World, outside: &Head, inside: &Entity) -> Result<bool> {
+    let from = single_from(&inside.head);
+    let ours = from.as_ref().is_some_and(owns(world)) && from == single_from(outside);
+    Ok(ours && is_marked(world, &inside.whole)?)
 }
 
 /// The draft that was opened again.

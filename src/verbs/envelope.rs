@@ -43,7 +43,7 @@ impl Letter {
     /// Hides what the answered message hid, and a subject that repeats its subject in other
     /// words around it, which RFC 9788 6.1.2 does not reach.
     pub(super) fn hide(&mut self, answered: &Answered, world: &World, account: Option<&Address>) {
-        self.hidden = answered.hidden(world, account);
+        self.hidden = answered.hidden(&self.fields, world, account);
         let Some(subject) = answered.hidden_subject().map(|s| s.to_lowercase()) else {
             return;
         };

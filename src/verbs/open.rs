@@ -204,7 +204,6 @@ fn looked_at(world: &World, root: &Entity, ask: Ask, cx: &Context) -> Result<Ope
         claimed: false,
     };
     let passed_on = gossip::passed_on(world, root, &peeled, cx)?;
-    peeled.own_draft = drafts::is_own(world, &peeled, &seen)?;
     let (mut opened, judged) = verdict(&mut peeled, &seen, &claims, cx)?;
     let answered = answered(&root.head, peeled.payload.as_ref(), &opened.headers, judged);
     if let Some(payload) = peeled.payload.as_ref().filter(|_| peeled.own_draft) {

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::pieces::{self, Piece};
-use super::{Ask, World, harvest, headers};
+use super::{Ask, World, drafts, harvest, headers};
 use crate::base::body::as_text;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::layer::{Fit, Form, Opened, Sealed, SignatureFacts};
@@ -232,6 +232,11 @@ impl<'a> Walk<'a> {
 
     fn entity(&mut self, entity: &Entity, mut at: At) -> Result<()> {
         self.cx.job.check()?;
+        if self.is_own_draft(entity, &at)? {
+            self.out.own_draft = true;
+            self.payload(entity, &at);
+            return self.draft(entity, at);
+        }
         let mut faults = entity.faults.clone();
         if let Some(found) = layers::layer(entity) {
             faults.extend_from_slice(&found.faults);
@@ -248,27 +253,12 @@ impl<'a> Walk<'a> {
             return self.layer(&found.sealed, &entity.id, inside, at);
         }
         self.out.ambiguous |= faults.iter().any(|fault| fault.ambiguous());
-        if at.envelope && !at.layers.is_empty() && self.out.payload.is_none() && at.scope == 0 {
-            let outer = self.out.scopes.first().map(|scope| scope.head.clone());
-            let outer = outer.unwrap_or_default();
-            let sealed = match self.is_inside_encryption(&at) {
-                true => Sealing::Inside,
-                false => Sealing::Open,
-            };
-            let wrapped = wrapped(entity, &outer);
-            let root = wrapped.as_ref().unwrap_or(entity);
-            self.out.payload = Some(Payload {
-                protected: match &wrapped {
-                    Some(_) => Protected::wrapped(&outer),
-                    None => Protected::read(entity, &outer),
-                },
-                head: root.head.clone(),
-                whole: root.whole.clone(),
-                sealed,
-            });
-            if let Some(message) = wrapped {
-                return self.entity(&message, at);
-            }
+        let envelope = at.envelope && !at.layers.is_empty() && at.scope == 0;
+        if envelope
+            && self.out.payload.is_none()
+            && let Some(message) = self.payload(entity, &at)
+        {
+            return self.entity(&message, at);
         }
         if entity.is_container() {
             return match layers::in_gpgol_file(entity) {
@@ -293,6 +283,56 @@ impl<'a> Walk<'a> {
         }
         at.envelope = false;
         self.leaf(entity, at)
+    }
+
+    /// Takes note of the cryptographic payload. `Some`: the message that stands in it for itself.
+    fn payload(&mut self, entity: &Entity, at: &At) -> Option<Entity> {
+        let outer = self.out.scopes.first().map(|scope| scope.head.clone());
+        let outer = outer.unwrap_or_default();
+        let sealed = match self.is_inside_encryption(at) {
+            true => Sealing::Inside,
+            false => Sealing::Open,
+        };
+        let wrapped = wrapped(entity, &outer);
+        let root = wrapped.as_ref().unwrap_or(entity);
+        self.out.payload = Some(Payload {
+            protected: match &wrapped {
+                Some(_) => Protected::wrapped(&outer),
+                None => Protected::read(entity, &outer),
+            },
+            head: root.head.clone(),
+            whole: root.whole.clone(),
+            sealed,
+        });
+        wrapped
+    }
+
+    /// Whether an entity is a draft of this store's own, under one encryption and nothing else.
+    fn is_own_draft(&self, entity: &Entity, at: &At) -> Result<bool> {
+        let around = match at.layers.as_slice() {
+            [only] if at.envelope && at.scope == 0 => self.out.layers.get(*only),
+            _ => None,
+        };
+        match (around, self.out.scopes.first()) {
+            (Some(around), Some(scope)) if around.layer.kind == LayerKind::Encryption => {
+                drafts::is_own(self.world, &scope.head, entity)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// A draft as it was written. Nothing in it is opened, whatever it looks like: what others
+    /// encrypted, and somebody pasted, would be sent on in the clear.
+    fn draft(&mut self, entity: &Entity, at: At) -> Result<()> {
+        if !entity.is_container() {
+            return self.leaf(entity, at);
+        }
+        let shown = shown_child(entity);
+        for (index, child) in entity.children.iter().enumerate() {
+            let show = at.show && shown.is_none_or(|shown| shown == index);
+            self.draft(child, At { show, ..at.clone() })?;
+        }
+        Ok(())
     }
 
     fn multipart(&mut self, entity: &Entity, at: &At) -> Result<()> {

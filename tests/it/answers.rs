@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{Host, encode, seal_one, shorten};
+use crate::protection::{Crypto, OUTER, by_hand, posts};
 use crate::smime::body_of;
 use crate::trio::{ALICE, BOB, MALLORY, Trio, readable, trios};
 
@@ -165,6 +166,144 @@ fn what_stands_outside_decides_nothing() {
             let params = json!({"message": whole, "kind": "reply", "quote": "anyway"});
             let reply = trio.bob.good("message/answer", params);
             assert!(readable(&reply["draft"]).contains(SECRET));
+        }
+    }
+}
+
+/// Most mail of today protects no header field: whoever passes it on can say whom an answer goes
+/// to, and gets no plaintext for it.
+#[test]
+fn nobody_on_the_way_is_quoted_to() {
+    let payload = format!("Content-Type: text/plain\n\nThe word is {SECRET}.\n");
+    for mut post in posts() {
+        for (more, kind, quote) in [
+            ("", "reply", "given"),
+            ("", "reply-all", "given"),
+            (
+                "Reply-To: Alice <alice@sealpost.example>\n",
+                "reply",
+                "given",
+            ),
+            ("Reply-To: mallory@x.example\n", "reply", "withheld"),
+            ("Cc: mallory@x.example\n", "reply-all", "withheld"),
+            ("To: mallory@x.example\n", "reply-all", "withheld"),
+            ("Cc: mallory@x.example\n", "reply", "given"),
+        ] {
+            let outer = format!("{OUTER}{more}");
+            let opened = by_hand(&mut post, Crypto::SignedEncrypted, &outer, &payload);
+            assert_eq!(opened["summary"]["signed"], "good", "{}", shorten(&opened));
+            let token = json!({"answer": opened["answer"]});
+            let reply = answered(&mut post.bob, token.clone(), kind);
+            assert_eq!(reply["quote"], quote, "{more}{kind}");
+            let given = readable(&reply["draft"]).contains(SECRET);
+            assert_eq!(given, quote == "given", "{more}{kind}");
+            let anyway = json!({"message": token, "kind": kind, "quote": "anyway"});
+            let reply = post.bob.good("message/answer", anyway);
+            assert!(readable(&reply["draft"]).contains(SECRET));
+        }
+        // Where nothing was secret, nothing is lost.
+        let outer = format!("{OUTER}Reply-To: list@x.example\n");
+        let opened = by_hand(&mut post, Crypto::Multipart, &outer, &payload);
+        let reply = answered(&mut post.bob, json!({"answer": opened["answer"]}), "reply");
+        assert_eq!(reply["quote"], "given");
+    }
+}
+
+/// The scheme before RFC 9788 let a payload have a subject and nothing else (Mutt still does):
+/// then there is the outside alone to say whom an answer goes to.
+#[test]
+fn a_payload_that_has_a_subject_alone_is_answered() {
+    let payload = format!(
+        "Content-Type: text/plain; protected-headers=\"v1\"\nSubject: Inside\n\nThe word is {SECRET}.\n"
+    );
+    for mut post in posts() {
+        let outer = format!("{OUTER}Cc: carol@x.example\n");
+        let opened = by_hand(&mut post, Crypto::SignedEncrypted, &outer, &payload);
+        let token = json!({"answer": opened["answer"]});
+        for (kind, cc, quote) in [
+            ("reply", vec![], "given"),
+            ("reply-all", vec!["carol@x.example"], "withheld"),
+        ] {
+            let reply = answered(&mut post.bob, token.clone(), kind);
+            let draft = &reply["draft"];
+            assert_eq!(addresses(&draft["to"]), [ALICE], "{}", shorten(&reply));
+            assert_eq!(addresses(&draft["cc"]), cc);
+            assert_eq!(draft["from"]["address"], BOB);
+            assert_eq!(draft["subject"], "Re: Inside");
+            assert_eq!(draft["inReplyTo"], json!(["o@x"]));
+            assert_eq!(reply["quote"], quote);
+        }
+    }
+}
+
+/// What was hidden stays so in whatever field and company the person puts it.
+#[test]
+fn what_was_hidden_may_be_moved() {
+    for mut trio in trios() {
+        let how = json!({"sign": true, "encrypt": true, "protocol": trio.family, "headers": "shy"});
+        let mut letter = letter();
+        letter["from"]["name"] = json!("Alice Confidential");
+        letter["to"] = json!([{"name": "Bob Hidden", "address": BOB}]);
+        letter["cc"] = json!([{"name": "Mallory Secret", "address": MALLORY}]);
+        let message = seal_one(&mut trio.alice, letter, how);
+        let opened = trio.bob.open(&message).unwrap();
+        let token = json!({"answer": opened["answer"]});
+        let draft = answered(&mut trio.bob, token.clone(), "reply-all")["draft"].clone();
+        let (to, cc) = (draft["to"].clone(), draft["cc"].clone());
+        let own = json!({"name": "Robert", "address": BOB});
+        let list = |lists: &[&Value]| {
+            let all = lists.iter().flat_map(|list| list.as_array().unwrap());
+            json!(all.collect::<Vec<_>>())
+        };
+        for (to, cc) in [
+            (to.clone(), cc.clone()),
+            (list(&[&to, &cc]), json!([])),
+            (cc.clone(), to.clone()),
+            (to.clone(), list(&[&cc, &json!([own])])),
+        ] {
+            let mut draft = draft.clone();
+            draft["to"] = to;
+            draft["cc"] = cc;
+            let params = json!({"draft": draft, "answering": token, "protect":
+                {"encrypt": true, "sign": true, "protocol": trio.family, "headers": "none"}});
+            let sealed = trio.bob.good("message/seal", params);
+            let bytes = trio.bob.bytes(&sealed["messages"][0]["message"].clone());
+            let head = outside(&bytes);
+            for name in ["Confidential", "Hidden", "Secret"] {
+                assert!(!head.contains(name), "{head}");
+            }
+            assert!(head.contains(ALICE) && head.contains(MALLORY), "{head}");
+            let read = trio.alice.open(&bytes).unwrap();
+            assert!(readable(&read["headers"]).contains("Mallory Secret"));
+        }
+    }
+}
+
+/// The same of message ids, which a composer of ours never hides.
+#[test]
+fn a_hidden_message_id_is_hidden_among_others() {
+    let payload = format!(
+        "From: Alice <{ALICE}>\nTo: {BOB}\nSubject: s\nMessage-ID: <hidden@x>\nReferences: <zero@x>\n\
+         HP-Outer: From: Alice <{ALICE}>\nHP-Outer: To: {BOB}\nHP-Outer: References: <zero@x>\n\
+         HP-Outer: Message-ID: <seen@x>\nContent-Type: text/plain; hp=\"cipher\"\n\ntext\n"
+    );
+    for mut post in posts() {
+        let opened = by_hand(&mut post, Crypto::SignedEncrypted, OUTER, &payload);
+        let token = json!({"answer": opened["answer"]});
+        let draft = answered(&mut post.bob, token.clone(), "reply")["draft"].clone();
+        assert_eq!(draft["inReplyTo"], json!(["hidden@x"]), "{draft}");
+        for references in [
+            json!(["zero@x", "hidden@x"]),
+            json!(["hidden@x"]),
+            json!(["other@x", "hidden@x", "zero@x"]),
+        ] {
+            let mut draft = draft.clone();
+            draft["references"] = references;
+            let params = json!({"draft": draft, "answering": token, "form": "messages",
+                "protect": {"encrypt": true, "headers": "none"}});
+            let sealed = post.bob.good("message/seal", params);
+            let bytes = post.bob.bytes(&sealed["messages"][0]["message"].clone());
+            assert!(!outside(&bytes).contains("hidden@x"), "{}", outside(&bytes));
         }
     }
 }

@@ -49,7 +49,7 @@ fn plain(host: &mut Host, draft: &Value) -> Value {
     };
     one(&mut draft["text"]);
     one(&mut draft["html"]);
-    for file in draft["attachments"].as_array_mut().unwrap() {
+    for file in draft["attachments"].as_array_mut().into_iter().flatten() {
         one(&mut file["body"]);
     }
     draft
@@ -102,6 +102,107 @@ fn a_draft_comes_back_as_it_was() {
             json!({"protect": {"protocol": trio.family}}),
         );
         assert_eq!(trio.bob.open(&bytes).unwrap_err().kind(), "key.missing");
+    }
+}
+
+/// What others encrypted, and somebody pasted or attached, is what it is: opened, it would be sent
+/// on in the clear. What is signed or is a key stays a text too.
+#[test]
+fn a_draft_is_never_opened_further() {
+    for mut trio in trios() {
+        let protect = json!({"sign": true, "encrypt": true, "protocol": trio.family});
+        let letter =
+            json!({"from": MALLORY, "to": [ALICE], "subject": "s", "text": {"text": SECRET}});
+        let stolen = crate::harness::seal_one(&mut trio.mallory, letter, protect);
+        let sealed = trio.mallory.good(
+            "message/seal",
+            json!({"payload": {"text": format!("Content-Type: text/plain\r\n\r\n{SECRET}\r\n")},
+                "form": "payload", "to": [ALICE], "protect": {"encrypt": true, "protocol": trio.family}}),
+        );
+        let ciphertext = trio.mallory.bytes(&sealed["payload"].clone());
+        let armor = String::from_utf8_lossy(&ciphertext).replace("\r\n", "\n");
+        let signed = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nDear Bob\n\
+                      -----BEGIN PGP SIGNATURE-----\n\nwsB=\n-----END PGP SIGNATURE-----\n";
+        let key =
+            "x\n-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nwsB=\n-----END PGP PUBLIC KEY BLOCK-----\n";
+        let base = || json!({"from": ALICE, "to": [BOB], "subject": "s"});
+        let file = |name: &str, kind: &str, bytes: &[u8]| {
+            let file = json!({"name": name, "type": kind, "body": crate::harness::body(bytes), "contentId": null});
+            json!([file])
+        };
+        let mut drafts = Vec::new();
+        if trio.family == "openpgp" {
+            for text in [
+                armor.clone(),
+                format!("hello\n{armor}bye\n"),
+                armor.lines().map(|line| format!("> {line}\n")).collect(),
+                signed.to_owned(),
+                format!("x\n{signed}"),
+                key.to_owned(),
+            ] {
+                let mut draft = base();
+                draft["text"] = json!({"text": text});
+                drafts.push(draft);
+            }
+            let mut page = base();
+            page["html"] = json!({"text": format!("<pre>{armor}</pre>\n")});
+            drafts.push(page);
+        }
+        for (name, kind) in [
+            ("a.asc", "application/octet-stream"),
+            ("a.pgp", "application/pgp-encrypted"),
+            ("smime.p7m", "application/pkcs7-mime"),
+            ("a.eml", "message/rfc822"),
+        ] {
+            for bytes in [&ciphertext, &stolen] {
+                // What only says that it is a message is none.
+                if (kind == "message/rfc822") != (bytes == &stolen) {
+                    continue;
+                }
+                for text in [Some("see there\n"), None] {
+                    let mut draft = base();
+                    draft["text"] = text.map_or(Value::Null, |text| json!({"text": text}));
+                    draft["attachments"] = file(name, kind, bytes);
+                    drafts.push(draft);
+                }
+            }
+        }
+        for draft in drafts {
+            let bytes = saved(
+                &mut trio.alice,
+                draft.clone(),
+                json!({"protect": {"protocol": trio.family}}),
+            );
+            let opened = trio.alice.open(&bytes).unwrap();
+            assert!(!readable(&opened).contains(SECRET), "{}", shorten(&opened));
+            assert_eq!(opened["layers"].as_array().unwrap().len(), 1);
+            let back = opened["draft"].clone();
+            assert!(
+                back.is_object(),
+                "{}\n{}",
+                shorten(&draft),
+                shorten(&opened)
+            );
+            let (back, draft) = (
+                plain(&mut trio.alice, &back),
+                plain(&mut trio.alice, &draft),
+            );
+            for field in ["text", "html"] {
+                let lines = |value: &Value| {
+                    let bytes = value["base64"]
+                        .as_str()
+                        .or(value.as_str())
+                        .map(crate::harness::decode);
+                    bytes.map(|bytes| String::from_utf8_lossy(&bytes).replace("\r\n", "\n"))
+                };
+                assert_eq!(lines(&back[field]), lines(&draft[field]), "{field}");
+            }
+            let files = |draft: &Value| match &draft["attachments"] {
+                Value::Null => json!([]),
+                files => files.clone(),
+            };
+            assert_eq!(files(&back), files(&draft));
+        }
     }
 }
 

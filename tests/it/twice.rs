@@ -245,3 +245,35 @@ fn bare_line_feeds_are_signed_and_read() {
         }
     }
 }
+
+/// Names that differ are other names, however alike they are.
+#[test]
+fn no_name_is_taken_for_another() {
+    let odd = [
+        "From-",
+        "-From",
+        "--From",
+        "Subject-",
+        "Reply--To",
+        "-Date",
+        "Message--ID",
+    ];
+    for mut post in posts() {
+        for name in odd {
+            let more = format!("{name}: Dora <dora@x.example>\n");
+            let payload = format!("{more}{INNER}Content-Type: text/plain; hp=\"clear\"\n\nText\n");
+            let outer = format!("{more}{OUTER}");
+            let opened = by_hand(&mut post, Crypto::Multipart, &outer, &payload);
+            assert_eq!(opened["summary"]["signed"], "good");
+            for (field, value) in [
+                ("from", "Alice <alice@sealpost.example>"),
+                ("subject", "Secret"),
+                ("messageId", "<o@x>"),
+            ] {
+                assert_eq!(state(&opened, field).0, value, "{name}");
+                assert!(opened["headers"][field].get("more").is_none(), "{name}");
+            }
+            assert!(opened["headers"].get("replyTo").is_none(), "{name}");
+        }
+    }
+}

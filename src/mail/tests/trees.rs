@@ -274,6 +274,12 @@ fn fields_unfold_and_decode() {
     assert_eq!(field("x-y").text(), "z");
     assert_eq!(crate::mail::head::camel("Message-ID"), "messageId");
     assert_eq!(crate::mail::head::camel("In-Reply-To"), "inReplyTo");
+    for odd in ["-from", "from-", "--from", "reply--to", "x-1", "x1"] {
+        let spelled = crate::mail::head::camel(odd);
+        let alike = ["from", "replyTo", "x-", "x"];
+        assert!(!alike.contains(&spelled.as_str()), "{odd}: {spelled}");
+        assert_eq!(spelled.to_lowercase().contains('-'), odd != "x1", "{odd}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::pieces::Pieces;
 use super::respond::{self, Named, respond};
 use super::{Kind, owns_with};
 use crate::base::address::hidden as unseen;
@@ -10,7 +11,7 @@ use crate::base::verdict::{Extent, Headers};
 use crate::base::{Address, Body, Error, Mailbox, Result};
 use crate::engine::marks;
 use crate::mail::protect::{self, Hidden, Hp};
-use crate::mail::{Head, words};
+use crate::mail::{FieldOut, Head, words};
 use crate::verbs::World;
 use crate::verbs::peel::Payload;
 
@@ -25,7 +26,7 @@ const NOTE_MAX: usize = 96 << 10;
 const TOKEN_MAX: usize = 160 << 10;
 
 /// What its sealing is for.
-const USE: &str = "sealpost answer 1";
+const USE: &str = "sealpost answer 2";
 
 /// Fields that answering needs.
 const NEEDED: [&str; 8] = [
@@ -49,6 +50,8 @@ pub struct Answered {
     /// unfolded and undecoded.
     pub(super) inner: Vec<(String, String)>,
     outer: Vec<(String, String)>,
+    /// Nobody on the way could have changed the fields that say whom an answer goes to.
+    pub(super) addressed: bool,
     pub(super) shown: Shown,
     pub(super) quotable: Quotable,
     /// Something binds its text to the person who would get an answer.
@@ -101,11 +104,21 @@ pub fn answered(
     judged: Judged,
 ) -> Answered {
     let protected = payload.filter(|payload| payload.protected.hp.is_some());
-    let inner = fields(protected.map_or(outer, |payload| &payload.head));
-    let outside = match protected {
-        Some(payload) => needed(payload.protected.outer().iter().cloned()),
-        None => inner.clone(),
+    // One that says not even who wrote it has nothing but a subject or the like, as the scheme
+    // before RFC 9788 allowed: for all else there is the outside alone.
+    let addressed = protected.is_some_and(|payload| payload.head.first("From").is_some());
+    let inside = protected.map(|payload| fields(&payload.head));
+    let mut rest = fields(outer);
+    if let Some(inside) = &inside {
+        rest.retain(|(name, _)| !addressed && !inside.iter().any(|(known, _)| known == name));
+    }
+    let composed = protected.map(|payload| needed(payload.protected.outer().iter().cloned()));
+    let with_rest = |fields: Option<Vec<_>>| {
+        let mut fields = fields.unwrap_or_default();
+        fields.extend(rest.iter().cloned());
+        fields
     };
+    let (inner, outside) = (with_rest(inside), with_rest(composed));
     let hides = protected
         .is_some_and(|payload| payload.is_sealed() && payload.protected.hp == Some(Hp::Cipher));
     let shown = |name: &str| {
@@ -119,6 +132,7 @@ pub fn answered(
         hides,
         inner,
         outer: outside,
+        addressed,
         shown: Shown {
             subject: shown("subject"),
             from: shown("from"),
@@ -189,8 +203,15 @@ impl Answered {
         respond::mailboxes(&self.inner, name)
     }
 
-    /// What an answer to it must go on hiding, whichever kind of answer it is (RFC 9788 6.1.2).
-    pub fn hidden(&self, world: &World, account: Option<&Address>) -> Vec<Hidden> {
+    /// What an answer with these fields must go on hiding (RFC 9788 6.1.2): what would be filled
+    /// in for any kind of answer, and the names, addresses and message ids in it wherever the
+    /// person put them.
+    pub fn hidden(
+        &self,
+        fields: &[FieldOut],
+        world: &World,
+        account: Option<&Address>,
+    ) -> Vec<Hidden> {
         if !self.hides {
             return Vec::new();
         }
@@ -205,6 +226,15 @@ impl Answered {
                 }
             }
         }
+        let known =
+            |field: &FieldOut, one: &Hidden| field.is(&one.name) && field.value == one.value;
+        let pieces = Pieces::of(&self.inner, &self.outer);
+        let more: Vec<Hidden> = fields
+            .iter()
+            .filter(|field| !all.iter().any(|one| known(field, one)))
+            .filter_map(|field| pieces.hide(field))
+            .collect();
+        all.extend(more);
         all
     }
 

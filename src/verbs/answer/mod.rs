@@ -2,6 +2,7 @@
 //! sender of that message knew (RFC 9788 6, RFC 9787 5.4).
 
 mod answered;
+mod pieces;
 mod quote;
 mod respond;
 
@@ -17,7 +18,7 @@ use crate::base::verdict::{Extent, LayerKind, OpenedMessage, Part, own_parts};
 use crate::base::{Address, Context, Error, Mailbox, Protocol, Result};
 use answered::Quotable;
 pub(super) use answered::{Answered, Judged, answered};
-use respond::respond;
+use respond::{Prefilled, respond};
 
 /// What to answer, and how.
 #[derive(Debug, Clone, Deserialize)]
@@ -142,10 +143,10 @@ pub fn answer(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
             "the message names more people than an answer goes to; answer its sender, or write to its list",
         ));
     }
-    let anyway = request.quote == Some(Quote::Anyway);
+    let quotes = request.quote == Some(Quote::Anyway) || binds(&answered, &filled, &own);
     let quoted = match &answered.quotable {
         Quotable::Nothing => Quoted::Nothing,
-        _ if answered.bound || anyway => Quoted::Given,
+        _ if quotes => Quoted::Given,
         _ => Quoted::Withheld,
     };
     let mut draft = Draft {
@@ -164,7 +165,7 @@ pub fn answer(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
                 "forwarding needs the message itself, for what is attached to it; give that",
             ));
         };
-        if answered.bound || anyway {
+        if quotes {
             draft.attachments = attachments(&opened, &answered);
         }
     }
@@ -186,6 +187,17 @@ pub fn answer(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
         encrypted: answered.encrypted,
         quote: quoted,
     })
+}
+
+/// Whether something binds the text to all whom the answer goes to. Fields that nothing protects
+/// may have been written by anybody on the way: who wrote the message is known all the same.
+fn binds(answered: &Answered, filled: &Prefilled, own: &dyn Fn(&Address) -> bool) -> bool {
+    let from = answered.mailboxes("from");
+    let wrote = |address: &Address| matches!(from.as_slice(), [one] if one.address == *address);
+    let mut people = filled.to.iter().chain(&filled.cc);
+    let addressed = answered.addressed || answered.encrypted == Extent::None;
+    let known = |mailbox: &Mailbox| wrote(&mailbox.address) || own(&mailbox.address);
+    answered.bound && (addressed || people.all(known))
 }
 
 /// Which addresses are the person's own.

@@ -122,7 +122,7 @@ pub(super) fn mailboxes(fields: &Named, name: &str) -> Vec<Mailbox> {
 }
 
 /// Ids that can be written again.
-fn ids(fields: &Named, name: &str) -> Vec<String> {
+pub(super) fn ids(fields: &Named, name: &str) -> Vec<String> {
     let value = first(fields, name).unwrap_or_default();
     let mut ids = head::ids(value);
     ids.retain(|id| fields::ids("References", std::slice::from_ref(id), "").is_ok());

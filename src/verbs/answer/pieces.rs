@@ -1,0 +1,88 @@
+//! What a composer hid in pieces: single names, addresses and message ids. An answer may have
+//! them in other fields and in other company than where they stood.
+
+use std::collections::HashSet;
+
+use super::respond::{Named, ids, mailboxes};
+use crate::base::Mailbox;
+use crate::mail::protect::Hidden;
+use crate::mail::{FieldOut, addresses, fields, head};
+
+/// Fields of people.
+const PEOPLE: [&str; 4] = ["from", "reply-to", "to", "cc"];
+
+/// Fields of a thread.
+const THREAD: [&str; 3] = ["message-id", "in-reply-to", "references"];
+
+/// What stands inside a message and not outside.
+pub(super) struct Pieces {
+    /// Addresses whose names were hidden.
+    nameless: HashSet<String>,
+    /// Addresses that were hidden themselves.
+    unnamed: HashSet<String>,
+    ids: HashSet<String>,
+}
+
+impl Pieces {
+    /// What `inner` has and `outer` has not.
+    pub(super) fn of(inner: &Named, outer: &Named) -> Pieces {
+        let people = |fields: &Named| -> Vec<Mailbox> {
+            let all = PEOPLE.iter().flat_map(|name| mailboxes(fields, name));
+            all.collect()
+        };
+        let key = |mailbox: &Mailbox| mailbox.address.key().to_owned();
+        let named = |mailbox: &Mailbox| Some((key(mailbox), mailbox.name.clone()?));
+        let thread = |fields: &Named| -> HashSet<String> {
+            let all = THREAD.iter().flat_map(|name| ids(fields, name));
+            all.collect()
+        };
+        let (inside, outside) = (people(inner), people(outer));
+        let addresses: HashSet<_> = outside.iter().map(key).collect();
+        let names: HashSet<_> = outside.iter().filter_map(named).collect();
+        let hidden = |mailbox: &&Mailbox| !addresses.contains(&key(mailbox));
+        let bare = |mailbox: &&Mailbox| named(mailbox).is_some_and(|one| !names.contains(&one));
+        Pieces {
+            nameless: inside.iter().filter(bare).map(key).collect(),
+            unnamed: inside.iter().filter(hidden).map(key).collect(),
+            ids: &thread(inner) - &thread(outer),
+        }
+    }
+
+    /// What is to stand outside for a field that has any of it; `None` for one that has not.
+    pub(super) fn hide(&self, field: &FieldOut) -> Option<Hidden> {
+        let outer = if PEOPLE.iter().any(|name| field.is(name)) {
+            let all = addresses::parse(&field.raw()).mailboxes;
+            let kept = self.people(&all);
+            (kept != all).then(|| FieldOut::mailboxes(&field.name, &kept, "").ok())?
+        } else if THREAD.iter().any(|name| field.is(name)) {
+            let all = head::ids(&field.raw());
+            let kept: Vec<_> = all
+                .iter()
+                .filter(|id| !self.ids.contains(*id))
+                .cloned()
+                .collect();
+            (kept != all).then(|| fields::ids(&field.name, &kept, "").ok())?
+        } else {
+            return None;
+        };
+        Some(Hidden {
+            name: field.name.clone(),
+            value: field.value.clone(),
+            outer: outer.map(|field| field.value).filter(|v| !v.is_empty()),
+        })
+    }
+
+    fn people(&self, all: &[Mailbox]) -> Vec<Mailbox> {
+        let seen = all
+            .iter()
+            .filter(|mailbox| !self.unnamed.contains(mailbox.address.key()));
+        let bare = |mailbox: &Mailbox| match self.nameless.contains(mailbox.address.key()) {
+            true => Mailbox {
+                name: None,
+                ..mailbox.clone()
+            },
+            false => mailbox.clone(),
+        };
+        seen.map(bare).collect()
+    }
+}
