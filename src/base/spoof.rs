@@ -79,35 +79,65 @@ pub fn imitates(address: &Address, known: &[Address]) -> bool {
 
 /// Whether a display name holds an address that is not the one it stands before.
 pub fn names_another(name: &str, own: &Address) -> bool {
-    let plain: String = name
-        .chars()
-        .map(|c| match c {
-            '\u{FF20}' | '\u{FE6B}' => '@',
-            c => c,
-        })
-        .collect();
+    let plain = unmasked(name);
     if plain.contains('@') {
         let bare = plain.trim_matches(|c: char| c.is_whitespace() || "\"'<>()".contains(c));
         return Address::parse(bare).as_ref() != Some(own);
     }
     // `alice at example.org`, as those write it who hide from robots.
-    let words: Vec<&str> = plain.split_whitespace().collect();
-    words.windows(2).any(|pair| match pair {
-        [at, domain] => {
-            let at = at.trim_matches(|c: char| !c.is_alphanumeric());
-            let domain = domain.trim_matches(|c: char| !c.is_alphanumeric());
-            at.eq_ignore_ascii_case("at")
-                && domain.contains('.')
-                && Address::parse(&format!("x@{domain}"))
-                    .is_some_and(|named| named.domain() != own.domain())
+    let words: Vec<&str> = plain
+        .split_whitespace()
+        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()))
+        .collect();
+    let domain = |at: &str, domain: &str| {
+        let parsed = Address::parse(&format!("x@{domain}"));
+        parsed.filter(|_| at.eq_ignore_ascii_case("at") && domain.contains('.'))
+    };
+    match words.as_slice() {
+        // Nothing but an address.
+        [local, at, end] if domain(at, end).is_some() => {
+            Address::parse(&format!("{local}@{end}")).as_ref() != Some(own)
         }
-        _ => false,
-    })
+        words => words.windows(2).any(|pair| match pair {
+            [at, end] => domain(at, end).is_some_and(|named| named.domain() != own.domain()),
+            _ => false,
+        }),
+    }
+}
+
+/// Whether a field of mailboxes shows more addresses than it has: in a comment, say.
+pub fn shows_another(value: &str, own: &[&Address]) -> bool {
+    let shown = unmasked(value);
+    if shown.matches('@').count() <= own.len() {
+        return false;
+    }
+    let mut rest = shown.to_lowercase();
+    for address in own {
+        rest = rest.replace(&address.as_str().to_lowercase(), "");
+    }
+    rest.contains('@')
+}
+
+/// A text with the at sign in all places where a reader sees one.
+fn unmasked(text: &str) -> String {
+    let mut plain: String = text
+        .chars()
+        .map(|c| match c {
+            '\u{FF20}' | '\u{FE6B}' | '\u{24D0}' | '\u{24B6}' => '@',
+            c => c,
+        })
+        .collect();
+    for (open, close) in [('(', ')'), ('[', ']'), ('{', '}'), ('<', '>')] {
+        for at in ["at", "At", "AT", "aT"] {
+            plain = plain.replace(&format!("{open}{at}{close}"), "@");
+        }
+    }
+    plain
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{conceals, imitates, mixes_scripts, names_another};
+    use super::{conceals, imitates, mixes_scripts, names_another, shows_another};
     use crate::base::Address;
 
     fn address(text: &str) -> Address {
@@ -204,6 +234,10 @@ mod tests {
             "alice at vectors.example",
             "alice [at] vectors.example",
             "Alice @ home",
+            "alice at elsewhere.example",
+            "alice(at)elsewhere.example",
+            "Alice alice[AT]vectors.example",
+            "alice\u{24d0}vectors.example",
         ] {
             assert!(names_another(name, &own), "{name}");
         }
@@ -213,8 +247,23 @@ mod tests {
             "'mallory@elsewhere.example'",
             "Mallory at elsewhere.example",
             "Mallory at Acme Inc.",
+            "Mallory Smith at elsewhere.example",
         ] {
             assert!(!names_another(name, &own), "{name}");
+        }
+        for value in [
+            "Alice (alice@vectors.example) <mallory@elsewhere.example>",
+            "Alice () <alice@vectors.example> (by) <mallory@elsewhere.example>",
+            "mallory@elsewhere.example (alice＠vectors.example)",
+        ] {
+            assert!(shows_another(value, &[&own]), "{value}");
+        }
+        for value in [
+            "Mallory <MALLORY@elsewhere.example>",
+            "\"mallory@elsewhere.example\" <mallory@elsewhere.example>",
+            "mallory@elsewhere.example (office)",
+        ] {
+            assert!(!shows_another(value, &[&own]), "{value}");
         }
     }
 }

@@ -166,6 +166,9 @@ pub(super) fn claimed(claimed: &Claimed, payload: Option<&Payload>) -> Seen {
     if let Some(date) = &claimed.date {
         claim("date", date.clone(), None);
     }
+    for field in &seen.outer {
+        suspicious(field, &mut seen.warnings);
+    }
     seen.outer_from = claimed.from.as_ref().map(|from| from.address.clone());
     seen
 }
@@ -346,10 +349,14 @@ fn suspicious(field: &Stands, warnings: &mut Vec<Warning>) {
     if spoof::conceals(&field.value) {
         warnings.push(Warning::HiddenCharacters);
     }
+    if !matches!(field.name.as_str(), "from" | "sender" | "replyTo") {
+        return;
+    }
+    let own: Vec<&Address> = addresses.iter().map(|mailbox| &mailbox.address).collect();
+    if !own.is_empty() && spoof::shows_another(&field.value, &own) {
+        warnings.push(Warning::AddressInName);
+    }
     for mailbox in addresses {
-        if !matches!(field.name.as_str(), "from" | "sender" | "replyTo") {
-            continue;
-        }
         let name = mailbox.name.as_deref().unwrap_or_default();
         if spoof::names_another(name, &mailbox.address) {
             warnings.push(Warning::AddressInName);

@@ -262,7 +262,8 @@ fn lone(world: &World, payload: &Payload, ask: Ask, cx: &Context) -> Result<Open
         from: seen.from().cloned(),
         date: date.filter(|_| !protected),
         shown_date: seen.date().or(date),
-        claimed: !protected,
+        // Also where what the page shows is not what the payload says.
+        claimed: !protected || seen.mismatch(),
     };
     let (mut opened, _) = verdict(&mut peeled, &seen, &claims, cx)?;
     opened.revision = world.store.revision()?;

@@ -15,7 +15,7 @@ use crate::base::verdict::{
     Reason, Signature, Signed, Status, Summary, SummarySigner, Warning,
 };
 use crate::base::{Body, Context, Result};
-use crate::mail::html::{self, Page};
+use crate::mail::html::{self, Budget, Page};
 
 /// Everything that was seen, put into the contract's words; and what an answer needs of it.
 pub(super) fn verdict(
@@ -69,7 +69,7 @@ pub(super) fn verdict(
     // Without integrity the From inside may be anybody's work.
     let sealed = peeled.payload.as_ref().is_some_and(Payload::is_sealed)
         && !warnings.contains(&Warning::Unauthenticated);
-    let mut pages = pages(peeled);
+    let mut pages = pages(peeled, cx)?;
     let judged = quotable(
         peeled,
         &pages,
@@ -257,13 +257,18 @@ fn is_active(media_type: &str) -> bool {
 }
 
 /// The HTML that stands among the parts, made safe, each in its part's place.
-fn pages(peeled: &Peeled) -> Vec<Option<Page>> {
-    let page = |part: &PeeledPart| {
+fn pages(peeled: &Peeled, cx: &Context) -> Result<Vec<Option<Page>>> {
+    let mut budget = Budget::default();
+    let mut page = |part: &PeeledPart| {
         let inline = part.disposition == Disposition::Inline && part.name.is_none();
-        (part.media_type == "text/html" && inline)
-            .then(|| html::page(&String::from_utf8_lossy(&part.body), part.legacy))?
+        if part.media_type != "text/html" || !inline {
+            return Ok(None);
+        }
+        cx.job.check()?;
+        let html = String::from_utf8_lossy(&part.body);
+        Ok(html::page(&html, part.legacy, &mut budget))
     };
-    peeled.parts.iter().map(page).collect()
+    peeled.parts.iter().map(&mut page).collect()
 }
 
 /// A page as a client sees it. `bare`: nothing vouches for it, so that its text alone is shown.

@@ -427,6 +427,30 @@ fn a_page_keeps_nobody_busy() {
     }
 }
 
+/// What one page may cost, hundreds in one message may cost together; and whoever opened it may
+/// think better of it.
+#[test]
+fn many_pages_keep_nobody_busy() {
+    let (_home, mut host) = host();
+    let part = |html: &str| format!("Content-Type: text/html\r\n\r\n{html}\r\n");
+    for (page, count) in [
+        (format!("<a {}>x", distinct(" ", 20_000)), 30),
+        (format!("<p>seen{}", "<p>x<b>y".repeat(2_500)), 300),
+        ("<i>x</i>".repeat(40_000), 20),
+    ] {
+        let part = part(&page);
+        let entity = crate::mime::mixed(&vec![part.as_str(); count]);
+        let whole = format!("From: {ALICE}\r\nTo: {BOB}\r\n{entity}");
+        let start = Instant::now();
+        let opened = host.open(whole.as_bytes()).unwrap();
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(30), "{took:?}: {}", &page[..20]);
+        let parts = opened["parts"].as_array().unwrap();
+        assert_eq!(parts.len(), count);
+        assert!(parts[0]["html"].is_object(), "{}", &page[..20]);
+    }
+}
+
 /// A page with its pictures inside is no such page.
 #[test]
 fn a_page_of_pictures_is_shown() {

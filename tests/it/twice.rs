@@ -277,3 +277,38 @@ fn no_name_is_taken_for_another() {
         }
     }
 }
+
+/// What a page claims counts for nothing where the payload says otherwise, and pretends as little
+/// as what a message says.
+#[test]
+fn a_page_that_claims_another_sender_gets_no_good_verdict() {
+    for mut post in posts() {
+        let payload = format!("{INNER}Content-Type: text/plain; hp=\"cipher\"\n\nText\n");
+        let entity = post.peer.encrypted(&crlf(&payload), true);
+        if !entity.contains("BEGIN PGP MESSAGE") {
+            continue;
+        }
+        let data = json!({"text": crate::mime::block(entity.as_bytes())});
+        for (from, signed, warned) in [
+            ("alice@sealpost.example", "good", json!([])),
+            (
+                "mallory@x.example",
+                "unverified",
+                json!(["from-mismatch", "quote-withheld"]),
+            ),
+        ] {
+            let payload = json!({"data": data, "claimed": {"from": from}});
+            let opened = post.bob.good("message/open", json!({"payload": payload}));
+            let summary = &opened["summary"];
+            assert_eq!(summary["signed"], signed, "{summary}");
+            let mut warnings = summary["warnings"].as_array().unwrap().clone();
+            warnings.sort_by_key(Value::to_string);
+            assert_eq!(json!(warnings), warned, "{summary}");
+        }
+        let from = json!({"name": "alice@sealpost.example", "address": "mallory@x.example"});
+        let payload = json!({"data": {"text": "hello"}, "claimed": {"from": from}});
+        let opened = post.bob.good("message/open", json!({"payload": payload}));
+        let warnings = opened["summary"]["warnings"].to_string();
+        assert!(warnings.contains("address-in-name"), "{warnings}");
+    }
+}

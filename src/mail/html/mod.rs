@@ -124,12 +124,29 @@ pub struct Page {
     pub removed: Removed,
 }
 
-/// Makes a page safe to show; `None` for one that is too large or nests too deeply.
-pub fn page(html: &str, legacy: LegacyDisplay) -> Option<Page> {
-    if html.len() > HTML_MAX {
-        return None;
+/// What the pages of one message may cost together. A message may have hundreds.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    /// Bytes.
+    bytes: usize,
+    scanning: scan::Budget,
+}
+
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget {
+            bytes: 2 * HTML_MAX,
+            scanning: scan::Budget::default(),
+        }
     }
-    let removed = scan::scan(html)?;
+}
+
+/// Makes a page safe to show; `None` for one that is too large or nests too deeply, and for
+/// those beyond the budget.
+pub fn page(html: &str, legacy: LegacyDisplay, budget: &mut Budget) -> Option<Page> {
+    let left = budget.bytes.checked_sub(html.len());
+    budget.bytes = left.filter(|_| html.len() <= HTML_MAX)?;
+    let removed = scan::scan(html, &mut budget.scanning)?;
     if !bounds::is_within(html) {
         return None;
     }

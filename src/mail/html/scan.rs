@@ -11,13 +11,13 @@ use html5ever::tokenizer::{
 
 use crate::base::verdict::Removed;
 
-/// Tags in one page: a newsletter has some thousands.
+/// Tags in the pages of a message: a newsletter has some thousands.
 const TAGS_MAX: usize = 100_000;
 
 /// How much is read between two looks at the costs, in bytes.
 const STEP: usize = 256;
 
-/// What comparing attributes may cost in one page. Readers compare each attribute of a tag with
+/// What comparing attributes may cost in the pages of a message. Readers compare each attribute of a tag with
 /// all others of it, so that one tag of a megabyte keeps them busy for minutes. Pictures within
 /// pages (`data:`) have slashes, which might part attributes; with two megabytes of them a page
 /// stays below this.
@@ -43,16 +43,45 @@ const LOADING: [&str; 14] = [
 
 const FORMS: [&str; 6] = ["button", "form", "input", "isindex", "select", "textarea"];
 
+/// What reading may still cost.
+#[derive(Debug, Clone)]
+pub(super) struct Budget {
+    tags: usize,
+    /// Half of the square of each tag's partings.
+    compared: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget {
+            tags: TAGS_MAX,
+            compared: COMPARED_MAX,
+        }
+    }
+}
+
+impl Budget {
+    /// Takes a cost off one of them; what is used up stays so.
+    fn spend(left: &mut usize, cost: usize) -> bool {
+        let enough = *left >= cost;
+        *left = left.saturating_sub(cost);
+        enough
+    }
+}
+
 /// What is to be taken out of a page; `None` where it is built to keep its reader busy.
-pub(super) fn scan(html: &str) -> Option<Removed> {
-    let seen = RefCell::new(Seen::default());
+pub(super) fn scan(html: &str, budget: &mut Budget) -> Option<Removed> {
+    let seen = RefCell::new(Seen {
+        budget: budget.clone(),
+        ..Seen::default()
+    });
     let input = BufferQueue::default();
     let sink = Sink(RefCell::new(|token: &Token| seen.borrow_mut().token(token)));
     let tokenizer = Tokenizer::new(sink, TokenizerOpts::default());
     for step in steps(html, STEP) {
         seen.borrow_mut().step(step);
-        if seen.borrow().is_over() {
-            return None;
+        if seen.borrow().over {
+            break;
         }
         input.push_back(StrTendril::from_slice(step));
         let _ = tokenizer.feed(&input);
@@ -60,18 +89,18 @@ pub(super) fn scan(html: &str) -> Option<Removed> {
     tokenizer.end();
     drop(tokenizer);
     let seen = seen.into_inner();
-    (!seen.is_over()).then_some(seen.removed)
+    *budget = seen.budget;
+    (!seen.over).then_some(seen.removed)
 }
 
 #[derive(Default)]
 struct Seen {
-    tags: usize,
+    budget: Budget,
+    over: bool,
     /// What may part attributes, since the last token: a tag is seen no sooner than it ends.
     partings: usize,
     /// A token was seen in this step.
     moved: bool,
-    /// Half of the square of each tag's partings.
-    compared: usize,
     removed: Removed,
 }
 
@@ -84,19 +113,16 @@ impl Seen {
             self.partings = 0;
         }
         // Each new one is compared with those before it.
-        self.compared += partings * self.partings + partings * partings / 2;
+        let cost = partings * self.partings + partings * partings / 2;
+        self.over |= !Budget::spend(&mut self.budget.compared, cost);
         self.partings += partings;
-    }
-
-    fn is_over(&self) -> bool {
-        self.tags > TAGS_MAX || self.compared > COMPARED_MAX
     }
 
     fn token(&mut self, token: &Token) {
         // Errors are told before the tag is whole.
         self.moved |= !matches!(token, Token::ParseError(_));
         let Token::TagToken(tag) = token else { return };
-        self.tags += 1;
+        self.over |= !Budget::spend(&mut self.budget.tags, 1);
         if tag.kind == TagKind::StartTag {
             self.element(&tag.name, tag);
         }

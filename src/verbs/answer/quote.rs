@@ -13,7 +13,7 @@ pub(super) fn quoted(shown: &Shown, text: &str) -> String {
         "" => out.push_str(&format!("{by} wrote:\n")),
         date => out.push_str(&format!("On {date}, {by} wrote:\n")),
     }
-    for line in text.trim_end().lines() {
+    for line in lines(text) {
         // Marks stand together (RFC 3676 4.5).
         out.push_str(if line.is_empty() || line.starts_with('>') {
             ">"
@@ -43,11 +43,32 @@ pub(super) fn forwarded(shown: &Shown, text: &str) -> String {
         }
     }
     out.push('\n');
-    for line in text.trim_end().lines() {
+    for line in lines(text) {
         out.push_str(line);
         out.push('\n');
     }
     out
+}
+
+/// The lines of a text, by all that breaks one for some reader: a break that is not seen here
+/// would put the rest of its line among the answerer's own words.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let breaks =
+        |c| matches!(c, '\n'..='\r' | '\u{1C}'..='\u{1E}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let mut rest = Some(text.trim_end());
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some((line, after)) = text.find(breaks).and_then(|at| text.split_at_checked(at)) else {
+            rest = None;
+            return Some(text).filter(|text| !text.is_empty());
+        };
+        let mut after = after.chars();
+        let first = after.next();
+        let after = after.as_str();
+        let pair = (first == Some('\r')).then(|| after.strip_prefix('\n'));
+        rest = Some(pair.flatten().unwrap_or(after));
+        Some(line)
+    })
 }
 
 #[cfg(test)]
@@ -72,5 +93,14 @@ mod tests {
              Date: Mon, 1 Jun 2026 10:00:00 +0000\nFrom: Bob <bob@x.example>\n\none\n\ntwo\n"
         );
         assert_eq!(quoted(&Shown::default(), "x"), "Somebody wrote:\n> x\n");
+        assert_eq!(quoted(&Shown::default(), " \r\n"), "Somebody wrote:\n");
+        for end in [
+            "\r", "\u{b}", "\u{c}", "\u{85}", "\u{2028}", "\u{2029}", "\n", "\r\n", "\u{1c}",
+        ] {
+            let text = format!("Do you agree?{end}Yes.{end}{end}");
+            let quote = "Somebody wrote:\n> Do you agree?\n> Yes.\n";
+            assert_eq!(quoted(&Shown::default(), &text), quote, "{end:?}");
+            assert!(forwarded(&shown, &text).ends_with("\nDo you agree?\nYes.\n"));
+        }
     }
 }
