@@ -373,7 +373,11 @@ pub fn own_parts(parts: &[Part]) -> impl Iterator<Item = &Part> {
     let mut messages: Vec<String> = Vec::new();
     parts.iter().filter(move |part| {
         let within = messages.iter().any(|id| part.id.starts_with(id.as_str()));
-        if !within && part.media_type == "message/rfc822" {
+        let message = matches!(
+            part.media_type.as_str(),
+            "message/rfc822" | "message/global"
+        );
+        if !within && message {
             messages.push(format!("{}.", part.id));
         }
         !within

@@ -145,9 +145,10 @@ pub struct Seal {
     pub protocol: Protocol,
     #[arg(long, value_enum)]
     pub scheme: Option<Scheme>,
-    /// Which header fields are hidden outside (RFC 9788)
-    #[arg(long, value_enum, default_value_t)]
-    pub headers: Headers,
+    /// Which header fields are hidden outside (RFC 9788); baseline unless it is said, and none
+    /// where the scheme is inline
+    #[arg(long, value_enum)]
+    pub headers: Option<Headers>,
     /// Attach the sender's certificate
     #[arg(long)]
     pub attach_key: bool,
@@ -193,9 +194,8 @@ pub enum Scheme {
     Opaque,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Headers {
-    #[default]
     Baseline,
     Shy,
     None,

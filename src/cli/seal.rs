@@ -68,11 +68,11 @@ fn request(args: &Seal, session: &Session) -> Result<Request> {
                 Scheme::Inline => verdict::Scheme::Inline,
                 Scheme::Opaque => verdict::Scheme::Opaque,
             }),
-            headers: match args.headers {
+            headers: args.headers.map(|headers| match headers {
                 Headers::Baseline => Confidentiality::Baseline,
                 Headers::Shy => Confidentiality::Shy,
                 Headers::None => Confidentiality::None,
-            },
+            }),
             ..Protect::default()
         },
         answering: args.answering.as_deref().map(message).transpose()?,

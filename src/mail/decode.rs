@@ -224,6 +224,20 @@ pub fn text(name: &str, content: &Bytes) -> Bytes {
     wiped(charset(name, content).into_bytes())
 }
 
+/// Content that a layer holds as UTF-8 bytes, where the charset's name stands outside of that
+/// layer: whoever passed the message on may have changed it, and must not choose what is read.
+pub fn sealed_text(name: &str, content: &Bytes) -> Bytes {
+    let name = name.to_ascii_lowercase();
+    let escapes = name.starts_with("iso-2022-") && memchr(0x1B, content).is_some();
+    if !escapes && std::str::from_utf8(content).is_ok() {
+        return content.clone();
+    }
+    // Under these, what is plain for everybody else may be other words.
+    let strange = ["utf-7", "utf-16", "utf-32", "ucs-", "hz", "iso-2022-"];
+    let strange = !escapes && strange.iter().any(|start| name.starts_with(start));
+    text(if strange { "windows-1252" } else { &name }, content)
+}
+
 fn is_utf8(name: &str) -> bool {
     name.is_empty() || name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("utf8")
 }

@@ -332,26 +332,6 @@ impl Protected {
     }
 }
 
-/// What an answer has to hide (RFC 9788 6.1.2): `inner` and `outer` are the fields that a
-/// client would prefill, once from the protected and once from the outer fields of what is
-/// answered, names in any case, values decoded.
-pub fn hidden(inner: &[(String, String)], outer: &[(String, String)]) -> Vec<Hidden> {
-    let same = |name: &str, other: &str| name.eq_ignore_ascii_case(other);
-    inner
-        .iter()
-        .filter(|(name, value)| !outer.iter().any(|(n, v)| same(n, name) && v == value))
-        .map(|(name, value)| Hidden {
-            name: name.clone(),
-            value: value.clone(),
-            outer: outer
-                .iter()
-                .rev()
-                .find(|(n, _)| same(n, name))
-                .map(|(_, value)| value.clone()),
-        })
-        .collect()
-}
-
 /// Whether a leaf says that it begins with a Legacy Display (RFC 9788 2.1.2). It means something
 /// inside an encrypted payload with header protection alone (4.5.3).
 pub fn legacy_display(part: &Entity) -> LegacyDisplay {

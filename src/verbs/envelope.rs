@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 
-use super::answer::Answered;
 use super::seal::{EnvelopeProtocol, Protect};
 use super::{World, autocrypt, drafts};
 use crate::base::draft::Draft;
@@ -11,7 +10,7 @@ use crate::base::keys::StoredCert;
 use crate::base::layer::{Seal, SealedOut};
 use crate::base::verdict::Scheme;
 use crate::base::{Address, Context, Error, Mailbox, Protocol, Result, Secret};
-use crate::mail::protect::{Hidden, Hp};
+use crate::mail::protect::{Confidentiality, Hidden, Hp};
 use crate::mail::wrap::Cms;
 use crate::mail::{FieldOut, addresses, compose, fields, legacy, protect, whole, wrap};
 
@@ -40,35 +39,6 @@ pub(super) struct Letter {
 }
 
 impl Letter {
-    /// Hides what the answered message hid, and a subject that repeats its subject in other
-    /// words around it, which RFC 9788 6.1.2 does not reach.
-    pub(super) fn hide(&mut self, answered: &Answered, world: &World, account: Option<&Address>) {
-        self.hidden = answered.hidden(&self.fields, world, account);
-        let Some(subject) = answered.hidden_subject().map(|s| s.to_lowercase()) else {
-            return;
-        };
-        let outer = self.hidden.iter().find(|one| one.name == "Subject");
-        let outer = outer.and_then(|one| one.outer.clone());
-        let repeats = |field: &&FieldOut| {
-            field.is("Subject") && field.value.to_lowercase().contains(&subject)
-        };
-        let known = |field: &FieldOut| {
-            let mut hidden = self.hidden.iter();
-            hidden.any(|one| field.is(&one.name) && field.value == one.value)
-        };
-        let more: Vec<Hidden> = self
-            .fields
-            .iter()
-            .filter(repeats)
-            .filter(|field| !known(field))
-            .map(|field| Hidden {
-                outer: outer.clone(),
-                ..hide(field)
-            })
-            .collect();
-        self.hidden.extend(more);
-    }
-
     /// Whether a field says what is to be hidden.
     pub(super) fn says_hidden(&self) -> bool {
         let mut hidden = self.hidden.iter();
@@ -89,7 +59,16 @@ pub(super) fn letter_of_draft(
     cx: &Context,
 ) -> Result<Letter> {
     let inline = match (protect.scheme, protect.sign || protect.encrypt) {
-        (Some(Scheme::Inline), true) => Some(bare_text(draft)?),
+        (Some(Scheme::Inline), true) => {
+            let hides = protect.headers.unwrap_or(Confidentiality::None);
+            if protect.encrypt && hides != Confidentiality::None {
+                return Err(Error::invalid(
+                    "/protect/headers",
+                    "inline OpenPGP hides no header field; use mime, or say none",
+                ));
+            }
+            Some(bare_text(draft)?)
+        }
         _ => None,
     };
     let mut fields = fields::fields(draft, now, fields::Bcc::Keep)?;
@@ -339,7 +318,7 @@ impl Sealer<'_> {
         fields.extend(inside.iter().cloned());
         let mut hidden: Vec<Hidden> = inside.iter().map(hide).collect();
         hidden.extend(letter.hidden.iter().cloned());
-        let policy = self.protect.headers;
+        let policy = self.protect.headers.unwrap_or_default();
         let mut entity = Vec::from(entity);
         let mut outer = protect::outer(&fields, hp, policy, &hidden);
         // What nobody else reads needs nothing said twice.

@@ -12,6 +12,7 @@ use crate::base::policy::ANCHORS_FILES;
 use crate::base::verdict::{Disposition, FoundKey, Layer, LayerError, LayerKind, Scheme};
 use crate::base::{Context, KeyId, Protocol};
 use crate::mail::armor::SegmentKind as Block;
+use crate::mail::fault::Fault;
 use crate::mail::html::LegacyDisplay;
 use crate::mail::layers::{Multi, Shape};
 use crate::mail::protect::{self, Protected};
@@ -58,6 +59,8 @@ pub(super) struct PeeledPart {
     pub show: bool,
     /// Whether HTML begins with what its reader is shown elsewhere.
     pub legacy: LegacyDisplay,
+    /// The closest `multipart/alternative` around it.
+    pub alternative: Option<String>,
     /// Index of the message that it belongs to.
     pub scope: usize,
 }
@@ -65,6 +68,17 @@ pub(super) struct PeeledPart {
 /// The header section of one message: the whole one, or one inside it.
 pub(super) struct Scope {
     pub head: Head,
+    /// Two readers may see different content: no signature in it is to be trusted.
+    pub ambiguous: bool,
+}
+
+impl Scope {
+    fn of(head: Head) -> Scope {
+        Scope {
+            head,
+            ambiguous: false,
+        }
+    }
 }
 
 /// What the root of the cryptographic payload says (RFC 9788).
@@ -101,8 +115,6 @@ pub(super) struct Peeled {
     pub keys: Vec<FoundKey>,
     /// Good signatures that came with certificates; filled when they are judged.
     pub brought: Vec<SignatureFacts>,
-    /// Two readers may see different content: no signature is to be trusted.
-    pub ambiguous: bool,
     /// It is a draft of this store's own: its mark vouches for what the envelope holds.
     pub own_draft: bool,
 }
@@ -118,6 +130,8 @@ struct At {
     direct: bool,
     scope: usize,
     show: bool,
+    /// The closest `multipart/alternative` around it.
+    alternative: Option<String>,
 }
 
 impl At {
@@ -129,6 +143,7 @@ impl At {
             direct: true,
             scope: 0,
             show: true,
+            alternative: None,
         }
     }
 }
@@ -213,11 +228,10 @@ impl<'a> Walk<'a> {
         let out = Peeled {
             layers: Vec::new(),
             parts: Vec::new(),
-            scopes: vec![Scope { head }],
+            scopes: vec![Scope::of(head)],
             payload: None,
             keys: Vec::new(),
             brought: Vec::new(),
-            ambiguous: false,
             own_draft: false,
         };
         Walk {
@@ -240,7 +254,7 @@ impl<'a> Walk<'a> {
         let mut faults = entity.faults.clone();
         if let Some(found) = layers::layer(entity) {
             faults.extend_from_slice(&found.faults);
-            self.out.ambiguous |= faults.iter().any(|fault| fault.ambiguous());
+            self.doubt(&faults, &at);
             let inside = match (found.sealed.protocol, found.sealed.scheme) {
                 (_, Scheme::Mime) => match &found.sealed.form {
                     Form::Encrypted { .. } => Inside::Decrypted,
@@ -252,7 +266,7 @@ impl<'a> Walk<'a> {
             };
             return self.layer(&found.sealed, &entity.id, inside, at);
         }
-        self.out.ambiguous |= faults.iter().any(|fault| fault.ambiguous());
+        self.doubt(&faults, &at);
         let envelope = at.envelope && !at.layers.is_empty() && at.scope == 0;
         if envelope
             && self.out.payload.is_none()
@@ -283,6 +297,14 @@ impl<'a> Walk<'a> {
         }
         at.envelope = false;
         self.leaf(entity, at)
+    }
+
+    /// Takes note of what makes a message ambiguous. An attached one is its own affair: the
+    /// signature around it is over its bytes, whatever they say.
+    fn doubt(&mut self, faults: &[Fault], at: &At) {
+        if let Some(scope) = self.out.scopes.get_mut(at.scope) {
+            scope.ambiguous |= faults.iter().any(|fault| fault.ambiguous());
+        }
     }
 
     /// Takes note of the cryptographic payload. `Some`: the message that stands in it for itself.
@@ -330,7 +352,15 @@ impl<'a> Walk<'a> {
         let shown = shown_child(entity);
         for (index, child) in entity.children.iter().enumerate() {
             let show = at.show && shown.is_none_or(|shown| shown == index);
-            self.draft(child, At { show, ..at.clone() })?;
+            let alternative = alternative(entity, &at);
+            self.draft(
+                child,
+                At {
+                    show,
+                    alternative,
+                    ..at.clone()
+                },
+            )?;
         }
         Ok(())
     }
@@ -350,6 +380,7 @@ impl<'a> Walk<'a> {
                 envelope: false,
                 direct: false,
                 show,
+                alternative: alternative(entity, at),
                 ..at.clone()
             };
             match &sealed {
@@ -393,9 +424,7 @@ impl<'a> Walk<'a> {
         let Ok(inner) = Entity::parse(content, &entity.id) else {
             return Ok(());
         };
-        self.out.scopes.push(Scope {
-            head: inner.head.clone(),
-        });
+        self.out.scopes.push(Scope::of(inner.head.clone()));
         let scope = self.out.scopes.len() - 1;
         self.entity(
             &inner,
@@ -446,6 +475,7 @@ impl<'a> Walk<'a> {
             layers: at.layers,
             show: shown,
             legacy,
+            alternative: at.alternative,
         })
     }
 
@@ -541,6 +571,7 @@ impl<'a> Walk<'a> {
             layers: at.layers.clone(),
             show: at.show,
             legacy: LegacyDisplay::Absent,
+            alternative: at.alternative.clone(),
             scope: at.scope,
         })
     }
@@ -632,7 +663,8 @@ impl<'a> Walk<'a> {
                 self.entity(&inner, within)
             }
             Inside::Text(charset) | Inside::Block { charset, .. } => {
-                self.text_part(format!("{part}.1"), &content, &charset, &within)
+                let content = decode::sealed_text(&charset, &content);
+                self.text_part(format!("{part}.1"), &content, "utf-8", &within)
             }
             Inside::File(name) => self.part(PeeledPart {
                 id: format!("{part}.1"),
@@ -644,6 +676,7 @@ impl<'a> Walk<'a> {
                 layers: within.layers,
                 show: false,
                 legacy: LegacyDisplay::Absent,
+                alternative: None,
                 scope: within.scope,
             }),
             Inside::Decrypted | Inside::Unknown => Ok(()),
@@ -686,6 +719,16 @@ impl<'a> Walk<'a> {
             kind: error.kind,
         });
         self.out.layers.push(layer);
+        // Its text is there to be read, signed or not.
+        if let (Form::Detached { content, .. }, true) = (&sealed.form, at.depth < LAYERS_DEEP) {
+            let at = At {
+                depth: at.depth + 1,
+                envelope: false,
+                direct: false,
+                ..at.clone()
+            };
+            return self.inside(part, content.clone(), inside.clone(), at);
+        }
         // What can't be opened stays in its place in the text.
         match (&sealed.form, sealed.scheme, inside) {
             (_, _, Inside::Block { given, .. }) => {
@@ -785,6 +828,14 @@ fn is_file_among_files(entity: &Entity, index: usize, control: Option<usize>) ->
         && index > 0
         && entity.children.get(index).is_some_and(layer)
         && others.any(|(_, part)| is_file(part))
+}
+
+/// The closest `multipart/alternative` around the children of an entity.
+fn alternative(entity: &Entity, at: &At) -> Option<String> {
+    match entity.media.kind() {
+        "multipart/alternative" => Some(entity.id.clone()),
+        _ => at.alternative.clone(),
+    }
 }
 
 /// Which child of a `multipart/alternative` is shown: the last that is text, or holds some that

@@ -54,8 +54,8 @@ pub struct Protect {
     pub encrypt: bool,
     pub protocol: Choice,
     pub scheme: Option<Scheme>,
-    /// Which header fields an encrypted message hides (RFC 9788 3).
-    pub headers: Confidentiality,
+    /// Which header fields an encrypted message hides (RFC 9788 3); what is most usual when absent.
+    pub headers: Option<Confidentiality>,
     /// Whether the text says once more what is hidden, for readers that don't know header
     /// protection; they are told so unless this is false (RFC 9788 5.2.2).
     pub legacy_display: Option<bool>,
@@ -304,8 +304,7 @@ fn answering(
         }
     };
     let draft = request.purpose == Purpose::Draft;
-    let account = request.context.as_ref().and_then(Origin::address);
-    letter.hide(&answered, world, account.as_ref());
+    letter.hidden = answered.hidden(&letter.fields);
     if draft {
         let token = match source {
             Source::Token(token) => Some(token.answer.clone()),

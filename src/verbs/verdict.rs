@@ -70,6 +70,7 @@ pub(super) fn verdict(
     let sealed = peeled.payload.as_ref().is_some_and(Payload::is_sealed)
         && !warnings.contains(&Warning::Unauthenticated);
     let mut pages = pages(peeled, cx)?;
+    instead(&mut peeled.parts, &pages);
     let judged = quotable(
         peeled,
         &pages,
@@ -145,10 +146,11 @@ pub(super) fn signatures(
     for index in 0..peeled.layers.len() {
         let place = place(&peeled.layers, index);
         let covers = covers(peeled, index);
-        let ambiguous = peeled.ambiguous;
         let Some(layer) = peeled.layers.get_mut(index) else {
             continue;
         };
+        let scopes = [peeled.scopes.first(), peeled.scopes.get(layer.scope)];
+        let ambiguous = scopes.into_iter().flatten().any(|scope| scope.ambiguous);
         if layer.layer.kind == LayerKind::Encryption {
             statuses.push(Signed::None);
             continue;
@@ -269,6 +271,32 @@ fn pages(peeled: &Peeled, cx: &Context) -> Result<Vec<Option<Page>>> {
         Ok(html::page(&html, part.legacy, &mut budget))
     };
     peeled.parts.iter().map(&mut page).collect()
+}
+
+/// Shows the plain text of an alternative whose page can't be shown.
+fn instead(parts: &mut [PeeledPart], pages: &[Option<Page>]) {
+    let mut hopeless: Vec<(Option<String>, Vec<usize>)> = Vec::new();
+    for (part, page) in parts.iter().zip(pages) {
+        if part.show && part.media_type == "text/html" && page.is_none() {
+            hopeless.push((part.alternative.clone(), part.layers.clone()));
+        }
+    }
+    for (alternative, layers) in hopeless {
+        let beside = |part: &PeeledPart, kind: &str| {
+            let written = part.disposition == Disposition::Inline && part.name.is_none();
+            let there = part.alternative.is_some() && part.alternative == alternative;
+            written && there && part.layers == layers && part.media_type == kind
+        };
+        if !parts.iter().any(|part| beside(part, "text/plain")) {
+            continue;
+        }
+        for part in parts.iter_mut() {
+            part.show = match beside(part, "text/html") {
+                true => false,
+                false => part.show || beside(part, "text/plain"),
+            };
+        }
+    }
 }
 
 /// A page as a client sees it. `bare`: nothing vouches for it, so that its text alone is shown.

@@ -547,9 +547,9 @@ fn what_nobody_sees_is_neither_shown_nor_quoted() {
         "<div style='display:none'>no<p>no</p><br></div>",
         "<div style='DISPLAY : no\\6e e'>no</div>",
         "<div style='/*x*/color:red;display:/**/none !important'>no</div>",
-        "<span style='font-size:0px'>no</span><span style='opacity:0.0'>no</span>",
+        "<span style='opacity:0.0'>no</span>",
         "<div style='max-height:0;overflow:hidden'>no</div>",
-        "<div style='visibility:hidden'>no</div><div style='mso-hide:all'>no</div>",
+        "<div style='mso-hide:all'>no</div>",
         "<img style='display:none' alt=no src=cid:x><br hidden>",
         "<template>no</template><!-- no --><title>no</title>",
     ];
@@ -566,6 +566,59 @@ fn what_nobody_sees_is_neither_shown_nor_quoted() {
         assert!(
             quote.contains("two") && !quote.contains("no"),
             "{html}: {quote}"
+        );
+    }
+}
+
+/// What is hidden until something inside takes it back, as layouts do: one column of size zero
+/// whose parts say theirs.
+#[test]
+fn what_is_taken_back_is_seen() {
+    let (_home, mut host) = host();
+    for (html, seen) in [
+        (
+            "<td style='font-size:0px'>no<div style='font-size:13px'>yes</div>no</td>",
+            "yes",
+        ),
+        (
+            "<div style='font-size:0'>no<p style='font-size:1em'>no</p><p style='font-size:1rem'>yes</p></div>",
+            "yes",
+        ),
+        (
+            "<div style='font-size:0'><div style='font-size:50%'>no</div></div>yes",
+            "yes",
+        ),
+        (
+            "<div style='font:0/0 a'>no<b style='font:bold 12px/1 Arial'>yes</b></div>",
+            "yes",
+        ),
+        (
+            "<div style='visibility:hidden'>no<b style='visibility:visible'>yes</b><img alt=no src=cid:x></div>",
+            "yes",
+        ),
+        (
+            "<div style='color:transparent'>no<b style='color:#333'>yes</b></div>",
+            "yes",
+        ),
+        (
+            "<p style='font-size:0'>no</p>yes<span style='visibility:collapse'>no</span>",
+            "yes",
+        ),
+        (
+            "<div style='display:none'>no<b style='display:block'>no</b></div>yes",
+            "yes",
+        ),
+    ] {
+        let opened = host
+            .open(&message(&format!("<table><tr>{html}</table>")))
+            .unwrap();
+        let quote = String::from_utf8(host.bytes(&opened["quote"])).unwrap();
+        assert_eq!(quote.trim(), seen, "{html}");
+        let clean = host.bytes(&opened["parts"][0]["html"]["clean"]);
+        let clean = String::from_utf8(clean).unwrap();
+        assert!(
+            clean.contains("yes") && !clean.contains("no"),
+            "{html}: {clean}"
         );
     }
 }

@@ -3,10 +3,11 @@
 
 use html5ever::tokenizer::{Tag, TagKind, Token};
 
-use super::hidden::hides;
+use super::hidden::{Sight, sight};
 use super::scan::{attribute, tokens};
 use super::text::Lines;
 use super::{LEGACY_DISPLAY, LISTED_MAX, LegacyDisplay, Page};
+use crate::base::address::hidden;
 use crate::mail::media::percent;
 
 /// Elements without an end.
@@ -19,6 +20,7 @@ pub(super) fn render(cleaned: &str, legacy: LegacyDisplay) -> Page {
         lines: Lines::default(),
         legacy,
         hidden: 0,
+        sights: Vec::new(),
     };
     tokens(cleaned, |token| writer.token(token));
     Page {
@@ -33,6 +35,8 @@ struct Writer {
     legacy: LegacyDisplay,
     /// How many elements are open inside one that is not shown, itself included.
     hidden: usize,
+    /// For each open element that is shown, whether text right inside it is.
+    sights: Vec<Sight>,
 }
 
 impl Writer {
@@ -46,7 +50,7 @@ impl Writer {
             _ if self.hidden > 0 => {}
             Token::TagToken(tag) if tag.kind == TagKind::StartTag => self.start(tag),
             Token::TagToken(tag) => self.end(&tag.name),
-            Token::CharacterTokens(text) => {
+            Token::CharacterTokens(text) if self.sight().is_clear() => {
                 escape(text, &mut self.page.clean);
                 self.lines.text(text);
             }
@@ -62,13 +66,23 @@ impl Writer {
             return;
         }
         // Styles are not kept, so it would come to light; and what nobody saw is not quoted.
-        if attribute(tag, "hidden").is_some() || attribute(tag, "style").is_some_and(hides) {
+        let style = attribute(tag, "style").unwrap_or_default();
+        let sight = match attribute(tag, "hidden") {
+            Some(_) => None,
+            None => sight(style, self.sight()),
+        };
+        let Some(sight) = sight else {
             self.hidden = usize::from(!VOID.contains(&name));
             return;
-        }
+        };
         if name == "img" {
-            self.image(tag);
+            if !sight.invisible {
+                self.image(tag);
+            }
             return;
+        }
+        if !VOID.contains(&name) {
+            self.sights.push(sight);
         }
         let mut link = None;
         self.page.clean.push('<');
@@ -94,8 +108,14 @@ impl Writer {
         }
     }
 
+    /// What those around have left of sight.
+    fn sight(&self) -> Sight {
+        self.sights.last().copied().unwrap_or_default()
+    }
+
     fn end(&mut self, name: &str) {
         if !VOID.contains(&name) {
+            self.sights.pop();
             self.page.clean.push_str("</");
             self.page.clean.push_str(name);
             self.page.clean.push('>');
@@ -109,7 +129,10 @@ impl Writer {
         let scheme = url.split(':').next().unwrap_or_default();
         let known = ["http", "https", "mailto"];
         let leads = known.iter().any(|known| scheme.eq_ignore_ascii_case(known));
-        if !leads || self.page.links.len() >= LISTED_MAX || url.chars().any(char::is_control) {
+        if !leads
+            || self.page.links.len() >= LISTED_MAX
+            || url.chars().any(|c| c.is_control() || hidden(c))
+        {
             return None;
         }
         self.page.links.push(url.to_owned());

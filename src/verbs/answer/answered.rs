@@ -3,15 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::pieces::Pieces;
-use super::respond::{self, Named, respond};
-use super::{Kind, owns_with};
+use super::respond;
 use crate::base::address::hidden as unseen;
 use crate::base::body::Wiped;
 use crate::base::verdict::{Extent, Headers};
-use crate::base::{Address, Body, Error, Mailbox, Result};
+use crate::base::{Body, Error, Mailbox, Result};
 use crate::engine::marks;
-use crate::mail::protect::{self, Hidden, Hp};
-use crate::mail::{FieldOut, Head, words};
+use crate::mail::protect::{Hidden, Hp};
+use crate::mail::{FieldOut, Head};
 use crate::verbs::World;
 use crate::verbs::peel::Payload;
 
@@ -203,47 +202,17 @@ impl Answered {
         respond::mailboxes(&self.inner, name)
     }
 
-    /// What an answer with these fields must go on hiding (RFC 9788 6.1.2): what would be filled
-    /// in for any kind of answer, and the names, addresses and message ids in it wherever the
-    /// person put them.
-    pub fn hidden(
-        &self,
-        fields: &[FieldOut],
-        world: &World,
-        account: Option<&Address>,
-    ) -> Vec<Hidden> {
+    /// What an answer with these fields must go on hiding (RFC 9788 6.1.2). Nothing else stands
+    /// there instead that this message's composer chose: they could say in an answer whatever
+    /// they like, to whomever.
+    pub fn hidden(&self, fields: &[FieldOut]) -> Vec<Hidden> {
         if !self.hides {
             return Vec::new();
         }
-        let own = owns_with(world, account);
-        let written = |fields: &Named, kind| respond(fields, kind, &own).written();
-        let mut all: Vec<Hidden> = Vec::new();
-        for kind in [Kind::ReplyAll, Kind::Reply, Kind::Forward] {
-            for one in protect::hidden(&written(&self.inner, kind), &written(&self.outer, kind)) {
-                let known = |known: &Hidden| known.name == one.name && known.value == one.value;
-                if !all.iter().any(known) {
-                    all.push(one);
-                }
-            }
-        }
-        let known =
-            |field: &FieldOut, one: &Hidden| field.is(&one.name) && field.value == one.value;
         let pieces = Pieces::of(&self.inner, &self.outer);
-        let more: Vec<Hidden> = fields
+        fields
             .iter()
-            .filter(|field| !all.iter().any(|one| known(field, one)))
             .filter_map(|field| pieces.hide(field))
-            .collect();
-        all.extend(more);
-        all
-    }
-
-    /// The subject that its composer hid, where that is more than a word or two of nothing.
-    pub fn hidden_subject(&self) -> Option<String> {
-        let subject = |fields: &Named| respond::first(fields, "subject").map(words::decode);
-        let inner = subject(&self.inner).filter(|_| self.hides)?;
-        let inner = inner.trim();
-        (!inner.is_empty() && subject(&self.outer).as_deref().map(str::trim) != Some(inner))
-            .then(|| inner.to_owned())
+            .collect()
     }
 }

@@ -227,7 +227,10 @@ fn sender(
     if let [one] = from.as_slice()
         && own(&one.address)
     {
-        return Some(one.clone());
+        return Some(Mailbox {
+            name: None,
+            address: one.address.clone(),
+        });
     }
     let named = ["to", "cc"].into_iter();
     let mut named = named.flat_map(|name| answered.mailboxes(name));

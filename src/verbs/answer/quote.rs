@@ -53,8 +53,7 @@ pub(super) fn forwarded(shown: &Shown, text: &str) -> String {
 /// The lines of a text, by all that breaks one for some reader: a break that is not seen here
 /// would put the rest of its line among the answerer's own words.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
-    let breaks =
-        |c| matches!(c, '\n'..='\r' | '\u{1C}'..='\u{1E}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let breaks = |c| matches!(c, '\n'..='\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
     let mut rest = Some(text.trim_end());
     std::iter::from_fn(move || {
         let text = rest?;
@@ -95,7 +94,7 @@ mod tests {
         assert_eq!(quoted(&Shown::default(), "x"), "Somebody wrote:\n> x\n");
         assert_eq!(quoted(&Shown::default(), " \r\n"), "Somebody wrote:\n");
         for end in [
-            "\r", "\u{b}", "\u{c}", "\u{85}", "\u{2028}", "\u{2029}", "\n", "\r\n", "\u{1c}",
+            "\r", "\u{b}", "\u{c}", "\u{85}", "\u{2028}", "\u{2029}", "\n", "\r\n",
         ] {
             let text = format!("Do you agree?{end}Yes.{end}{end}");
             let quote = "Somebody wrote:\n> Do you agree?\n> Yes.\n";

@@ -1,19 +1,24 @@
 //! What an answer begins with: its recipients, subject and thread, out of the fields of what is
 //! answered (RFC 5322 3.6.2 to 3.6.5, RFC 9788 6.2).
 //!
-//! The same function fills in a draft for the person and tells sealing what must stay hidden
-//! (RFC 9788 6.1.2). `Mail-Followup-To` and `List-Post` are not looked at: both let somebody
+//! `Mail-Followup-To` and `List-Post` are not looked at: both let somebody
 //! else say who is to read an answer, and neither is any reader's to check.
 
 use super::Kind;
 use crate::base::{Address, Mailbox};
-use crate::mail::{FieldOut, addresses, fields, head, words};
+use crate::mail::{addresses, fields, head, words};
 
 /// People whom an answer to all goes to: beyond that it is a list, and has an address of its own.
 pub(super) const RECIPIENTS_MAX: usize = 500;
 
 /// Messages that an answer refers to: the first ones and the last ones of a long thread.
 const REFERENCES_MAX: usize = 21;
+
+/// What stands before the subject of a reply, in any case.
+pub(super) const REPLIES: [&str; 1] = ["re"];
+
+/// What stands before that of something forwarded.
+pub(super) const FORWARDS: [&str; 2] = ["fwd", "fw"];
 
 /// Header fields by their names in lower case, values unfolded and undecoded.
 pub(super) type Named = [(String, String)];
@@ -35,7 +40,7 @@ pub(super) fn respond(fields: &Named, kind: Kind, own: &dyn Fn(&Address) -> bool
     let subject = words::decode(first(fields, "subject").unwrap_or_default());
     if kind == Kind::Forward {
         return Prefilled {
-            subject: prefixed("Fwd", &["fwd", "fw"], &subject),
+            subject: prefixed("Fwd", &FORWARDS, &subject),
             ..Prefilled::default()
         };
     }
@@ -74,36 +79,10 @@ pub(super) fn respond(fields: &Named, kind: Kind, own: &dyn Fn(&Address) -> bool
     Prefilled {
         to,
         cc,
-        subject: prefixed("Re", &["re"], &subject),
+        subject: prefixed("Re", &REPLIES, &subject),
         in_reply_to: id.into_iter().collect(),
         references,
         cut,
-    }
-}
-
-impl Prefilled {
-    /// The fields as they are written, decoded: what sealing compares with.
-    pub(super) fn written(&self) -> Vec<(String, String)> {
-        let list = |name, list: &[Mailbox]| match list {
-            [] => None,
-            list => FieldOut::mailboxes(name, list, "").ok(),
-        };
-        let thread = |name, list: &[String]| match list {
-            [] => None,
-            list => fields::ids(name, list, "").ok(),
-        };
-        let written = [
-            list("To", &self.to),
-            list("Cc", &self.cc),
-            FieldOut::text("Subject", &self.subject, "").ok(),
-            thread("In-Reply-To", &self.in_reply_to),
-            thread("References", &self.references),
-        ];
-        let pairs = written
-            .into_iter()
-            .flatten()
-            .map(|field| (field.name, field.value));
-        pairs.filter(|(_, value)| !value.is_empty()).collect()
     }
 }
 
@@ -153,6 +132,12 @@ fn distinct(
 
 /// A subject behind one prefix, whichever forms of it were there before.
 fn prefixed(prefix: &str, known: &[&str], subject: &str) -> String {
+    let rest = bare(known, subject);
+    format!("{prefix}: {rest}").trim_end().to_owned()
+}
+
+/// A subject without such prefixes.
+pub(super) fn bare<'a>(known: &[&str], subject: &'a str) -> &'a str {
     let mut rest = subject.trim();
     while let Some((start, after)) = rest.split_once(':') {
         // `Re[2]:` counts the answers.
@@ -162,7 +147,7 @@ fn prefixed(prefix: &str, known: &[&str], subject: &str) -> String {
             false => break,
         }
     }
-    format!("{prefix}: {rest}").trim_end().to_owned()
+    rest
 }
 
 #[cfg(test)]
