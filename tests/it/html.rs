@@ -394,6 +394,17 @@ fn a_page_keeps_nobody_busy() {
         format!("{}{}", opened(2_000), many("<p>x", 50_000)),
         format!("<frameset>{}{}", opened(30_000), many("<p>x", 30_000)),
         many("<select><option>", 50_000),
+        // Each paragraph opens it once more, with all that it says.
+        format!(
+            "<p><b style={}>x{}",
+            many("x", 50_000),
+            many("<p>x", 90_000)
+        ),
+        format!(
+            "<p><i lang={} dir=ltr>x{}",
+            many("x", 1 << 20),
+            many("<p>x", 90_000)
+        ),
     ];
     for html in pages {
         let start = Instant::now();
