@@ -243,14 +243,14 @@ impl Seen {
         let same = |a: &Stands, b: &Stands| a.name == b.name && a.value == b.value;
         let alone = |field: &&Stands| !self.inner.iter().any(|inner| same(inner, field));
         let mut left: Vec<Option<&Stands>> = self.outer.iter().filter(alone).map(Some).collect();
-        let mut counterpart = |field: &Stands| {
+        let counterpart = |field: &Stands| {
             if self.outer.iter().any(|outer| same(outer, field)) {
                 return None;
             }
             let named = |one: &&mut Option<&Stands>| one.is_some_and(|o| o.name == field.name);
             left.iter_mut().find(named)?.take()
         };
-        self.inner.iter().map(|field| counterpart(field)).collect()
+        self.inner.iter().map(counterpart).collect()
     }
 
     /// The fields to show. `bound`: a good signature binds them to the From inside.
