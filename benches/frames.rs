@@ -193,6 +193,11 @@ fn main() {
     if !std::env::args().any(|arg| arg == "--bench") {
         return;
     }
+    // `./dev bench -- reading` runs that section alone.
+    let named = |section: &str| std::env::args().any(|arg| arg == section);
+    if named("reading") {
+        return reading(&certs());
+    }
     let bench = Bench {
         gpg: Gpg::new(),
         home: Home::new(),
@@ -343,27 +348,145 @@ fn main() {
         }
     }
     smime();
-    keyring();
+    let certs = certs();
+    reading(&certs);
+    keyring(&certs);
 }
 
 /// So many certificates have a large organisation, or somebody who has used OpenPGP for decades.
 const CERTS: usize = 10_000;
 
-/// Ten thousand certificates: what finding, listing and importing cost, beside gpg over its
-/// keyring and sq over a file of them.
-fn keyring() {
+fn address(n: usize) -> String {
+    format!("person{n}@many.example")
+}
+
+/// Ten thousand certificates and one more.
+fn certs() -> Vec<Vec<u8>> {
     use sequoia_openpgp::cert::CertBuilder;
     use sequoia_openpgp::serialize::SerializeInto as _;
 
+    let made = |n| {
+        let user_id = format!("Person {n} <{}>", address(n));
+        let cert = CertBuilder::general_purpose(Some(user_id)).generate();
+        cert.unwrap().0.export_to_vec().unwrap()
+    };
+    (0..=CERTS).map(made).collect()
+}
+
+/// Two hosts by turns: what the first does beside the second, in CPU time, which other
+/// programs disturb less.
+fn against(name: &str, rounds: usize, one: &mut Turn<'_>, other: &mut Turn<'_>) {
+    let (mut a, mut b) = (Side::default(), Side::default());
+    (one.work)();
+    (other.work)();
+    for _ in 0..rounds {
+        timed(&mut a, Some(one.pid), &mut *one.work);
+        timed(&mut b, Some(other.pid), &mut *other.work);
+    }
+    println!(
+        "{name:26} | {:9.2} | {:9.2} | {:9.2} | {:8.2} | {:8.2} | {:6.2} x",
+        a.median(),
+        a.least(),
+        b.median(),
+        a.cpu(),
+        b.cpu(),
+        b.cpu() / a.cpu()
+    );
+}
+
+/// One host's work.
+struct Turn<'a> {
+    pid: u32,
+    work: &'a mut dyn FnMut(),
+}
+
+/// What the reader is shown, beside the same message without it: the columns under gpg are
+/// those, and the ratio (of CPU time) below one is what it costs.
+fn reading(certs: &[Vec<u8>]) {
+    println!("reading, beside the same without: its columns stand under gpg, ratios are of CPU");
+    let home = Home::new();
+    let mut alice = host(&home);
+    generate(&mut alice, "Alice", ALICE, "compatible");
+    generate(&mut alice, "Bob", BOB, "compatible");
+    let words = "Shall we meet at noon, or later, at the fountain or somewhere else? ";
+    let text = format!("{words}\n").repeat(40);
+    let paragraph =
+        format!("<p style=\"color:red\">{words}<a href=\"https://example.org/x\">there</a></p>\n");
+    let mut sealed = |html: Option<&str>| {
+        let mut draft =
+            json!({"from": ALICE, "to": [BOB], "subject": "bench", "text": {"text": text}});
+        if let Some(html) = html {
+            draft["html"] = json!({"text": html});
+        }
+        let protect = json!({"sign": true, "encrypt": true, "protocol": "openpgp"});
+        harness::seal_one(&mut alice, draft, protect)
+    };
+    let html = paragraph.repeat(40);
+    let (rich, plain) = (sealed(Some(&html)), sealed(None));
+    let (mut one, mut other) = (host(&home), host(&home));
+    against(
+        "read: HTML, hp=cipher",
+        200,
+        &mut Turn {
+            pid: one.pid(),
+            work: &mut || open(&mut one, &rich),
+        },
+        &mut Turn {
+            pid: other.pid(),
+            work: &mut || open(&mut other, &plain),
+        },
+    );
+    let stranger = format!(
+        "From: Eve <eve@elsewhere.example>\r\nTo: {BOB}\r\nSubject: s\r\nMIME-Version: 1.0\r\n\r\n{words}\r\n"
+    );
+    let look = |host: &mut Host| host.open(stranger.as_bytes()).unwrap();
+    // Where the secret for tokens can't be kept, none is made.
+    let (token, barred) = (Home::new(), Home::new());
+    std::fs::create_dir_all(barred.path().join("marks.key")).unwrap();
+    let (mut one, mut other) = (host(&token), host(&barred));
+    assert!(look(&mut one)["answer"].is_string());
+    assert!(!look(&mut other)["answer"].is_string());
+    against(
+        "read: a token for answers",
+        1_000,
+        &mut Turn {
+            pid: one.pid(),
+            work: &mut || drop(look(&mut one)),
+        },
+        &mut Turn {
+            pid: other.pid(),
+            work: &mut || drop(look(&mut other)),
+        },
+    );
+    let crowd = Home::new();
+    let mut one = host(&crowd);
+    // As many as one dialog can show.
+    for some in certs.chunks(KNOWN_AT_ONCE) {
+        let body = one.body(&some.concat());
+        one.good("keys/import", json!({"data": body, "accept": true}));
+    }
+    let mut other = host(&token);
+    against(
+        "read: among many known",
+        200,
+        &mut Turn {
+            pid: one.pid(),
+            work: &mut || drop(look(&mut one)),
+        },
+        &mut Turn {
+            pid: other.pid(),
+            work: &mut || drop(look(&mut other)),
+        },
+    );
+}
+
+/// Certificates that are accepted by one confirmation.
+const KNOWN_AT_ONCE: usize = 8;
+
+/// Ten thousand certificates: what finding, listing and importing cost, beside gpg over its
+/// keyring and sq over a file of them.
+fn keyring(made: &[Vec<u8>]) {
     println!("{CERTS} certificates");
-    let address = |n: usize| format!("person{n}@many.example");
-    let made: Vec<Vec<u8>> = (0..=CERTS)
-        .map(|n| {
-            let user_id = format!("Person {n} <{}>", address(n));
-            let cert = CertBuilder::general_purpose(Some(user_id)).generate();
-            cert.unwrap().0.export_to_vec().unwrap()
-        })
-        .collect();
     let (one, many) = made.split_last().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("many.pgp");

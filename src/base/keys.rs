@@ -342,11 +342,11 @@ pub trait Certs: Send + Sync {
     /// The certificates that name this address, whatever their state.
     fn by_address(&self, protocol: Protocol, address: &Address) -> Result<Vec<StoredCert>>;
 
-    /// The addresses that are our own, and those for which the person accepted a key; none where
-    /// `unless` is one of them.
-    fn known_addresses(&self, unless: &Address) -> Result<Vec<Address>> {
-        let _ = unless;
-        Ok(Vec::new())
+    /// Whether an address is neither our own nor one for which the person accepted a key, and it
+    /// or its domain looks like one of those.
+    fn imitates_known(&self, address: &Address) -> Result<bool> {
+        let _ = address;
+        Ok(false)
     }
 
     /// The certificates whose secret half is ours.

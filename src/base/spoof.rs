@@ -1,6 +1,9 @@
 //! Names and addresses that pretend: characters that show nothing, words of several scripts,
 //! addresses where a name should stand, and what looks like something else.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
 use unicode_security::{MixedScript as _, skeleton};
 
 use super::address::{Address, hidden};
@@ -54,27 +57,61 @@ pub fn address_mixes_scripts(address: &Address) -> bool {
     mixes_scripts(address.local()) || mixes_scripts(&address.shown_domain())
 }
 
+/// What each letter of ASCII looks like, small ones in place of capitals: for them the rules go
+/// letter by letter, and nearly all addresses are made of them.
+static ASCII: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let letters = (0..=127_u8).map(|byte| char::from(byte).to_string());
+    letters.map(|letter| looks(&letter)).collect()
+});
+
 /// What a text looks like: equal for texts that a reader can't tell apart (UTS 39, 4).
 pub fn likeness(text: &str) -> String {
+    if !text.is_ascii() {
+        return looks(text);
+    }
+    let letters = text.bytes().filter_map(|byte| ASCII.get(usize::from(byte)));
+    letters.map(String::as_str).collect()
+}
+
+fn looks(text: &str) -> String {
     // Skeletons keep the case, and readers of addresses don't.
     skeleton(&text.to_lowercase())
         .collect::<String>()
         .to_lowercase()
 }
 
-/// Whether an address is none of those that are known, and it or its domain looks like one.
-pub fn imitates(address: &Address, known: &[Address]) -> bool {
-    if known.contains(address) {
-        return false;
+/// Known addresses by what they look like: to be made once, and asked for every message.
+#[derive(Debug, Default)]
+pub struct Likenesses {
+    /// What domains look like, with those that do.
+    domains: HashMap<String, Vec<String>>,
+    /// Domains, each with what its local parts look like.
+    locals: HashMap<String, HashSet<String>>,
+}
+
+/// Takes addresses together by what they look like.
+pub fn likenesses<'a>(known: impl IntoIterator<Item = &'a Address>) -> Likenesses {
+    let mut all = Likenesses::default();
+    for address in known {
+        let domain = address.domain();
+        if !all.locals.contains_key(domain) {
+            let looks = all.domains.entry(likeness(&address.shown_domain()));
+            looks.or_default().push(domain.to_owned());
+        }
+        let locals = all.locals.entry(domain.to_owned()).or_default();
+        locals.insert(likeness(address.local()));
     }
-    let local = likeness(address.local());
-    let domain = likeness(&address.shown_domain());
-    known
-        .iter()
-        .any(|known| match address.domain() == known.domain() {
-            true => likeness(known.local()) == local,
-            false => likeness(&known.shown_domain()) == domain,
-        })
+    all
+}
+
+/// Whether an address that is none of those that are known, or its domain, looks like one.
+pub fn imitates(address: &Address, known: &Likenesses) -> bool {
+    let locals = known.locals.get(address.domain());
+    if locals.is_some_and(|locals| locals.contains(&likeness(address.local()))) {
+        return true;
+    }
+    let domains = known.domains.get(&likeness(&address.shown_domain()));
+    domains.is_some_and(|domains| domains.iter().any(|domain| domain != address.domain()))
 }
 
 /// Whether a display name holds an address that is not the one it stands before.
@@ -137,7 +174,10 @@ fn unmasked(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{conceals, imitates, mixes_scripts, names_another, shows_another};
+    use super::{
+        conceals, imitates, likeness, likenesses, looks, mixes_scripts, names_another,
+        shows_another,
+    };
     use crate::base::Address;
 
     fn address(text: &str) -> Address {
@@ -200,7 +240,7 @@ mod tests {
 
     #[test]
     fn likeness_of_addresses() {
-        let known = [address("alice@bank.example")];
+        let known = likenesses(&[address("alice@bank.example"), address("x@other.example")]);
         for other in [
             "a1ice@bank.example",
             "al\u{456}ce@bank.example",
@@ -210,17 +250,26 @@ mod tests {
             assert!(imitates(&address(other), &known), "{other}");
         }
         for other in [
-            "alice@bank.example",
-            "ALICE@Bank.example",
             "bob@bank.example",
+            "a1ice@other.example",
             "alice@rank.example",
         ] {
             assert!(!imitates(&address(other), &known), "{other}");
         }
-        assert!(imitates(
-            &address("a@exarnple.org"),
-            &[address("b@example.org")]
-        ));
+        let known = likenesses(&[address("b@example.org")]);
+        assert!(imitates(&address("a@exarnple.org"), &known));
+        // Two that look alike are both known.
+        let known = likenesses(&[address("b@exarnple.org"), address("b@example.org")]);
+        assert!(imitates(&address("a@example.org"), &known));
+        assert!(!imitates(&address("a@elsewhere.org"), &known));
+    }
+
+    #[test]
+    fn letters_of_ascii_look_the_same_alone_and_together() {
+        let all: String = (' '..='~').collect();
+        for text in [&*all, "rnm1lI|0O", "Person.1@many.example", ""] {
+            assert_eq!(likeness(text), looks(text), "{text}");
+        }
     }
 
     #[test]

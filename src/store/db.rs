@@ -93,6 +93,8 @@ pub(super) enum Meta {
     /// The newest instant that anybody told us.
     Now,
     Secrets,
+    /// How often somebody was accepted, rejected or forgotten.
+    Decided,
     /// A folder's tag.
     Tag(i64),
 }
@@ -104,6 +106,7 @@ impl Meta {
             Meta::Journal => "journal",
             Meta::Now => "now",
             Meta::Secrets => "secrets",
+            Meta::Decided => "decided",
             Meta::Tag(0) => "tag-0",
             Meta::Tag(1) => "tag-1",
             Meta::Tag(2) => "tag-2",

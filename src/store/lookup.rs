@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::certs::{Folder, Place};
 use super::db::{Brief, Db};
-use super::{Sight, Store, index, secrets};
+use super::{Sight, Store, index, likeness, secrets};
 use crate::base::gnupg::Grip;
 use crate::base::keys::{Acceptance, Anchor, Certs, Introducer, SealedSecret, StoredCert};
 use crate::base::policy::ANCHORS_FILES;
@@ -52,8 +52,8 @@ impl Certs for Store {
         self.look(Sight::Usual, |db| db.acceptance(id, address))
     }
 
-    fn known_addresses(&self, unless: &Address) -> Result<Vec<Address>> {
-        self.look(Sight::Usual, |db| db.known_addresses(unless))
+    fn imitates_known(&self, address: &Address) -> Result<bool> {
+        self.look(Sight::Usual, |db| likeness::imitates(self, db, address))
     }
 
     fn sealed_secret(&self, id: &KeyId) -> Result<SealedSecret> {

@@ -21,6 +21,7 @@ mod home;
 mod index;
 mod introducers;
 mod journal;
+mod likeness;
 mod lookup;
 mod marks;
 mod peers;
@@ -90,6 +91,8 @@ pub struct Store {
     checked: Mutex<Option<Instant>>,
     /// They were compared at least once.
     warm: AtomicBool,
+    /// Whom the person accepted, by what they look like.
+    likeness: likeness::Kept,
     authorities: Vec<PathBuf>,
     keychain: Option<Arc<dyn Keychain>>,
 }
@@ -110,6 +113,7 @@ impl Store {
             db: Mutex::default(),
             checked: Mutex::default(),
             warm: AtomicBool::new(false),
+            likeness: likeness::Kept::default(),
             authorities: Vec::new(),
             keychain: None,
         }

@@ -818,16 +818,22 @@ fn wrapped(payload: &Entity, outer: &Head) -> Option<Entity> {
 /// other, and never shown as what the message says. One that is marked as a file and stands alone
 /// beside a text is what servers and lists make of a whole message.
 fn is_file_among_files(entity: &Entity, index: usize, control: Option<usize>) -> bool {
-    let is_file = |part: &Entity| {
-        part.media.top() != "multipart" && part.disposition() == Disposition::Attachment
+    let marked = |part: &Entity| {
+        let field = part.head.first("content-disposition");
+        let value = field.map(|field| field.unfolded().trim().to_ascii_lowercase());
+        value.is_some_and(|value| value.starts_with("attachment"))
     };
-    let layer = |part: &Entity| is_file(part) && layers::layer(part).is_some();
+    let is_layer = |part: &Entity| layers::layer(part).is_some();
     let children = entity.children.iter().enumerate();
     let mut others = children.filter(|(at, _)| *at != index && Some(*at) != control);
+    let sealed = |part: &Entity| is_layer(part) || control.is_some_and(|at| at + 1 == index);
     entity.media.kind() == "multipart/mixed"
         && index > 0
-        && entity.children.get(index).is_some_and(layer)
-        && others.any(|(_, part)| is_file(part))
+        && entity
+            .children
+            .get(index)
+            .is_some_and(|part| marked(part) && sealed(part))
+        && others.any(|(_, part)| marked(part) && !is_layer(part))
 }
 
 /// The closest `multipart/alternative` around the children of an entity.

@@ -9,7 +9,6 @@ use bytes::Bytes;
 
 use crate::base::context::{rfc3339, unix};
 use crate::base::layer::Fit;
-use crate::base::spoof::imitates;
 use crate::base::verdict::{
     Disposition, Extent, Html, Image, Integrity, LayerKind, Link, OpenedMessage, Part, Protection,
     Reason, Signature, Signed, Status, Summary, SummarySigner, Warning,
@@ -48,7 +47,7 @@ pub(super) fn verdict(
     });
     let bound = signer.is_some();
     if let Some(from) = &claims.from
-        && imitates(from, &cx.certs.known_addresses(from)?)
+        && cx.certs.imitates_known(from)?
     {
         warnings.push(Warning::LooksLikeKnown);
     }

@@ -188,7 +188,7 @@ fn no_other_envelope_names_a_bcc_recipient() {
     ];
     let family = prop_oneof![Just("openpgp"), Just("smime")];
     let mut runner = TestRunner::new(ProptestConfig {
-        cases: u32::try_from(amount(80, 1_000)).unwrap(),
+        cases: u32::try_from(amount(60, 1_000)).unwrap(),
         failure_persistence: None,
         max_shrink_iters: 20,
         ..ProptestConfig::default()

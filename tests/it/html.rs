@@ -407,6 +407,17 @@ fn a_page_keeps_nobody_busy() {
         format!("<p {}>", distinct("=\">\"", 200_000)),
         format!("<p {}>", distinct(" ", 25_000)).repeat(10),
         format!("<!-- <a b=\" --><p {}>", distinct(" ", 300_000)),
+        // Each paragraph opens it once more, with all that it says.
+        format!(
+            "<p><b style={}>x{}",
+            many("x", 50_000),
+            many("<p>x", 90_000)
+        ),
+        format!(
+            "<p><i lang={} dir=ltr>x{}",
+            many("x", 1 << 20),
+            many("<p>x", 90_000)
+        ),
     ];
     for html in pages {
         let start = Instant::now();

@@ -45,6 +45,7 @@ mod html;
 mod introducers;
 mod layers;
 mod life;
+mod lookalikes;
 mod parts;
 mod peers;
 mod plans;

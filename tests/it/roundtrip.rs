@@ -680,24 +680,24 @@ fn identical(profile: &str, family: &str, people: People, cases: usize) {
 
 #[test]
 fn identity_compatible() {
-    property("compatible", amount(400, 5_000));
+    property("compatible", amount(300, 5_000));
 }
 
 #[test]
 fn identity_smime() {
     if let Some(people) = certified() {
-        identical("certificates", "smime", people, amount(250, 5_000));
+        identical("certificates", "smime", people, amount(200, 5_000));
     }
 }
 
 #[test]
 fn identity_modern() {
-    property("modern", amount(300, 3_000));
+    property("modern", amount(200, 3_000));
 }
 
 #[test]
 fn identity_post_quantum() {
-    property("post-quantum", amount(250, 2_000));
+    property("post-quantum", amount(150, 2_000));
 }
 
 #[test]

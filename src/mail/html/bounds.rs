@@ -1,6 +1,7 @@
 //! How large a tree a page becomes. A count of tags can't tell: end tags of elements that are
 //! not open close nothing, and formatting that was never closed is opened again in every
-//! paragraph, so that a hundred thousand tags make a billion elements.
+//! paragraph, so that a hundred thousand tags make a billion elements, and one attribute a
+//! hundred thousand.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -19,6 +20,13 @@ const DEPTH_MAX: usize = 512;
 /// Nodes of the whole tree: a newsletter has some ten thousand.
 const NODES_MAX: usize = 200_000;
 
+/// What all elements of the tree may take once they are written out, in times the page: what is
+/// opened again takes its attributes along, and honest pages do that a few times.
+const WEIGHT_MAX: usize = 8;
+
+/// The same, in bytes, for pages of a few lines.
+const WEIGHT_LEAST: usize = 64 << 10;
+
 /// How much is read between two looks at the bounds, in bytes.
 const STEP: usize = 1024;
 
@@ -27,6 +35,8 @@ pub(super) fn is_within(html: &str) -> bool {
     let over = Rc::new(Cell::new(false));
     let sink = Sink {
         nodes: RefCell::new(vec![Node::default()]),
+        weight: Cell::new(0),
+        weight_max: WEIGHT_LEAST.saturating_add(html.len().saturating_mul(WEIGHT_MAX)),
         over: Rc::clone(&over),
     };
     let context = QualName::new(None, ns!(html), local_name!("div"));
@@ -66,10 +76,25 @@ impl Handle {
 /// A tree of which only the shape is kept.
 struct Sink {
     nodes: RefCell<Vec<Node>>,
+    weight: Cell<usize>,
+    weight_max: usize,
     over: Rc<Cell<bool>>,
 }
 
 impl Sink {
+    /// Counts what an element is when it is written: both its tags, and its attributes.
+    fn weigh(&self, name: &QualName, attributes: &[Attribute]) {
+        let values = attributes
+            .iter()
+            .map(|a| a.name.local.len() + a.value.len());
+        let weight = 2 * name.local.len() + values.sum::<usize>();
+        let weight = self.weight.get().saturating_add(weight);
+        self.weight.set(weight);
+        if weight > self.weight_max {
+            self.over.set(true);
+        }
+    }
+
     fn add(&self) -> usize {
         let mut nodes = self.nodes.borrow_mut();
         nodes.push(Node::default());
@@ -120,7 +145,13 @@ impl TreeSink for Sink {
         target.name.expanded()
     }
 
-    fn create_element(&self, name: QualName, _: Vec<Attribute>, flags: ElementFlags) -> Handle {
+    fn create_element(
+        &self,
+        name: QualName,
+        attributes: Vec<Attribute>,
+        flags: ElementFlags,
+    ) -> Handle {
+        self.weigh(&name, &attributes);
         let at = self.add();
         if flags.template {
             let contents = self.add();

@@ -2,7 +2,7 @@
 //! first and last use, and the counts behind the harvest's caps.
 
 use super::rows::{code, decode, key_id};
-use super::{Db, Tx, fault};
+use super::{Db, Meta, Tx, fault};
 use crate::base::keys::Acceptance;
 use crate::base::{Address, KeyId, Result};
 use crate::store::certs::{Place, folder_number};
@@ -30,24 +30,29 @@ impl Db {
         })
     }
 
-    /// The addresses of certificates with a secret half here, and those that a key was accepted
-    /// for; none where `unless` is one of them.
-    pub(in crate::store) fn known_addresses(&self, unless: &Address) -> Result<Vec<Address>> {
-        const KNOWN: &str = "SELECT address FROM acceptance WHERE level >= ?1
-             UNION SELECT address.address FROM secret JOIN cert ON cert.id = secret.id
-             JOIN address ON address.cert = cert.n";
-        let accepted = code(&LEVELS, Acceptance::Accepted);
+    /// The addresses of certificates with a secret half here.
+    pub(in crate::store) fn own_addresses(&self) -> Result<Vec<Address>> {
+        self.addresses(
+            "SELECT DISTINCT address.address FROM secret JOIN cert ON cert.id = secret.id
+             JOIN address ON address.cert = cert.n",
+            (),
+        )
+    }
+
+    /// The addresses that a key was accepted for.
+    pub(in crate::store) fn accepted_addresses(&self) -> Result<Vec<Address>> {
+        self.addresses(
+            "SELECT DISTINCT address FROM acceptance WHERE level >= ?1",
+            [code(&LEVELS, Acceptance::Accepted)],
+        )
+    }
+
+    fn addresses(&self, select: &str, params: impl rusqlite::Params) -> Result<Vec<Address>> {
         self.read(|c| {
-            // Most mail is from people who are known; of the others all are looked through.
-            let among = format!("SELECT 1 FROM ({KNOWN}) WHERE address = ?2");
-            let mut known = c.prepare_cached(&among)?;
-            if known.exists((accepted, unless.key()))? {
-                return Ok(Vec::new());
-            }
-            let mut statement = c.prepare_cached(KNOWN)?;
-            let rows = statement.query_map([accepted], |row| row.get::<_, String>(0))?;
-            let known = rows.collect::<rusqlite::Result<Vec<String>>>()?;
-            Ok(known.iter().filter_map(|key| Address::parse(key)).collect())
+            let mut statement = c.prepare_cached(select)?;
+            let rows = statement.query_map(params, |row| row.get::<_, String>(0))?;
+            let keys = rows.collect::<rusqlite::Result<Vec<String>>>()?;
+            Ok(keys.iter().filter_map(|key| Address::parse(key)).collect())
         })
     }
 
@@ -106,8 +111,8 @@ impl Tx<'_> {
     /// Brings one entry of the journal into the tables. Doing so twice changes nothing.
     pub(in crate::store) fn apply(&self, at: u64, entry: &Entry) -> Result<()> {
         match entry {
-            Entry::Accept { id, address, level } => self
-                .run(
+            Entry::Accept { id, address, level } => {
+                self.run(
                     "INSERT INTO acceptance (id, address, spelled, level) VALUES (?1, ?2, ?3, ?4)
                      ON CONFLICT (id, address) DO UPDATE SET level = excluded.level",
                     (
@@ -116,8 +121,9 @@ impl Tx<'_> {
                         address.as_str(),
                         code(&LEVELS, *level),
                     ),
-                )
-                .map(drop),
+                )?;
+                self.decided()
+            }
             Entry::Conflict { address, ids } => {
                 for id in ids {
                     self.run(
@@ -158,6 +164,7 @@ impl Tx<'_> {
                     "DELETE FROM acceptance WHERE id = ?1 AND level <> ?2",
                     (&id, code(&LEVELS, Acceptance::Rejected)),
                 )?;
+                self.decided()?;
                 // A conflict of one is none.
                 self.run(
                     "DELETE FROM conflict WHERE address IN (SELECT address FROM conflict
@@ -170,6 +177,12 @@ impl Tx<'_> {
                 self.run("DELETE FROM seen WHERE id = ?1", [&id]).map(drop)
             }
         }
+    }
+
+    /// Says that what is kept of accepted addresses is out of date.
+    fn decided(&self) -> Result<()> {
+        let count = self.meta(Meta::Decided)?;
+        self.set(Meta::Decided, count.wrapping_add(1))
     }
 
     fn set_introducer(&self, id: &KeyId, domains: &[String]) -> Result<()> {

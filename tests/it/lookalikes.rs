@@ -1,0 +1,58 @@
+//! Who looks like somebody known: what the person decides counts for the next message, in every
+//! host that runs.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Home, Host, export, generate, import};
+
+const KNOWN: &str = "alice@bank.example";
+const LIKE: &str = "a1ice@bank.example";
+
+fn warned(host: &mut Host, from: &str) -> bool {
+    let message =
+        format!("From: {from}\r\nTo: bob@sealpost.example\r\nSubject: s\r\n\r\nwords\r\n");
+    let opened = host.open(message.as_bytes()).unwrap();
+    let warnings = opened["summary"]["warnings"].as_array().unwrap();
+    warnings.contains(&json!("looks-like-known"))
+}
+
+#[test]
+fn what_is_decided_counts_for_the_next_message() {
+    let (home, elsewhere) = (Home::new(), Home::new());
+    let mut peer = elsewhere.start();
+    peer.hello();
+    let id = generate(&mut peer, "Alice", KNOWN, "compatible");
+    let cert = export(&mut peer, &[&id]);
+    let (mut one, mut other) = (home.start(), home.start());
+    one.hello();
+    other.hello();
+    let both = |one: &mut Host, other: &mut Host, from: &str| {
+        let warned = [warned(one, from), warned(other, from)];
+        assert_eq!(warned[0], warned[1], "{from}");
+        warned[0]
+    };
+    // Nobody is known yet, and who merely has a certificate here is not.
+    assert!(!both(&mut one, &mut other, LIKE));
+    import(&mut one, cert.as_bytes(), Value::Null);
+    assert!(!both(&mut one, &mut other, LIKE));
+    for (level, expected) in [("accepted", true), ("rejected", false), ("verified", true)] {
+        one.good(
+            "keys/accept",
+            json!({"id": id, "address": KNOWN, "level": level}),
+        );
+        assert_eq!(both(&mut one, &mut other, LIKE), expected, "{level}");
+        assert!(!both(&mut one, &mut other, KNOWN));
+        assert!(!both(&mut one, &mut other, "carol@bank.example"));
+    }
+    // Another whom the person accepts is known too.
+    let like = generate(&mut peer, "Alice", LIKE, "compatible");
+    let cert = export(&mut peer, &[&like]);
+    import(&mut other, cert.as_bytes(), json!(true));
+    assert!(!both(&mut one, &mut other, LIKE));
+    other.good("keys/delete", json!({"id": id}));
+    other.good("keys/delete", json!({"id": like}));
+    assert!(!both(&mut one, &mut other, LIKE));
+    // One's own address is known without a word.
+    generate(&mut one, "Bob", "bob@sealpost.example", "compatible");
+    assert!(both(&mut one, &mut other, "bob@sea1post.example"));
+}
