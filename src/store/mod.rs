@@ -23,6 +23,7 @@ mod introducers;
 mod journal;
 mod lookup;
 mod marks;
+mod notices;
 mod peers;
 mod pieces;
 mod place;

@@ -352,7 +352,7 @@ impl PrivateKeys for Tokens {
         open.get(&place.token).map(|open| open.lease.until())
     }
 
-    fn lock(&self, id: Option<&KeyId>) {
+    fn wipe(&self, id: Option<&KeyId>) {
         match id {
             None => self.end(|_, _| true),
             Some(id) => {

@@ -47,13 +47,17 @@ pub fn unlock(world: &World, request: &OneRequest, cx: &Context) -> Result<Unloc
     }
 }
 
-/// `keys/lock`: wipes one unlocked key, or all of them.
+/// `keys/lock`: wipes one unlocked key, or all of them, for every host. One that no passphrase
+/// protects opens by itself and stays `unlocked`; one elsewhere stays there.
 ///
 /// # Errors
-/// None today; locking always works.
+/// `store.unavailable` when other hosts can't be told.
 pub fn lock(world: &World, request: &LockRequest) -> Result<LockReply> {
-    world.lock(request.id.as_ref());
+    world.lock(request.id.as_ref())?;
     Ok(LockReply {
-        secret: SecretState::Locked,
+        secret: match &request.id {
+            Some(id) => world.secret_state(id),
+            None => SecretState::Locked,
+        },
     })
 }
