@@ -16,5 +16,8 @@ mod remote;
 mod serve;
 mod speech;
 
-pub use remote::{Agent, Fate, Standing, Start, Starting, end};
+pub use remote::{Agent, Fate, Means, Standing, Start, Starting, end};
 pub use serve::{Surroundings, lock_all, serve};
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,14 @@ pub type Starting = Box<dyn Fn() -> Fate>;
 /// How an agent is started; `None` when that can't be.
 pub type Start = Box<dyn Fn() -> Option<Starting> + Send + Sync>;
 
+/// What a host brings along.
+pub struct Means {
+    pub start: Start,
+    /// Sees to it that the keys are locked when the person goes away. Called once, when the host
+    /// is the first time without an agent and opens one itself.
+    pub watch: Box<dyn Fn(&Private) + Send + Sync>,
+}
+
 /// How things stand with the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -79,7 +87,7 @@ pub struct Agent {
 
 struct Link {
     socket: PathBuf,
-    start: Start,
+    means: Means,
     own: Private,
     /// Something was opened in this process, while there was no agent.
     holds: AtomicBool,
@@ -197,7 +205,7 @@ impl Link {
     /// Starts an agent and connects to it.
     fn started(&self, job: &Job) -> std::result::Result<Line, Fault> {
         let begun = Instant::now();
-        let mut starting = (self.start)().ok_or(Fault::Unstartable)?;
+        let mut starting = (self.means.start)().ok_or(Fault::Unstartable)?;
         while begun.elapsed() < START {
             match line::connect(&self.socket, job) {
                 Ok(line) => {
@@ -216,7 +224,7 @@ impl Link {
                     if let Ok(line) = line::connect(&self.socket, job) {
                         return Ok(line);
                     }
-                    starting = (self.start)().ok_or(Fault::Unstartable)?;
+                    starting = (self.means.start)().ok_or(Fault::Unstartable)?;
                 }
             }
             if job.check().is_err() {
@@ -229,11 +237,11 @@ impl Link {
 
 impl Agent {
     /// The agent behind `socket`; `own` for when there is none. Nothing is contacted yet.
-    pub fn new(socket: PathBuf, start: Start, own: Private) -> Agent {
+    pub fn new(socket: PathBuf, means: Means, own: Private) -> Agent {
         Agent {
             link: Arc::new(Link {
                 socket,
-                start,
+                means,
                 own,
                 holds: AtomicBool::new(false),
                 idle: Mutex::default(),
@@ -328,7 +336,9 @@ impl PrivateKeys for Agent {
             lease,
         };
         let Some(answer) = self.ask(&question, Wanted::Yes)? else {
-            self.link.holds.store(true, Ordering::Relaxed);
+            if !self.link.holds.swap(true, Ordering::Relaxed) {
+                (self.link.means.watch)(&self.link.own);
+            }
             return self.link.own.unlock(id, passphrase, lease);
         };
         match speech::read(&answer)? {

@@ -124,7 +124,7 @@ fn watch(shared: &Shared, surroundings: &Surroundings) {
 pub fn lock_all(keys: &Private) {
     if let Err(error) = keys.lock(None) {
         log::warn!(
-            "agent: hosts with keys of their own were not told, {}",
+            "agent: others that hold keys were not told, {}",
             error.kind.name()
         );
     }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::Result;
-use super::job::Job;
 use super::keys::{KeyId, KeyPairId, SecretState};
 use super::private::{Lease, Opening, Private, PrivateKeys, Signing};
 use super::secret::Secret;
@@ -116,10 +115,6 @@ impl PrivateKeys for Heeding {
             self.heed(id);
         }
         self.keys.expire(now);
-    }
-
-    fn during(&self, job: &Arc<Job>) -> Option<Private> {
-        self.keys.during(job)
     }
 }
 

@@ -250,11 +250,13 @@ impl PrivateKeys for Parted {
     }
 
     fn during(&self, job: &Arc<Job>) -> Option<Private> {
-        let of = |door: &Private| door.during(job).unwrap_or_else(|| Arc::clone(door));
-        Some(Arc::new(Parted {
-            is_special: Arc::clone(&self.is_special),
-            special: of(&self.special),
-            others: of(&self.others),
-        }))
+        let (special, others) = (self.special.during(job), self.others.during(job));
+        (special.is_some() || others.is_some()).then(|| {
+            Arc::new(Parted {
+                is_special: Arc::clone(&self.is_special),
+                special: special.unwrap_or_else(|| Arc::clone(&self.special)),
+                others: others.unwrap_or_else(|| Arc::clone(&self.others)),
+            }) as Private
+        })
     }
 }

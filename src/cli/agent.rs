@@ -8,8 +8,9 @@ use std::thread;
 use std::time::SystemTime;
 
 use super::print;
-use crate::agent::{self, Fate, Start, Starting, Surroundings};
+use crate::agent::{self, Fate, Means, Start, Starting, Surroundings};
 use crate::base::context::unix;
+use crate::base::keys::Private;
 use crate::base::{Error, Result};
 use crate::desktop;
 use crate::host::{logging, process};
@@ -20,8 +21,20 @@ use crate::verbs::World;
 pub fn through(world: World) -> World {
     match env::var_os("SEALPOST_AGENT") {
         Some(agent) if agent == "none" => world,
-        _ => world.through_agent(start()),
+        _ => world.through_agent(Means {
+            start: start(),
+            watch: Box::new(watch),
+        }),
     }
+}
+
+/// Locks all keys, of every host, when the person goes away.
+fn watch(keys: &Private) {
+    let keys = Arc::clone(keys);
+    desktop::watch(move || {
+        log::info!("agent: locked, the person has gone");
+        agent::lock_all(&keys);
+    });
 }
 
 /// Starts this program once more, as the agent. It leaves the browser's session by itself.
@@ -83,11 +96,7 @@ pub fn run() -> Result<()> {
         now: || unix(SystemTime::now()),
         in_place: Box::new(move || theirs.is_in_place() && theirs.is_up_to_date()),
     };
-    let held = Arc::clone(&keys);
-    desktop::watch(move || {
-        log::info!("agent: locked, the person has gone");
-        agent::lock_all(&held);
-    });
+    watch(&keys);
     agent::serve(listener, keys, &surroundings);
     drop(surroundings);
     Arc::into_inner(place).map_or(Ok(()), AgentPlace::leave)

@@ -9,14 +9,14 @@ use bytes::Bytes;
 use super::doctor::Pinentry;
 use super::recent::Recent;
 #[cfg(unix)]
-use crate::agent::Agent;
+use crate::agent::{Agent, Means};
 use crate::base::ask::Answers;
 use crate::base::autocrypt::PreferEncrypt;
 use crate::base::context::unix;
 use crate::base::error::Kind;
 use crate::base::gnupg::GnuPg;
 use crate::base::job::Job;
-use crate::base::keys::{Certs, Lease, Parted, Private, Protocol, SecretState};
+use crate::base::keys::{Certs, Lease, Parted, Private, Protocol};
 use crate::base::network::Network;
 use crate::base::notices::{Heeding, Notices};
 use crate::base::policy::{CLIENTS, NETWORK_AUTHORITIES, Origin, PROTOCOLS, Policy, Ruled};
@@ -123,11 +123,11 @@ impl World {
         }
     }
 
-    /// The same, with the unlocked keys in this person's agent, which `start` starts.
+    /// The same, with the unlocked keys in this person's agent, which these means start.
     #[cfg(unix)]
-    pub fn through_agent(mut self, start: crate::agent::Start) -> World {
+    pub fn through_agent(mut self, means: Means) -> World {
         let socket = self.store.home().agent_socket();
-        let agent = Arc::new(Agent::new(socket, start, self.private));
+        let agent = Arc::new(Agent::new(socket, means, self.private));
         self.private = Arc::clone(&agent) as Private;
         self.agent = Some(agent);
         self
@@ -298,16 +298,6 @@ impl World {
     /// Wipes the keys that this process holds itself.
     pub fn wipe(&self) {
         self.private.wipe(None);
-    }
-
-    /// Where the secret half of a key is now.
-    pub fn secret_state(&self, id: &KeyId) -> SecretState {
-        self.private.state(id)
-    }
-
-    /// Until when a key is unlocked, in Unix seconds.
-    pub(super) fn unlocked_until(&self, id: &KeyId) -> Option<u64> {
-        self.private.until(id)
     }
 
     /// A key as a dialog names it: name, first address, fingerprint. Names are their owners' to

@@ -168,6 +168,17 @@ fn a_stopped_agent_costs_seconds_and_one_question() {
     assert_eq!(second.wait(id).unwrap_err().kind(), "cancelled");
     assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
 
+    for (method, params) in [("keys/list", json!({})), ("host/doctor", json!({}))] {
+        let mut host = it.home.start();
+        host.hello();
+        let begun = Instant::now();
+        let id = host.send(method, params);
+        thread::sleep(Duration::from_millis(1000));
+        host.notify("$/cancelRequest", json!({"id": id}));
+        assert_eq!(host.wait(id).unwrap_err().kind(), "cancelled", "{method}");
+        assert!(begun.elapsed() < AT_ONCE, "{method}: {:?}", begun.elapsed());
+    }
+
     // One that had a connection, and one that comes new.
     for host in [&mut first, &mut second] {
         let asked = it.pinentry.count("getpin");
@@ -437,4 +448,32 @@ fn an_agent_that_is_killed_at_work_costs_a_question_at_most() {
         assert!(it.pinentry.count("getpin") <= before + 2);
         until("the end of the agent", || !alive(pid));
     }
+}
+
+#[test]
+fn an_agent_of_an_older_version_makes_way() {
+    let it = locked();
+    let folder = it.home.path().join("agent");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).unwrap();
+    // It holds the place until a host of this version has greeted, and a little longer.
+    let lock = std::fs::File::create(folder.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(socket(&it.home)).unwrap();
+    let path = socket(&it.home);
+    let old = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.write_all(b"sealpost-agent 0.0.1 1\n");
+        let _ = stream.read(&mut [0; 64]);
+        thread::sleep(Duration::from_millis(700));
+        std::fs::remove_file(path).unwrap();
+        drop((listener, lock));
+    });
+    let before = it.pinentry.count("getpin");
+    let mut host = it.home.start();
+    host.good("keys/unlock", json!({"id": it.id}));
+    old.join().unwrap();
+    assert_eq!(secret(&mut it.home.start(), &it), "unlocked");
+    assert_eq!(it.pinentry.count("getpin"), before + 1);
+    assert_eq!(agents(&it.home).len(), 1);
 }

@@ -13,8 +13,8 @@ use crate::verbs::World;
 /// # Errors
 /// `key.missing`; `key.locked` with its question; `key.unusable` when the token is not here.
 pub fn unlock(world: &World, request: &OneRequest, cx: &Context) -> Result<UnlockReply> {
-    if world.secret_state(&request.id) == SecretState::Token {
-        return match world.unlocked_until(&request.id) {
+    if cx.private.state(&request.id) == SecretState::Token {
+        return match cx.private.until(&request.id) {
             Some(until) => Ok(UnlockReply {
                 until: rfc3339(until),
             }),
@@ -29,10 +29,7 @@ pub fn unlock(world: &World, request: &OneRequest, cx: &Context) -> Result<Unloc
             until: rfc3339(until),
         });
     }
-    match (
-        world.secret_state(&request.id),
-        world.unlocked_until(&request.id),
-    ) {
+    match (cx.private.state(&request.id), cx.private.until(&request.id)) {
         (SecretState::Unlocked, Some(until)) => Ok(UnlockReply {
             until: rfc3339(until),
         }),
@@ -52,11 +49,11 @@ pub fn unlock(world: &World, request: &OneRequest, cx: &Context) -> Result<Unloc
 ///
 /// # Errors
 /// `store.unavailable` when other hosts can't be told.
-pub fn lock(world: &World, request: &LockRequest) -> Result<LockReply> {
-    world.lock(request.id.as_ref())?;
+pub fn lock(_world: &World, request: &LockRequest, cx: &Context) -> Result<LockReply> {
+    cx.private.lock(request.id.as_ref())?;
     Ok(LockReply {
         secret: match &request.id {
-            Some(id) => world.secret_state(id),
+            Some(id) => cx.private.state(id),
             None => SecretState::Locked,
         },
     })
