@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
@@ -12,8 +13,8 @@ use super::speech::{self, Answer, Partner, Question};
 use crate::base::job::Job;
 
 /// How long an agent may be silent: it greets at once, and says every second that it works. A
-/// machine under load is slower than that.
-const SILENCE: Duration = Duration::from_secs(5);
+/// machine under load, or whose disk has to wake up first, is slower than that.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// How long one operation may take in all. A passphrase may be stretched for seconds, and a PIN
 /// may be typed on a token's reader.
@@ -21,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(150);
 
 /// How often a wait looks whether its request was taken back.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// How long to wait where others wait to be let in.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A connection to an agent that has greeted.
 pub(super) struct Line(UnixStream);
@@ -59,10 +63,28 @@ impl Fault {
 /// # Errors
 /// Every [`Fault`].
 pub(super) fn connect(socket: &Path, job: &Job) -> Result<Line, Fault> {
-    greeted(peer::reach(socket).map_err(|e| Fault::of(e, job))?, job)
+    greeted(reach(socket, job)?, job)
 }
 
-/// The same over a connection that is there.
+/// A connection to whoever is behind `socket`.
+///
+/// # Errors
+/// [`Fault::TakenBack`], [`Fault::Silent`], [`Fault::Gone`].
+pub(super) fn reach(socket: &Path, job: &Job) -> Result<UnixStream, Fault> {
+    let begun = Instant::now();
+    loop {
+        match peer::reach(socket) {
+            // Others wait there, too; or it takes no connections at all.
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && begun.elapsed() < SILENCE => {
+                job.check().map_err(|_| Fault::TakenBack)?;
+                thread::sleep(PAUSE);
+            }
+            reached => return reached.map_err(|e| Fault::of(e, job)),
+        }
+    }
+}
+
+/// Greets over a connection that is there.
 ///
 /// # Errors
 /// As [`connect`].

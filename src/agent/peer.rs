@@ -58,7 +58,8 @@ pub(super) fn process(stream: &UnixStream) -> Option<u32> {
 
 /// Ends a process of this person, whatever it is doing.
 pub(super) fn kill(process: u32) {
-    let pid = i32::try_from(process).ok();
+    // Neither a group nor the first of all: no agent is either.
+    let pid = i32::try_from(process).ok().filter(|pid| *pid > 1);
     if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
         // One that has gone meanwhile is as good.
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);

@@ -12,14 +12,15 @@ use super::line::{self, Fault, Line};
 use super::peer;
 use super::speech::{self, Answer, Question};
 use crate::base::Secret;
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::base::job::Job;
 use crate::base::keys::{
     KeyId, KeyPairId, Lease, Opening, Private, PrivateKeys, SecretState, Signing,
 };
 
-/// How long an agent that was just started may take to be there.
-const START: Duration = Duration::from_secs(5);
+/// How long an agent that was just started may take to be there. One that can't be is known at
+/// once.
+const START: Duration = Duration::from_secs(10);
 
 /// How often it is looked for meanwhile.
 const LOOK: Duration = Duration::from_millis(4);
@@ -110,23 +111,21 @@ impl Link {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why there was none to be had, for as long as that counts.
-    fn without(&self) -> Option<Standing> {
-        let without = self.without.lock().unwrap_or_else(PoisonError::into_inner);
-        without
-            .filter(|(_, until)| Instant::now() < *until)
-            .map(|(standing, _)| standing)
+    fn without(&self) -> MutexGuard<'_, Option<(Standing, Instant)>> {
+        self.without.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there was none to be had just now.
+    fn is_without(&self) -> bool {
+        self.without()
+            .is_some_and(|(_, until)| Instant::now() < until)
     }
 
     fn do_without(&self, standing: Standing) {
         log::warn!("agent: {standing:?}; this process does its work");
         self.idle().clear();
         let until = Instant::now() + AGAIN;
-        *self.without.lock().unwrap_or_else(PoisonError::into_inner) = Some((standing, until));
-    }
-
-    fn retry(&self) {
-        *self.without.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.without() = Some((standing, until));
     }
 
     /// Whether this process has opened a key itself.
@@ -144,7 +143,7 @@ impl Link {
         wanted: Wanted,
         job: &Job,
     ) -> Result<Option<Zeroizing<Vec<u8>>>> {
-        if self.without().is_some() {
+        if self.is_without() {
             return Ok(None);
         }
         // A connection that was kept may lead to an agent that has ended since.
@@ -210,6 +209,7 @@ impl Link {
             match line::connect(&self.socket, job) {
                 Ok(line) => {
                     log::info!("agent: started in {} ms", begun.elapsed().as_millis());
+                    *self.without() = None;
                     return Ok(line);
                 }
                 Err(Fault::Gone(_) | Fault::Older) => {}
@@ -254,19 +254,16 @@ impl Agent {
     /// How things stand with it now. None is started.
     pub fn standing(&self, job: &Job) -> Standing {
         let standing = standing(&self.link.socket, job);
-        match (standing, self.link.without()) {
-            (Standing::Absent, Some(Standing::Failed)) => Standing::Failed,
+        let before = self.link.without().map(|(before, _)| before);
+        match (standing, before) {
+            // As far as is known: it is not tried now.
+            (Standing::Absent, Some(Standing::Failed)) => return Standing::Failed,
             // Whoever asks later need not find out anew.
-            (Standing::Silent, _) => {
-                self.link.do_without(standing);
-                standing
-            }
+            (Standing::Silent, _) => self.link.do_without(standing),
             // Somebody has mended it.
-            _ => {
-                self.link.retry();
-                standing
-            }
+            _ => *self.link.without() = None,
         }
+        standing
     }
 
     fn ask(&self, question: &Question<'_>, wanted: Wanted) -> Result<Option<Zeroizing<Vec<u8>>>> {
@@ -393,20 +390,31 @@ fn standing(socket: &Path, job: &Job) -> Standing {
 }
 
 /// Ends the agent behind `socket`, whether it listens or not; false when there is none.
-pub fn end(socket: &Path) -> bool {
-    let Ok(stream) = peer::reach(socket) else {
-        return false;
+///
+/// # Errors
+/// `store.unavailable` when it can't be reached at all.
+pub fn end(socket: &Path) -> Result<bool> {
+    let unreachable = || {
+        Error::new(
+            Kind::StoreUnavailable,
+            "the agent can't be reached; end its process, which is called: sealpost agent",
+        )
+    };
+    let job = Job::default();
+    let stream = match line::reach(socket, &job) {
+        Ok(stream) => stream,
+        Err(Fault::Silent) => return Err(unreachable()),
+        Err(_) => return Ok(false),
     };
     let process = peer::process(&stream);
-    let job = Job::default();
     let told = line::greeted(stream, &job).and_then(|line| line.ask(&Question::End, &job));
     match (told, process) {
-        (Ok(_), _) => true,
+        (Ok(_), _) => Ok(true),
         (Err(_), Some(process)) => {
             peer::kill(process);
-            true
+            Ok(true)
         }
-        (Err(_), None) => false,
+        (Err(_), None) => Err(unreachable()),
     }
 }
 

@@ -112,7 +112,7 @@ fn until(what: &str, condition: impl Fn() -> bool) {
 #[test]
 fn an_agent_that_works_is_waited_for() {
     // Longer than it may be silent.
-    let keys = Slow::new(Duration::from_secs(7));
+    let keys = Slow::new(Duration::from_secs(12));
     let (_folder, socket) = agent(&keys);
     let own = Slow::new(Duration::ZERO);
     let agent = door(&socket, &own);

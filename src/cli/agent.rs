@@ -106,13 +106,13 @@ pub fn run() -> Result<()> {
 /// gone, even if it listens to nobody.
 ///
 /// # Errors
-/// `store.unavailable` when there is no folder of state, or when hosts that hold keys themselves
-/// can't be told.
+/// `store.unavailable` when there is no folder of state, when hosts that hold keys themselves
+/// can't be told, or when the agent can't be reached.
 pub fn end() -> Result<()> {
     let home = Home::from_env()?;
     let socket = home.agent_socket();
     let posted = World::open(home).lock(None);
-    match agent::end(&socket) {
+    match agent::end(&socket)? {
         true => print::note("the agent has ended; all keys are locked"),
         false => print::note("there is no agent; all keys are locked"),
     }

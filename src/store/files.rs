@@ -475,7 +475,7 @@ pub(super) fn private_folder(path: &Path) -> Result<()> {
 /// # Errors
 /// `store.unavailable`.
 pub(super) fn check_private(path: &Path) -> Result<()> {
-    let meta = match fs::symlink_metadata(path) {
+    let meta = match fs::metadata(path) {
         Ok(meta) => meta,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(unavailable(path, e)),

@@ -42,10 +42,6 @@ impl Notices for Store {
     }
 
     fn post(&self, id: Option<&KeyId>) -> Result<()> {
-        // Where nothing is kept, nobody holds anything.
-        if !files::is_something(&self.home.state) {
-            return Ok(());
-        }
         let mut bytes = [0; LENGTH];
         getrandom::fill(&mut bytes)
             .map_err(|_| Error::internal("the system gives no random bytes"))?;

@@ -201,7 +201,7 @@ fn standing(world: &World, cx: &Context) -> (AgentState, Option<String>) {
         ),
         Standing::Failed => (
             AgentState::Failed,
-            "the agent can't be started, so each host asks for itself; this says why: sealpost agent",
+            "the agent can't be started, so each host asks for itself; start the browser anew, or see what this says: sealpost agent",
         ),
     };
     (state, Some(fix.to_owned()))

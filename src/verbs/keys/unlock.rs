@@ -5,7 +5,8 @@ use crate::base::ask::locked;
 use crate::base::context::{rfc3339, unix};
 use crate::base::error::Kind;
 use crate::base::keys::{Certs, SecretState};
-use crate::base::{Context, Error, Result};
+use crate::base::{Context, Error, KeyId, Protocol, Result};
+use crate::store::Query;
 use crate::verbs::World;
 
 /// `keys/unlock`: asks for the passphrase (of a token, the PIN), unless the key is open already.
@@ -49,12 +50,38 @@ pub fn unlock(world: &World, request: &OneRequest, cx: &Context) -> Result<Unloc
 ///
 /// # Errors
 /// `store.unavailable` when other hosts can't be told.
-pub fn lock(_world: &World, request: &LockRequest, cx: &Context) -> Result<LockReply> {
+pub fn lock(world: &World, request: &LockRequest, cx: &Context) -> Result<LockReply> {
     cx.private.lock(request.id.as_ref())?;
+    // A token is logged out of as a whole, in hosts too that know it by another of its keys.
+    if let Some(id) = request.id.as_ref().filter(|id| world.tokens.knows(id)) {
+        for other in own(world)? {
+            if other != *id && world.tokens.share(id, &other) {
+                cx.private.lock(Some(&other))?;
+            }
+        }
+    }
     Ok(LockReply {
         secret: match &request.id {
             Some(id) => cx.private.state(id),
             None => SecretState::Locked,
         },
     })
+}
+
+/// All S/MIME keys with a secret half here or on a token.
+fn own(world: &World) -> Result<Vec<KeyId>> {
+    let mut query = Query {
+        protocol: Some(Protocol::Smime),
+        secret: Some(true),
+        ..Query::default()
+    };
+    let mut ids = Vec::new();
+    loop {
+        let page = world.store.list(&query)?;
+        ids.extend(page.rows.into_iter().map(|row| row.facts.id));
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return Ok(ids),
+        }
+    }
 }
