@@ -1,6 +1,6 @@
 //! Both sides in one process, over a real socket, with keys that take their time.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::hosts::Hosts;
 use super::speech::{self, Question};
-use super::{Agent, Means, Surroundings, serve};
+use super::{Agent, Means, Standing, Surroundings, serve};
 use crate::base::error::Result;
 use crate::base::job::Job;
 use crate::base::keys::{
@@ -160,4 +161,60 @@ fn what_nobody_waits_for_is_not_opened() {
         .unwrap();
     assert_eq!(agent.state(&id()), SecretState::Unlocked);
     assert_eq!(keys.state(&id()), SecretState::Unlocked);
+}
+
+#[test]
+fn a_crowd_loses_what_is_not_in_use() {
+    let hosts: Arc<Hosts> = Arc::default();
+    let join = || {
+        let (theirs, ours) = UnixStream::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        (theirs, hosts.admit(ours))
+    };
+    let mut all: Vec<_> = (0..64).map(|_| join()).collect();
+    let gone = |stream: &UnixStream| matches!((&*stream).read(&mut [0]), Ok(0));
+    let busy = all[0].1.as_ref().unwrap().busy();
+    let (_one_more, admitted) = join();
+    assert!(admitted.is_ok());
+    assert_eq!(hosts.count(), 64);
+    let lost: Vec<_> = (0..all.len()).filter(|n| gone(&all[*n].0)).collect();
+    assert_eq!(lost, [1], "the oldest that is not in use");
+    drop(busy);
+    // When all are in use, nobody is.
+    drop(admitted);
+    drop(all.remove(1));
+    all.push(join());
+    let working: Vec<_> = all
+        .iter()
+        .map(|(_, h)| h.as_ref().unwrap().busy())
+        .collect();
+    assert_eq!(hosts.count(), 64);
+    assert!(join().1.is_err());
+    drop(working);
+    assert!(join().1.is_ok());
+    drop(all);
+    assert_eq!(hosts.count(), 0);
+}
+
+#[test]
+fn a_host_that_is_kept_out_does_it_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let listener = UnixListener::bind(&socket).unwrap();
+    thread::spawn(move || {
+        // Until this process ends; each connection is short.
+        while let Ok((mut stream, _)) = listener.accept() {
+            let _ = stream.write_all(speech::BUSY.as_bytes());
+        }
+    });
+    let own = Slow::new(Duration::ZERO);
+    let agent = door(&socket, &own);
+    assert_eq!(agent.standing(&Job::default()), Standing::Busy);
+    agent
+        .unlock(&id(), &Secret::new(Vec::new()), Lease::FOREVER)
+        .unwrap();
+    assert_eq!(own.state(&id()), SecretState::Unlocked);
+    assert_eq!(agent.state(&id()), SecretState::Unlocked);
+    agent.lock(None).unwrap();
+    assert_eq!(agent.state(&id()), SecretState::Locked);
 }
