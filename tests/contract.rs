@@ -65,6 +65,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("engine/mod.rs", "Format", "export format"),
     ("base/policy.rs", "Origin", "origin of a rule"),
     ("verbs/doctor.rs", "Pinentry", "pinentry"),
+    ("verbs/doctor.rs", "AgentState", "agent"),
     ("engine/mod.rs", "Revoking", "reason to revoke"),
     ("verbs/anchors.rs", "AnchorSource", "source of an anchor"),
 ];

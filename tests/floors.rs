@@ -28,6 +28,7 @@ const DOORMEN: &[(&str, &[&str])] = &[
     ("ammonia", &["mail/html/"]),
     ("byteorder", &["wire/frame.rs"]),
     ("clap", &["cli/"]),
+    ("close_fds", &["host/process.rs"]),
     ("cms", &["engine/smime/"]),
     ("const_oid", &["engine/smime/"]),
     ("cryptoki", &["tokens/"]),

@@ -4,18 +4,20 @@
 //! by itself when nobody needs it, when it is told to, and when its socket is taken away.
 
 use std::collections::HashSet;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::hosts::{Host, Hosts};
 use super::peer;
-use super::speech::{self, Answer, Failed, Question};
+use super::speech::{self, Answer, Failed, Partner, Question};
+use crate::base::Secret;
 use crate::base::error::Result;
 use crate::base::keys::{KeyId, Private, SecretState};
-use crate::base::{Error, Secret};
 
 /// How often the time is looked at.
 const TICK: Duration = Duration::from_millis(500);
@@ -23,8 +25,12 @@ const TICK: Duration = Duration::from_millis(500);
 /// How long an agent waits for work when no host is there and nothing is unlocked.
 const LINGER: Duration = Duration::from_secs(60);
 
-/// The most hosts at once, each with its workers: a person has a few browsers.
-const CONNECTIONS_MAX: usize = 64;
+/// How long a host may take to greet, and to take an answer.
+const TAKES: Duration = Duration::from_secs(5);
+
+/// How often a host is told that its answer is still to come: well below the silence that it
+/// bears.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// How much longer real time may be than the time that this machine was awake, before it is
 /// taken to have slept.
@@ -41,7 +47,7 @@ pub struct Surroundings {
 struct Shared {
     keys: Private,
     now: fn() -> u64,
-    connections: AtomicUsize,
+    hosts: Arc<Hosts>,
     /// What a passphrase opened.
     unlocked: Mutex<HashSet<KeyId>>,
     ended: AtomicBool,
@@ -59,8 +65,9 @@ impl Shared {
         !unlocked.is_empty()
     }
 
-    fn lock(&self, id: Option<&KeyId>) {
-        self.keys.lock(id);
+    /// Wipes what the agent itself holds.
+    fn wipe(&self, id: Option<&KeyId>) {
+        self.keys.wipe(id);
         let mut unlocked = self.unlocked();
         match id {
             Some(id) => drop(unlocked.remove(id)),
@@ -74,7 +81,7 @@ pub fn serve(listener: UnixListener, keys: Private, surroundings: &Surroundings)
     let shared = Arc::new(Shared {
         keys,
         now: surroundings.now,
-        connections: AtomicUsize::new(0),
+        hosts: Arc::default(),
         unlocked: Mutex::default(),
         ended: AtomicBool::new(false),
     });
@@ -85,7 +92,7 @@ pub fn serve(listener: UnixListener, keys: Private, surroundings: &Surroundings)
     if accepting.is_ok() {
         watch(&shared, surroundings);
     }
-    shared.lock(None);
+    shared.wipe(None);
 }
 
 /// Comes back when the agent is to end.
@@ -98,10 +105,11 @@ fn watch(shared: &Shared, surroundings: &Surroundings) {
         let slept = self::asleep();
         if slept.saturating_sub(asleep) > SLEPT {
             log::info!("agent: locked, the machine has slept");
-            shared.lock(None);
+            shared.wipe(None);
+            lock_all(&shared.keys);
         }
         asleep = slept;
-        if shared.connections.load(Ordering::SeqCst) > 0 || shared.is_holding() {
+        if shared.hosts.count() > 0 || shared.is_holding() {
             needed = Instant::now();
         }
         let told = shared.ended.load(Ordering::SeqCst);
@@ -109,6 +117,16 @@ fn watch(shared: &Shared, surroundings: &Surroundings) {
             log::info!("agent: ends");
             return;
         }
+    }
+}
+
+/// Locks all keys, of every host.
+pub fn lock_all(keys: &Private) {
+    if let Err(error) = keys.lock(None) {
+        log::warn!(
+            "agent: others that hold keys were not told, {}",
+            error.kind.name()
+        );
     }
 }
 
@@ -138,62 +156,103 @@ fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
             thread::sleep(TICK);
             continue;
         };
-        if shared.connections.fetch_add(1, Ordering::SeqCst) >= CONNECTIONS_MAX
-            || !peer::is_this_person(&stream)
-        {
-            shared.connections.fetch_sub(1, Ordering::SeqCst);
+        if !peer::is_this_person(&stream) {
             log::warn!("agent: a connection was refused");
             continue;
         }
+        let host = match shared.hosts.admit(stream) {
+            Ok(host) => host,
+            Err(mut stream) => {
+                log::warn!("agent: too many connections are in use");
+                let _ = stream.set_nonblocking(true);
+                let _ = stream.write_all(speech::BUSY.as_bytes());
+                continue;
+            }
+        };
         let theirs = Arc::clone(shared);
-        let spawned = thread::Builder::new()
+        // Where there is no thread for it, the connection ends here.
+        let _ = thread::Builder::new()
             .name("host".to_owned())
             .spawn(move || {
-                let _connected = Connected(&theirs);
                 // A host that has gone, or speaks otherwise, is heard no more.
-                if let Err(error) = converse(stream, &theirs) {
+                if let Err(error) = converse(&host, &theirs) {
                     log::info!("agent: a connection ended, {}", error.kind());
                 }
             });
-        if spawned.is_err() {
-            shared.connections.fetch_sub(1, Ordering::SeqCst);
-        }
     }
 }
 
-/// Counts a connection until it is over, however that comes.
-struct Connected<'a>(&'a Shared);
-
-impl Drop for Connected<'_> {
-    fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-fn converse(mut stream: UnixStream, shared: &Shared) -> io::Result<()> {
-    if let Err(error) = speech::greet(&mut stream) {
-        // A host of another version, after an update: it can start its own when we are gone.
-        if error.kind() == io::ErrorKind::Unsupported {
+fn converse(host: &Host, shared: &Shared) -> io::Result<()> {
+    let mut stream = host.stream();
+    stream.set_read_timeout(Some(TAKES))?;
+    stream.set_write_timeout(Some(TAKES))?;
+    match speech::greet(&mut stream)? {
+        Partner::Same => {}
+        // A newer host, after an update: it can start its own when we are gone.
+        Partner::Newer => {
             shared.ended.store(true, Ordering::SeqCst);
+            return Err(io::ErrorKind::Unsupported.into());
         }
-        return Err(error);
+        Partner::Older | Partner::Busy => return Err(io::ErrorKind::Unsupported.into()),
     }
+    stream.set_read_timeout(None)?;
     while let Some(bytes) = speech::receive(&mut stream)? {
-        let answered = match speech::read(&bytes) {
-            Ok(question) => answer(&question, shared),
-            Err(error) => Err(error),
-        };
-        match &answered {
-            Ok(Given::State(state)) => speech::tell(&mut stream, &Answer::State(*state))?,
-            Ok(Given::Until(until)) => speech::tell(&mut stream, &Answer::Until(*until))?,
-            Ok(Given::Bytes(secret)) => {
-                speech::tell(&mut stream, &Answer::Bytes(secret.expose()))?;
+        let _busy = host.busy();
+        let question = match speech::read(&bytes) {
+            Ok(question) => question,
+            Err(error) => {
+                speech::tell(&mut stream, &Answer::Failed(Failed::of(&error)))?;
+                continue;
             }
-            Ok(Given::Done) => speech::tell(&mut stream, &Answer::Done)?,
-            Err(error) => speech::tell(&mut stream, &Answer::Failed(Failed::of(error)))?,
+        };
+        let answered = worked_out(&question, shared, stream)?;
+        let told = match &answered {
+            Ok(Given::State(state)) => speech::tell(&mut stream, &Answer::State(*state)),
+            Ok(Given::Until(until)) => speech::tell(&mut stream, &Answer::Until(*until)),
+            Ok(Given::Bytes(secret)) => speech::tell(&mut stream, &Answer::Bytes(secret.expose())),
+            Ok(Given::Done) => speech::tell(&mut stream, &Answer::Done),
+            Err(error) => speech::tell(&mut stream, &Answer::Failed(Failed::of(error))),
+        };
+        // Nobody knows that it is open: it may have been locked since it was asked for.
+        if let (Question::Unlock { id, .. }, Err(_)) = (&question, &told) {
+            shared.wipe(Some(id));
         }
+        told?;
     }
     Ok(())
+}
+
+/// Works out an answer, and says meanwhile that it is coming.
+///
+/// # Errors
+/// Whatever the socket says.
+fn worked_out(
+    question: &Question<'_>,
+    shared: &Shared,
+    mut stream: &UnixStream,
+) -> io::Result<Result<Given>> {
+    if !question.takes_long() {
+        return Ok(answer(question, shared));
+    }
+    thread::scope(|scope| {
+        let (given, answered) = channel();
+        thread::Builder::new()
+            .name("work".to_owned())
+            .spawn_scoped(scope, move || given.send(answer(question, shared)))?;
+        let mut listened = Ok(());
+        loop {
+            match answered.recv_timeout(BEAT) {
+                Ok(answer) => return Ok(answer),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(io::ErrorKind::Other.into());
+                }
+                Err(RecvTimeoutError::Timeout) if listened.is_ok() => {
+                    listened = speech::tell(&mut stream, &Answer::Working);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    })
 }
 
 enum Given {
@@ -203,7 +262,7 @@ enum Given {
     Done,
 }
 
-fn answer(question: &Question<'_>, shared: &Shared) -> Result<Given, Error> {
+fn answer(question: &Question<'_>, shared: &Shared) -> Result<Given> {
     let keys = &shared.keys;
     keys.expire((shared.now)());
     Ok(match question {
@@ -226,12 +285,13 @@ fn answer(question: &Question<'_>, shared: &Shared) -> Result<Given, Error> {
             shared.unlocked().insert(id.clone());
             Given::Done
         }
+        // Whoever asks has posted a notice.
         Question::Lock(id) => {
-            shared.lock(id.as_ref());
+            shared.wipe(id.as_ref());
             Given::Done
         }
         Question::End => {
-            shared.lock(None);
+            shared.wipe(None);
             shared.ended.store(true, Ordering::SeqCst);
             Given::Done
         }

@@ -2,7 +2,8 @@
 //! a length and that many bytes for every question and every answer.
 //!
 //! Both ends are the same program of the same person. Whoever is of another version is no
-//! partner, and says no more than its greeting.
+//! partner, and says no more than its greeting. An answer that takes its time is announced, again
+//! and again, by [`Answer::Working`].
 
 use std::io::{self, Read, Write};
 
@@ -15,10 +16,13 @@ use crate::base::keys::{KeyId, KeyPairId, Lease, Opening, SecretState, Signing};
 
 /// The line with which each side begins. The program's version is in it: what is asked may
 /// differ between any two.
-pub(super) const GREETING: &str = concat!("sealpost-agent ", env!("CARGO_PKG_VERSION"), " 1\n");
+pub(super) const GREETING: &str = concat!("sealpost-agent ", env!("CARGO_PKG_VERSION"), " 2\n");
 
 /// What the greetings of all versions begin with.
 const NAME: &str = "sealpost-agent ";
+
+/// What an agent says in place of its greeting when it has too many hosts.
+pub(super) const BUSY: &str = "sealpost-agent busy\n";
 
 /// The longest greeting that is read: another version's may be longer.
 const GREETING_MAX: usize = 64;
@@ -56,6 +60,16 @@ pub(super) enum Question<'a> {
 }
 
 impl Question<'_> {
+    /// Whether it needs computing, or a person at a reader.
+    pub(super) fn takes_long(&self) -> bool {
+        match self {
+            Question::Sign { .. } | Question::Decrypt { .. } | Question::Unlock { .. } => true,
+            // A token that hangs is waited for a little before it counts as logged out.
+            Question::Lock(_) | Question::End => true,
+            Question::State(_) | Question::Until(_) => false,
+        }
+    }
+
     fn carries(&self) -> usize {
         match self {
             Question::Sign { data, .. } => data.len(),
@@ -74,6 +88,8 @@ pub(super) enum Answer<'a> {
     Done,
     #[serde(borrow)]
     Failed(Failed<'a>),
+    /// The answer is still to come.
+    Working,
 }
 
 /// Why it could not.
@@ -211,13 +227,25 @@ impl<'a> Failed<'a> {
     }
 }
 
-/// Says who we are, and whether the other side is the same.
+/// Who is at the other end, by its greeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Partner {
+    Same,
+    /// An older version of us.
+    Older,
+    /// A newer version of us.
+    Newer,
+    /// An agent that takes no more hosts.
+    Busy,
+}
+
+/// Says who we are, and tells who the other side is.
 ///
 /// # Errors
-/// Whatever the socket says; `Unsupported` for another version of us, `InvalidData` for a
-/// stranger.
-pub(super) fn greet(stream: &mut (impl Read + Write)) -> io::Result<()> {
-    stream.write_all(GREETING.as_bytes())?;
+/// Whatever the socket says; `InvalidData` for a stranger.
+pub(super) fn greet(stream: &mut (impl Read + Write)) -> io::Result<Partner> {
+    // Whoever takes no more hosts does not listen to what they say.
+    let said = stream.write_all(GREETING.as_bytes());
     let mut theirs = Vec::with_capacity(GREETING_MAX);
     let mut byte = [0];
     // No byte more than the line: what follows is not this function's.
@@ -225,13 +253,28 @@ pub(super) fn greet(stream: &mut (impl Read + Write)) -> io::Result<()> {
         stream.read_exact(&mut byte)?;
         theirs.extend_from_slice(&byte);
     }
-    if theirs == GREETING.as_bytes() {
-        return Ok(());
+    if theirs == BUSY.as_bytes() {
+        return Ok(Partner::Busy);
     }
-    Err(match theirs.starts_with(NAME.as_bytes()) {
-        true => io::ErrorKind::Unsupported.into(),
-        false => io::ErrorKind::InvalidData.into(),
+    if theirs == GREETING.as_bytes() {
+        return said.map(|()| Partner::Same);
+    }
+    if !theirs.starts_with(NAME.as_bytes()) || theirs.last() != Some(&b'\n') {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    Ok(match (version(&theirs), version(GREETING.as_bytes())) {
+        (Some(theirs), Some(ours)) if theirs < ours => Partner::Older,
+        // What can't be read was thought of later.
+        _ => Partner::Newer,
     })
+}
+
+/// The numbers in a greeting: the program's version, then that of what is said.
+fn version(greeting: &[u8]) -> Option<Vec<u64>> {
+    let greeting = std::str::from_utf8(greeting).ok()?;
+    let numbers = greeting.strip_prefix(NAME)?.trim_end();
+    let numbers = numbers.split(['.', ' ']).map(|number| number.parse().ok());
+    numbers.collect()
 }
 
 /// Sends a question.
@@ -369,6 +412,31 @@ mod tests {
             let back = failed.error();
             assert_eq!((&back.kind, &back.message), (&error.kind, &error.message));
             assert_eq!(back.question, error.question);
+        }
+    }
+
+    #[test]
+    fn a_greeting_says_who_is_older() {
+        let (before, _) = GREETING.rsplit_once(' ').unwrap();
+        for (greeting, partner) in [
+            (GREETING.to_owned(), Some(Partner::Same)),
+            (format!("{before} 1\n"), Some(Partner::Older)),
+            (format!("{before} 10\n"), Some(Partner::Newer)),
+            ("sealpost-agent 99.0.0 1\n".to_owned(), Some(Partner::Newer)),
+            ("sealpost-agent 0.0.9 7\n".to_owned(), Some(Partner::Older)),
+            (BUSY.to_owned(), Some(Partner::Busy)),
+            (
+                "sealpost-agent 1.0-new 1\n".to_owned(),
+                Some(Partner::Newer),
+            ),
+            ("sealpost-agent".to_owned(), None),
+            ("GET / HTTP/1.1\n".to_owned(), None),
+            (format!("sealpost-agent {}", "1".repeat(100)), None),
+        ] {
+            let mut wire = io::Cursor::new(Vec::new());
+            wire.get_mut().extend([0; GREETING.len()]);
+            wire.get_mut().extend(greeting.as_bytes());
+            assert_eq!(greet(&mut wire).ok(), partner, "{greeting}");
         }
     }
 

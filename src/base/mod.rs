@@ -17,6 +17,7 @@ pub mod job;
 pub mod keys;
 pub mod layer;
 pub mod network;
+pub mod notices;
 pub mod policy;
 pub mod private;
 pub mod rules;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::error::Result;
+use super::job::Job;
 use super::keys::{KeyId, SecretState};
 use super::secret::Secret;
 
@@ -98,16 +99,27 @@ pub trait PrivateKeys: Send + Sync {
     fn until(&self, id: &KeyId) -> Option<u64>;
 
     /// Wipes one unlocked key, or all of them, for everybody.
-    fn lock(&self, id: Option<&KeyId>);
-
-    /// Wipes what this process holds itself.
-    fn wipe(&self) {
-        self.lock(None);
+    ///
+    /// # Errors
+    /// `store.unavailable` when it is done here, but others can't be told.
+    fn lock(&self, id: Option<&KeyId>) -> Result<()> {
+        self.wipe(id);
+        Ok(())
     }
+
+    /// Wipes one unlocked key, or all of them, of those that this process holds itself.
+    fn wipe(&self, id: Option<&KeyId>);
 
     /// Wipes what has passed its time limit. What is used before the next call is taken to be
     /// used at `now`.
     fn expire(&self, now: u64);
+
+    /// The same door for one request: what takes long behind it ends when the request is taken
+    /// back. `None` where it makes no difference.
+    fn during(&self, job: &Arc<Job>) -> Option<Private> {
+        let _ = job;
+        None
+    }
 }
 
 /// How long a key stays unlocked.
@@ -164,7 +176,7 @@ pub type Private = Arc<dyn PrivateKeys>;
 /// Two doors, and which keys are behind the first: some keys lie in a special place, the others
 /// with whoever has them.
 pub struct Parted {
-    is_special: Box<dyn Fn(&KeyId) -> bool + Send + Sync>,
+    is_special: Arc<dyn Fn(&KeyId) -> bool + Send + Sync>,
     special: Private,
     others: Private,
 }
@@ -177,7 +189,7 @@ impl Parted {
         others: Private,
     ) -> Parted {
         Parted {
-            is_special: Box::new(is_special),
+            is_special: Arc::new(is_special),
             special,
             others,
         }
@@ -212,23 +224,39 @@ impl PrivateKeys for Parted {
         self.of(id).until(id)
     }
 
-    fn lock(&self, id: Option<&KeyId>) {
+    fn lock(&self, id: Option<&KeyId>) -> Result<()> {
         match id {
             Some(one) => self.of(one).lock(id),
             None => {
-                self.special.lock(None);
-                self.others.lock(None);
+                let special = self.special.lock(None);
+                special.and(self.others.lock(None))
             }
         }
     }
 
-    fn wipe(&self) {
-        self.special.wipe();
-        self.others.wipe();
+    fn wipe(&self, id: Option<&KeyId>) {
+        match id {
+            Some(one) => self.of(one).wipe(id),
+            None => {
+                self.special.wipe(None);
+                self.others.wipe(None);
+            }
+        }
     }
 
     fn expire(&self, now: u64) {
         self.special.expire(now);
         self.others.expire(now);
+    }
+
+    fn during(&self, job: &Arc<Job>) -> Option<Private> {
+        let (special, others) = (self.special.during(job), self.others.during(job));
+        (special.is_some() || others.is_some()).then(|| {
+            Arc::new(Parted {
+                is_special: Arc::clone(&self.is_special),
+                special: special.unwrap_or_else(|| Arc::clone(&self.special)),
+                others: others.unwrap_or_else(|| Arc::clone(&self.others)),
+            }) as Private
+        })
     }
 }

@@ -3,13 +3,14 @@
 use std::env;
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::SystemTime;
 
 use super::print;
-use crate::agent::{self, Start, Surroundings};
+use crate::agent::{self, Fate, Means, Start, Starting, Surroundings};
 use crate::base::context::unix;
+use crate::base::keys::Private;
 use crate::base::{Error, Result};
 use crate::desktop;
 use crate::host::{logging, process};
@@ -20,30 +21,46 @@ use crate::verbs::World;
 pub fn through(world: World) -> World {
     match env::var_os("SEALPOST_AGENT") {
         Some(agent) if agent == "none" => world,
-        _ => world.through_agent(start()),
+        _ => world.through_agent(Means {
+            start: start(),
+            watch: Box::new(watch),
+        }),
     }
+}
+
+/// Locks all keys, of every host, when the person goes away.
+fn watch(keys: &Private) {
+    let keys = Arc::clone(keys);
+    desktop::watch(move || {
+        log::info!("agent: locked, the person has gone");
+        agent::lock_all(&keys);
+    });
 }
 
 /// Starts this program once more, as the agent. It leaves the browser's session by itself.
 fn start() -> Start {
     Box::new(|| {
-        let Ok(program) = env::current_exe() else {
-            return false;
-        };
-        let started = Command::new(program)
+        let program = env::current_exe().ok()?;
+        process::keep_files();
+        let mut child = Command::new(program)
             .arg("agent")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .spawn();
-        let Ok(mut child) = started else {
-            return false;
-        };
+            .spawn()
+            .ok()?;
+        let ended: Arc<OnceLock<Fate>> = Arc::default();
+        let fate = Arc::clone(&ended);
         // So that nothing is left of it when it ends before us.
-        let waiting = thread::Builder::new()
+        thread::Builder::new()
             .name("agent".to_owned())
-            .spawn(move || child.wait());
-        waiting.is_ok()
+            .spawn(move || {
+                let well = child.wait().is_ok_and(|status| status.success());
+                fate.set(if well { Fate::Yielded } else { Fate::Failed })
+            })
+            .ok()?;
+        let starting: Starting = Box::new(move || ended.get().copied().unwrap_or(Fate::Running));
+        Some(starting)
     })
 }
 
@@ -79,25 +96,25 @@ pub fn run() -> Result<()> {
         now: || unix(SystemTime::now()),
         in_place: Box::new(move || theirs.is_in_place() && theirs.is_up_to_date()),
     };
-    let held = Arc::clone(&keys);
-    desktop::watch(move || {
-        log::info!("agent: locked, the person has gone");
-        held.lock(None);
-    });
+    watch(&keys);
     agent::serve(listener, keys, &surroundings);
     drop(surroundings);
     Arc::into_inner(place).map_or(Ok(()), AgentPlace::leave)
 }
 
-/// `sealpost agent --end`: everything is locked, and the agent is gone.
+/// `sealpost agent --end`: everything is locked, in hosts without an agent too, and the agent is
+/// gone, even if it listens to nobody.
 ///
 /// # Errors
-/// `store.unavailable` when there is no folder of state.
+/// `store.unavailable` when there is no folder of state, when hosts that hold keys themselves
+/// can't be told, or when the agent can't be reached.
 pub fn end() -> Result<()> {
     let home = Home::from_env()?;
-    match agent::end(&home.agent_socket()) {
+    let socket = home.agent_socket();
+    let posted = World::open(home).lock(None);
+    match agent::end(&socket)? {
         true => print::note("the agent has ended; all keys are locked"),
-        false => print::note("there is no agent; nothing is unlocked"),
+        false => print::note("there is no agent; all keys are locked"),
     }
-    Ok(())
+    posted
 }

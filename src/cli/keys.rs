@@ -195,9 +195,9 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
         Keys::Discover { .. } | Keys::Publish { .. } => discover::run(command, session),
         Keys::Lock { key, common } => {
             let id = key.as_deref().map(|key| id(session, key)).transpose()?;
-            let reply =
-                session.run(|world, _| keys::lock(world, &LockRequest { id: id.clone() }))?;
-            done(&reply, common.json, "locked")
+            let request = LockRequest { id };
+            let reply = session.run(|world, cx| keys::lock(world, &request, cx))?;
+            done(&reply, common.json, words::locked(reply.secret))
         }
     }
 }

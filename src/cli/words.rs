@@ -124,6 +124,17 @@ pub fn action(action: Action) -> &'static str {
     }
 }
 
+/// What locking came to.
+pub fn locked(secret: SecretState) -> &'static str {
+    match secret {
+        SecretState::Locked => "locked",
+        SecretState::Unlocked => "no passphrase protects this key; it opens by itself",
+        SecretState::Token => "logged out of its token",
+        SecretState::Agent => "GnuPG's agent has this key; gpgconf --reload gpg-agent locks it",
+        SecretState::None => "there is nothing to lock: its secret half is not here",
+    }
+}
+
 /// A certificate's state, with where its secret half is.
 pub fn state(status: KeyStatus, secret: SecretState) -> String {
     let status = match status {

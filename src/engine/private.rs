@@ -63,8 +63,8 @@ impl<T> Held<T> {
         (until != Lease::FOREVER.until()).then_some(until)
     }
 
-    /// As [`PrivateKeys::lock`].
-    pub(super) fn lock(&self, id: Option<&KeyId>) {
+    /// As [`PrivateKeys::wipe`].
+    pub(super) fn wipe(&self, id: Option<&KeyId>) {
         let mut table = self.table();
         match id {
             Some(id) => drop(table.remove(id)),

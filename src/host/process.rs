@@ -42,9 +42,18 @@ pub fn stdio() -> io::Result<(PipeReader, PipeWriter)> {
     Ok((input.into(), output.into()))
 }
 
+/// Whatever this process has open besides its standard streams stays with it: what a browser
+/// left open would keep the other ends of it waiting for as long as an agent or a pinentry lives.
+#[cfg(unix)]
+pub fn keep_files() {
+    close_fds::set_fds_cloexec_threadsafe(3, &[]);
+}
+
 /// Keeps secrets out of core dumps, and of other programs of the same user; and panics off
 /// the output and the browser's console: the log says where, nobody says what.
 pub fn harden() {
+    #[cfg(unix)]
+    keep_files();
     #[cfg(target_os = "linux")]
     {
         // Where the system refuses, the rest protects as well as before.

@@ -470,6 +470,36 @@ pub(super) fn private_folder(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Whether a folder, if it is there, is this user's, and nobody else may enter it.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(super) fn check_private(path: &Path) -> Result<()> {
+    let meta = match fs::metadata(path) {
+        Ok(meta) => meta,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(unavailable(path, e)),
+    };
+    if !meta.is_dir() {
+        return Err(unavailable(path, ErrorKind::NotADirectory.into()));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let fault =
+            |what: &str| Error::new(Kind::StoreUnavailable, format!("{} {what}", path.display()));
+        if meta.uid() != rustix::process::geteuid().as_raw() {
+            return Err(fault("belongs to another user; move it away"));
+        }
+        if meta.mode() & 0o077 != 0 {
+            return Err(fault(
+                "can be entered by others; make it this user's alone (chmod 700)",
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// The error when another program holds the store.
 pub(super) fn busy() -> Error {
     Error::new(

@@ -128,6 +128,10 @@ impl Home {
         self.state.join("agent")
     }
 
+    pub(super) fn locked(&self) -> PathBuf {
+        self.state.join("locked")
+    }
+
     pub(super) fn lock(&self) -> PathBuf {
         self.state.join("lock")
     }

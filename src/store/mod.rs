@@ -24,6 +24,7 @@ mod journal;
 mod likeness;
 mod lookup;
 mod marks;
+mod notices;
 mod peers;
 mod pieces;
 mod place;

@@ -6,14 +6,31 @@ use std::path::PathBuf;
 use super::files::{self, Lock, Stamp};
 use super::home::Home;
 use super::policy;
-use crate::base::Result;
+use crate::base::{Error, Kind, Result};
 
 impl Home {
     /// The socket behind which this folder's agent is, if there is one.
     pub fn agent_socket(&self) -> PathBuf {
         self.agent().join("socket")
     }
+
+    /// Whether an agent can have its socket here. Makes nothing.
+    ///
+    /// # Errors
+    /// `store.unavailable`, with what stands in the way.
+    pub fn check_agent(&self) -> Result<()> {
+        if self.agent_socket().as_os_str().len() > SOCKET_MAX {
+            return Err(Error::new(
+                Kind::StoreUnavailable,
+                "the path of the folder of state is too long for the agent's socket; set SEALPOST_HOME to a shorter one",
+            ));
+        }
+        files::check_private(&self.agent())
+    }
 }
+
+/// The longest path of a socket, in bytes: `sun_path`, with the zero at its end.
+const SOCKET_MAX: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
 /// The right to be the agent, for as long as this lives.
 pub struct AgentPlace {

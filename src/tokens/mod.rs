@@ -126,6 +126,12 @@ impl Tokens {
         id.protocol() == Protocol::Smime && matches!(self.certs.token(id), Ok(Some(_)))
     }
 
+    /// Whether two keys lie on one token, and so behind one PIN. Touches none.
+    pub fn share(&self, one: &KeyId, other: &KeyId) -> bool {
+        let place = |id| self.place(id).map(|place| place.token).ok();
+        one.protocol() == other.protocol() && place(one).is_some_and(|o| Some(o) == place(other))
+    }
+
     /// The error that carries the question for the PIN of a key's token.
     ///
     /// # Errors
@@ -352,7 +358,7 @@ impl PrivateKeys for Tokens {
         open.get(&place.token).map(|open| open.lease.until())
     }
 
-    fn lock(&self, id: Option<&KeyId>) {
+    fn wipe(&self, id: Option<&KeyId>) {
         match id {
             None => self.end(|_, _| true),
             Some(id) => {

@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Asks, World, keys};
+#[cfg(unix)]
+use crate::agent::Standing;
 use crate::base::body::Bodies;
 use crate::base::keys::{Attention, Protocol};
 use crate::base::{Context, Error, KeyId, Kind, Result};
@@ -47,6 +49,8 @@ pub enum Data {
         /// Without one, a client may be asked for passphrases.
         ask_client: bool,
     },
+    /// `agent`: the process that holds the unlocked keys.
+    Agent { agent: AgentState },
     /// `engines`: the families that are used.
     Engines { engines: Vec<Protocol> },
     /// `keys`: how many are own, and which of them end soon or have ended.
@@ -69,6 +73,26 @@ pub enum Pinentry {
     Off,
 }
 
+/// How things stand with the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgentState {
+    Running,
+    /// None is there now; it starts when a key is used.
+    Absent,
+    /// None is wanted.
+    Off,
+    /// It does not answer.
+    Silent,
+    /// It has too many hosts.
+    Busy,
+    OtherVersion,
+    /// It can't be started.
+    Failed,
+    /// There is no place for its socket.
+    NoPlace,
+}
+
 impl Bodies for Request {}
 impl Bodies for Reply {}
 impl Asks for Request {}
@@ -76,19 +100,21 @@ impl Asks for Request {}
 /// Looks at everything. What is wrong is told in the checks.
 ///
 /// # Errors
-/// None today.
+/// `cancelled`.
 pub fn doctor(world: &World, _request: &Request, cx: &Context) -> Result<Reply> {
     let mut checks = vec![
         policy(world),
         plain("client", world.admits()),
         plain("store", world.store.check()),
         pinentry(world),
+        agent(world, cx),
         engines(world),
     ];
     // What lies in the store is for those who may ask for it.
     if world.ready().is_ok() && world.admits().is_ok() {
         checks.push(own_keys(world, cx));
     }
+    cx.job.check()?;
     Ok(Reply { checks })
 }
 
@@ -137,6 +163,53 @@ fn pinentry(world: &World) -> Check {
         },
         fix: fix.map(str::to_owned),
     }
+}
+
+/// What this process can see of the agent, without starting one.
+fn agent(world: &World, cx: &Context) -> Check {
+    let (agent, fix) = standing(world, cx);
+    Check {
+        id: "agent",
+        ok: fix.is_none(),
+        data: Data::Agent { agent },
+        fix,
+    }
+}
+
+#[cfg(unix)]
+fn standing(world: &World, cx: &Context) -> (AgentState, Option<String>) {
+    let Some(agent) = &world.agent else {
+        return (AgentState::Off, None);
+    };
+    if let Err(error) = world.store.home().check_agent() {
+        return (AgentState::NoPlace, Some(error.message));
+    }
+    let (state, fix) = match agent.standing(&cx.job) {
+        Standing::Running => return (AgentState::Running, None),
+        Standing::Absent => return (AgentState::Absent, None),
+        Standing::Silent => (
+            AgentState::Silent,
+            "the agent does not answer, so each host asks for itself; end it with: sealpost agent --end",
+        ),
+        Standing::Busy => (
+            AgentState::Busy,
+            "the agent has too many hosts; close some browsers, or end it with: sealpost agent --end",
+        ),
+        Standing::Other => (
+            AgentState::OtherVersion,
+            "the agent is of another version; start all browsers anew, or end it with: sealpost agent --end",
+        ),
+        Standing::Failed => (
+            AgentState::Failed,
+            "the agent can't be started, so each host asks for itself; start the browser anew, or see what this says: sealpost agent",
+        ),
+    };
+    (state, Some(fix.to_owned()))
+}
+
+#[cfg(not(unix))]
+fn standing(_: &World, _: &Context) -> (AgentState, Option<String>) {
+    (AgentState::Off, None)
 }
 
 fn engines(world: &World) -> Check {

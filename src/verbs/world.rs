@@ -8,14 +8,17 @@ use bytes::Bytes;
 
 use super::doctor::Pinentry;
 use super::recent::Recent;
+#[cfg(unix)]
+use crate::agent::{Agent, Means};
 use crate::base::ask::Answers;
 use crate::base::autocrypt::PreferEncrypt;
 use crate::base::context::unix;
 use crate::base::error::Kind;
 use crate::base::gnupg::GnuPg;
 use crate::base::job::Job;
-use crate::base::keys::{Certs, Lease, Parted, Private, Protocol, SecretState};
+use crate::base::keys::{Certs, Lease, Parted, Private, Protocol};
 use crate::base::network::Network;
+use crate::base::notices::{Heeding, Notices};
 use crate::base::policy::{CLIENTS, NETWORK_AUTHORITIES, Origin, PROTOCOLS, Policy, Ruled};
 use crate::base::rules::{Allowed, ClientId, RSA_BITS_LEAST};
 use crate::base::{Address, Context, Error, KeyId, Result, Secret};
@@ -53,6 +56,9 @@ pub struct World {
     /// Both families; which of them are used is policy's.
     engines: Vec<Arc<dyn Engine>>,
     private: Private,
+    /// Where the unlocked keys are, unless they are in this process.
+    #[cfg(unix)]
+    pub(super) agent: Option<Arc<Agent>>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) network: Arc<dyn Network>,
     /// GnuPG, where its keys are used in place; and as of when they were looked at last.
@@ -88,14 +94,16 @@ impl World {
                 .with_keychain(crate::desktop::keychain()),
         );
         let certs = Arc::clone(&store) as Arc<dyn Certs>;
+        let notices = Arc::clone(&store) as Arc<dyn Notices>;
         let here = unlocked(&certs);
         let tokens = Arc::new(Tokens::new(certs, &policy.pkcs11_modules));
         let on_token = Arc::clone(&tokens);
-        let private: Private = Arc::new(Parted::new(
+        let here: Private = Arc::new(Parted::new(
             move |id| on_token.knows(id),
             Arc::clone(&tokens) as Private,
             here,
         ));
+        let private: Private = Arc::new(Heeding::new(notices, here));
         World {
             store,
             network: crate::net::network(network(&policy)),
@@ -107,17 +115,21 @@ impl World {
             pinentry: Pinentry::Off,
             engines: vec![openpgp, smime],
             private,
+            #[cfg(unix)]
+            agent: None,
             tokens,
             harvested: Recent::default(),
             offers: Recent::default(),
         }
     }
 
-    /// The same, with the unlocked keys in this person's agent, which `start` starts.
+    /// The same, with the unlocked keys in this person's agent, which these means start.
     #[cfg(unix)]
-    pub fn through_agent(mut self, start: crate::agent::Start) -> World {
+    pub fn through_agent(mut self, means: Means) -> World {
         let socket = self.store.home().agent_socket();
-        self.private = crate::agent::private(socket, start, self.private);
+        let agent = Arc::new(Agent::new(socket, means, self.private));
+        self.private = Arc::clone(&agent) as Private;
+        self.agent = Some(agent);
         self
     }
 
@@ -189,6 +201,7 @@ impl World {
     /// What a verb gets to know when it runs at `now`.
     pub fn context(&self, now: SystemTime, job: Arc<Job>, answers: Arc<Answers>) -> Context {
         self.private.expire(unix(now));
+        let private = self.private.during(&job);
         let cx = Context {
             now,
             at: None,
@@ -196,7 +209,7 @@ impl World {
             job,
             answers,
             certs: Arc::clone(&self.store) as Arc<dyn Certs>,
-            private: Arc::clone(&self.private),
+            private: private.unwrap_or_else(|| Arc::clone(&self.private)),
             online: None,
         };
         super::gnupg::take_up(self, &cx);
@@ -268,23 +281,23 @@ impl World {
     }
 
     /// Wipes one unlocked key, or all of them, for every host.
-    pub fn lock(&self, id: Option<&KeyId>) {
-        self.private.lock(id);
+    ///
+    /// # Errors
+    /// `store.unavailable` when other hosts can't be told.
+    pub fn lock(&self, id: Option<&KeyId>) -> Result<()> {
+        self.private.lock(id)
+    }
+
+    /// Wipes a key that has changed, or has gone, for every host that can be told.
+    pub(super) fn forget(&self, id: &KeyId) {
+        if let Err(error) = self.lock(Some(id)) {
+            log::warn!("a key is not locked everywhere: {}", error.kind.name());
+        }
     }
 
     /// Wipes the keys that this process holds itself.
     pub fn wipe(&self) {
-        self.private.wipe();
-    }
-
-    /// Where the secret half of a key is now.
-    pub fn secret_state(&self, id: &KeyId) -> SecretState {
-        self.private.state(id)
-    }
-
-    /// Until when a key is unlocked, in Unix seconds.
-    pub(super) fn unlocked_until(&self, id: &KeyId) -> Option<u64> {
-        self.private.until(id)
+        self.private.wipe(None);
     }
 
     /// A key as a dialog names it: name, first address, fingerprint. Names are their owners' to

@@ -109,11 +109,7 @@ impl Service for Verbs {
             "keys/address" => read(world, keys::address, params),
             "keys/subkey" => read(world, keys::subkey, params),
             "keys/unlock" => read(world, keys::unlock, params),
-            "keys/lock" => read(
-                world,
-                |world, request, _| keys::lock(world, request),
-                params,
-            ),
+            "keys/lock" => read(world, keys::lock, params),
             "keys/discover" => read(world, keys::discover, params),
             "keys/publish" => read(world, keys::publish, params),
             "text/decrypt" => read(world, text::decrypt, params),

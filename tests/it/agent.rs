@@ -13,16 +13,16 @@ use crate::asking::{Locked, locked_in, opened};
 use crate::harness::{Home, Host, alive, holds, until};
 
 /// A home whose hosts work through their agent.
-fn home() -> Home {
+pub fn home() -> Home {
     Home::new().env("SEALPOST_AGENT", "")
 }
 
-fn locked() -> Locked {
+pub fn locked() -> Locked {
     locked_in(home())
 }
 
 /// The agents that were ever started in a home, by their log.
-fn agents(home: &Home) -> Vec<u32> {
+pub fn agents(home: &Home) -> Vec<u32> {
     let log = std::fs::read_to_string(home.path().join("log/sealpost.log")).unwrap_or_default();
     log.lines()
         .filter_map(|line| line.split_once("agent: begins, process "))
@@ -30,17 +30,22 @@ fn agents(home: &Home) -> Vec<u32> {
         .collect()
 }
 
-fn agent(home: &Home) -> u32 {
+pub fn agent(home: &Home) -> u32 {
     let all = agents(home);
     *all.last().expect("no agent was started")
 }
 
-fn secret(host: &mut Host, it: &Locked) -> String {
+pub fn secret(host: &mut Host, it: &Locked) -> String {
     let shown = host.good("keys/show", json!({"id": it.id}));
     shown["key"]["secret"].as_str().unwrap().to_owned()
 }
 
-fn socket(home: &Home) -> PathBuf {
+/// What a host says first.
+pub fn greeting() -> String {
+    format!("sealpost-agent {} 2\n", env!("CARGO_PKG_VERSION"))
+}
+
+pub fn socket(home: &Home) -> PathBuf {
     home.path().join("agent/socket")
 }
 
@@ -243,8 +248,7 @@ fn what_is_no_host_gets_nothing_and_breaks_nothing() {
     opened(host.open(&it.message));
     let agent = agent(&it.home);
     let before = it.pinentry.count("getpin");
-    let version = env!("CARGO_PKG_VERSION");
-    let greeting = format!("sealpost-agent {version} 1\n").into_bytes();
+    let greeting = greeting().into_bytes();
     let with = |more: &[u8]| [&greeting[..], more].concat();
     for garbage in [
         b"GET / HTTP/1.1\r\n\r\n".to_vec(),

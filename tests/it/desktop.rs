@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::asking::{locked_in, opened};
+use crate::asking::{Locked, locked_in, opened};
 use crate::backup::{read, write};
 use crate::harness::{Home, Host, seal_one, until};
 use crate::peer::{find, run};
@@ -191,7 +191,14 @@ fn without_a_key_store_nothing_is_made() {
 #[test]
 fn keys_are_locked_when_the_person_goes_away() {
     let Some(bus) = Bus::new() else { return };
+    for_each_way(&locked_in(bus.home().env("SEALPOST_AGENT", "")), &bus);
+    // The same in a host that can have no agent.
     let it = locked_in(bus.home().env("SEALPOST_AGENT", ""));
+    std::fs::write(it.home.path().join("agent"), b"in the way").unwrap();
+    for_each_way(&it, &bus);
+}
+
+fn for_each_way(it: &Locked, bus: &Bus) {
     let mut host = it.home.start();
     let secret = |host: &mut Host| {
         let shown = host.good("keys/show", json!({"id": it.id}));

@@ -43,6 +43,7 @@ pub fn amount(short: usize, many: usize) -> usize {
 /// A state folder of its own, with what answers for the person.
 pub struct Home {
     pub dir: TempDir,
+    below: String,
     pinentry: String,
     confirm: Option<&'static str>,
     env: Vec<(String, String)>,
@@ -53,6 +54,7 @@ impl Home {
     pub fn new() -> Home {
         Home {
             dir: tempfile::Builder::new().prefix("sp").tempdir().unwrap(),
+            below: "state".into(),
             pinentry: "none".into(),
             confirm: Some("yes"),
             env: Vec::new(),
@@ -60,7 +62,13 @@ impl Home {
     }
 
     pub fn path(&self) -> PathBuf {
-        self.dir.path().join("state")
+        self.dir.path().join(&self.below)
+    }
+
+    /// With the state folder in another place below its own.
+    pub fn below(mut self, path: &str) -> Home {
+        self.below = path.into();
+        self
     }
 
     pub fn pinentry(mut self, pinentry: &Pinentry) -> Home {
@@ -207,16 +215,28 @@ pub struct Host {
 }
 
 impl Host {
-    fn spawn(mut command: Command) -> Host {
+    pub fn spawn(mut command: Command) -> Host {
+        command.stderr(Stdio::piped());
+        Host::run(command)
+    }
+
+    /// With something else as its stderr.
+    pub fn spawn_saying(mut command: Command, stderr: impl Into<Stdio>) -> Host {
+        command.stderr(stderr);
+        Host::run(command)
+    }
+
+    fn run(mut command: Command) -> Host {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        // The command may hold what it gave.
+        drop(command);
         let mut stdin = child.stdin.take().unwrap();
         let mut stdout = child.stdout.take().unwrap();
-        let mut errors = child.stderr.take().unwrap();
+        let errors = child.stderr.take();
 
         let (orders, todo) = channel::<Order>();
         thread::spawn(move || {
@@ -249,7 +269,7 @@ impl Host {
 
         let stderr = Arc::new(Mutex::new(Vec::new()));
         let collected = Arc::clone(&stderr);
-        thread::spawn(move || {
+        let reading = move |mut errors: std::process::ChildStderr| {
             let mut piece = [0u8; 4096];
             while let Ok(n) = errors.read(&mut piece) {
                 if n == 0 {
@@ -257,7 +277,10 @@ impl Host {
                 }
                 collected.lock().unwrap().extend_from_slice(&piece[..n]);
             }
-        });
+        };
+        if let Some(errors) = errors {
+            thread::spawn(move || reading(errors));
+        }
 
         Host {
             child,

@@ -22,6 +22,7 @@ mod trio;
 
 mod acceptance;
 mod agent;
+mod agent_trouble;
 mod answers;
 mod asking;
 mod autocrypt;

@@ -532,9 +532,14 @@ fn a_pin_is_asked_for_once_and_again_after_locking() {
         other.fault("message/seal", never.clone()).kind(),
         "key.locked"
     );
-    // Locking there logs nobody out here.
+    // Locked there is locked here.
+    assert_eq!(
+        host.fault("message/seal", never.clone()).kind(),
+        "key.locked"
+    );
+    host.good("keys/unlock", json!({"id": id}));
     host.good("message/seal", never.clone());
-    host.good("keys/lock", json!({"id": id}));
+    assert_eq!(host.good("keys/lock", json!({"id": id}))["secret"], "token");
     assert_eq!(host.fault("message/seal", never).kind(), "key.locked");
     pinentry.answers(&["%cancel"]);
     let fault = host.fault(
@@ -545,6 +550,32 @@ fn a_pin_is_asked_for_once_and_again_after_locking() {
     nobody_kept_a_pin(&home);
     other.close();
     assert!(other.exit(std::time::Duration::from_secs(15)).success());
+}
+
+#[test]
+fn a_token_is_locked_by_any_of_its_keys() {
+    let Some(ca) = Ca::new() else { return };
+    let people = [("alice", "ec:P-256", ALICE), ("bob", "ec:P-256", BOB)];
+    let Some(soft) = Soft::with(&ca, &people) else {
+        return;
+    };
+    let pinentry = Pinentry::new(&[PIN]);
+    let home = soft.home(&pinentry);
+    let mut host = home.start();
+    host.hello();
+    assert_eq!(taken(&mut host).len(), 2);
+    let id = |host: &mut Host, address: &str| {
+        let found = host.good("keys/list", json!({"secret": true, "query": address}));
+        found["keys"][0]["id"].clone()
+    };
+    let (alice, bob) = (id(&mut host, ALICE), id(&mut host, BOB));
+    assert_ne!(alice, bob);
+    let never = json!({"draft": draft(ALICE), "protect": protect("mime"), "ask": "never"});
+    host.good("keys/unlock", json!({"id": alice}));
+    host.good("message/seal", never.clone());
+    // In another host, by a key that this one has not used.
+    home.start().good("keys/lock", json!({"id": bob}));
+    assert_eq!(host.fault("message/seal", never).kind(), "key.locked");
 }
 
 #[test]

@@ -180,7 +180,7 @@ impl PrivateKeys for InGnuPg {
     }
 
     /// What the agent remembers is its own affair.
-    fn lock(&self, _: Option<&KeyId>) {}
+    fn wipe(&self, _: Option<&KeyId>) {}
 
     fn expire(&self, _: u64) {}
 }

@@ -114,8 +114,8 @@ impl PrivateKeys for Unlocked {
         self.open.until(id)
     }
 
-    fn lock(&self, id: Option<&KeyId>) {
-        self.open.lock(id);
+    fn wipe(&self, id: Option<&KeyId>) {
+        self.open.wipe(id);
     }
 
     fn expire(&self, now: u64) {

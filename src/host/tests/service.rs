@@ -293,7 +293,7 @@ impl PrivateKeys for NoKeys {
         None
     }
 
-    fn lock(&self, _: Option<&KeyId>) {}
+    fn wipe(&self, _: Option<&KeyId>) {}
 
     fn expire(&self, _: u64) {}
 }

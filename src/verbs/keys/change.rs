@@ -226,7 +226,7 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
             Wrapped::As(other) => world.store.put_secret_as(&id, &other)?,
         }
         // What was unlocked may have been another state of it.
-        world.lock(Some(&id));
+        world.forget(&id);
         secrets.insert(id);
     }
     let now = unix(cx.now);
@@ -437,7 +437,7 @@ pub fn delete(world: &World, request: &DeleteRequest, cx: &Context) -> Result<Re
     cx.confirm(action, &world.label(&request.id)?)?;
     cx.job.commit()?;
     if row.own {
-        world.lock(Some(&request.id));
+        world.forget(&request.id);
         world.store.delete_secret(&request.id)?;
     }
     world.store.delete(&request.id, unix(cx.now))?;

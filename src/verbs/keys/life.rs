@@ -97,7 +97,7 @@ pub fn passphrase(world: &World, request: &OneRequest, cx: &Context) -> Result<K
     world
         .store
         .put_secret(id, &Secret::new(changed), Wrap::Passphrase)?;
-    world.lock(Some(id));
+    world.forget(id);
     reply(world, id, cx)
 }
 

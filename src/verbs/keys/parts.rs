@@ -120,7 +120,7 @@ pub fn subkey(world: &World, request: &SubkeyRequest, cx: &Context) -> Result<Ke
             cx.job.commit()?;
             // Secret first, and under what it lies under already.
             world.store.replace_secret(id, &secret)?;
-            world.lock(Some(id));
+            world.forget(id);
             put(world, &own, &cert, cx)?;
         }
         (None, Some(handle)) => {

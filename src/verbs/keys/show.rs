@@ -39,8 +39,11 @@ pub fn list(world: &World, request: &ListRequest, cx: &Context) -> Result<ListRe
         keys: page
             .rows
             .into_iter()
-            .map(|row| key(world, row, cx))
-            .collect(),
+            .map(|row| {
+                cx.job.check()?;
+                Ok(key(world, row, cx))
+            })
+            .collect::<Result<_>>()?,
         cursor: page.next,
         revision: page.revision,
     })
@@ -57,8 +60,10 @@ pub fn show(world: &World, request: &OneRequest, cx: &Context) -> Result<KeyRepl
 /// A key and the store's revision, after whatever was done to it.
 pub(super) fn reply(world: &World, id: &KeyId, cx: &Context) -> Result<KeyReply> {
     let row = world.store.row(id)?.ok_or_else(no_such_key)?;
+    let key = key(world, row, cx);
+    cx.job.check()?;
     Ok(KeyReply {
-        key: key(world, row, cx),
+        key,
         revision: world.store.revision()?,
     })
 }
@@ -141,7 +146,7 @@ fn key(world: &World, row: Row, cx: &Context) -> Key {
         .collect();
     acceptance.extend(row.acceptance);
     let secret = if row.own {
-        world.secret_state(&facts.id)
+        cx.private.state(&facts.id)
     } else {
         SecretState::None
     };

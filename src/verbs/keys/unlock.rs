@@ -5,7 +5,8 @@ use crate::base::ask::locked;
 use crate::base::context::{rfc3339, unix};
 use crate::base::error::Kind;
 use crate::base::keys::{Certs, SecretState};
-use crate::base::{Context, Error, Result};
+use crate::base::{Context, Error, KeyId, Protocol, Result};
+use crate::store::Query;
 use crate::verbs::World;
 
 /// `keys/unlock`: asks for the passphrase (of a token, the PIN), unless the key is open already.
@@ -13,8 +14,8 @@ use crate::verbs::World;
 /// # Errors
 /// `key.missing`; `key.locked` with its question; `key.unusable` when the token is not here.
 pub fn unlock(world: &World, request: &OneRequest, cx: &Context) -> Result<UnlockReply> {
-    if world.secret_state(&request.id) == SecretState::Token {
-        return match world.unlocked_until(&request.id) {
+    if cx.private.state(&request.id) == SecretState::Token {
+        return match cx.private.until(&request.id) {
             Some(until) => Ok(UnlockReply {
                 until: rfc3339(until),
             }),
@@ -29,10 +30,7 @@ pub fn unlock(world: &World, request: &OneRequest, cx: &Context) -> Result<Unloc
             until: rfc3339(until),
         });
     }
-    match (
-        world.secret_state(&request.id),
-        world.unlocked_until(&request.id),
-    ) {
+    match (cx.private.state(&request.id), cx.private.until(&request.id)) {
         (SecretState::Unlocked, Some(until)) => Ok(UnlockReply {
             until: rfc3339(until),
         }),
@@ -47,13 +45,43 @@ pub fn unlock(world: &World, request: &OneRequest, cx: &Context) -> Result<Unloc
     }
 }
 
-/// `keys/lock`: wipes one unlocked key, or all of them.
+/// `keys/lock`: wipes one unlocked key, or all of them, for every host. One that no passphrase
+/// protects opens by itself and stays `unlocked`; one elsewhere stays there.
 ///
 /// # Errors
-/// None today; locking always works.
-pub fn lock(world: &World, request: &LockRequest) -> Result<LockReply> {
-    world.lock(request.id.as_ref());
+/// `store.unavailable` when other hosts can't be told.
+pub fn lock(world: &World, request: &LockRequest, cx: &Context) -> Result<LockReply> {
+    cx.private.lock(request.id.as_ref())?;
+    // A token is logged out of as a whole, in hosts too that know it by another of its keys.
+    if let Some(id) = request.id.as_ref().filter(|id| world.tokens.knows(id)) {
+        for other in own(world)? {
+            if other != *id && world.tokens.share(id, &other) {
+                cx.private.lock(Some(&other))?;
+            }
+        }
+    }
     Ok(LockReply {
-        secret: SecretState::Locked,
+        secret: match &request.id {
+            Some(id) => cx.private.state(id),
+            None => SecretState::Locked,
+        },
     })
+}
+
+/// All S/MIME keys with a secret half here or on a token.
+fn own(world: &World) -> Result<Vec<KeyId>> {
+    let mut query = Query {
+        protocol: Some(Protocol::Smime),
+        secret: Some(true),
+        ..Query::default()
+    };
+    let mut ids = Vec::new();
+    loop {
+        let page = world.store.list(&query)?;
+        ids.extend(page.rows.into_iter().map(|row| row.facts.id));
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return Ok(ids),
+        }
+    }
 }

@@ -167,7 +167,7 @@ fn locked_keys_are_asked_for_and_forgotten_again() {
     desk.private
         .unlock(&alice.id, &right, Lease::new(NOW, 10, 1000))
         .unwrap();
-    desk.private.lock(None);
+    desk.private.wipe(None);
     assert_eq!(kind(decrypt(sealed, &desk.cx)), "key.locked");
 }
 
