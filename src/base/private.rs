@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::error::Result;
+use super::job::Job;
 use super::keys::{KeyId, SecretState};
 use super::secret::Secret;
 
@@ -108,6 +109,12 @@ pub trait PrivateKeys: Send + Sync {
     /// Wipes what has passed its time limit. What is used before the next call is taken to be
     /// used at `now`.
     fn expire(&self, now: u64);
+
+    /// The same keys for one request: what waits for a person or another program ends with
+    /// `cancelled` when it is taken back. `None` where nothing does.
+    fn during(&self, _: &Arc<Job>) -> Option<Private> {
+        None
+    }
 }
 
 /// How long a key stays unlocked.
@@ -164,7 +171,7 @@ pub type Private = Arc<dyn PrivateKeys>;
 /// Two doors, and which keys are behind the first: some keys lie in a special place, the others
 /// with whoever has them.
 pub struct Parted {
-    is_special: Box<dyn Fn(&KeyId) -> bool + Send + Sync>,
+    is_special: Arc<dyn Fn(&KeyId) -> bool + Send + Sync>,
     special: Private,
     others: Private,
 }
@@ -177,7 +184,7 @@ impl Parted {
         others: Private,
     ) -> Parted {
         Parted {
-            is_special: Box::new(is_special),
+            is_special: Arc::new(is_special),
             special,
             others,
         }
@@ -230,5 +237,17 @@ impl PrivateKeys for Parted {
     fn expire(&self, now: u64) {
         self.special.expire(now);
         self.others.expire(now);
+    }
+
+    fn during(&self, job: &Arc<Job>) -> Option<Private> {
+        let (special, others) = (self.special.during(job), self.others.during(job));
+        if special.is_none() && others.is_none() {
+            return None;
+        }
+        Some(Arc::new(Parted {
+            is_special: Arc::clone(&self.is_special),
+            special: special.unwrap_or_else(|| Arc::clone(&self.special)),
+            others: others.unwrap_or_else(|| Arc::clone(&self.others)),
+        }))
     }
 }

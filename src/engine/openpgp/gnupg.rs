@@ -15,8 +15,9 @@ use super::certs;
 use super::expression::{self, Expression};
 use crate::base::error::{Error, KeyUse, Kind, Result};
 use crate::base::gnupg::{Access, GnuPg, Grip, Value};
+use crate::base::job::Job;
 use crate::base::keys::{
-    Certs, KeyId, KeyPairId, Lease, Opening, PrivateKeys, Protocol, SecretState, Signing,
+    Certs, KeyId, KeyPairId, Lease, Opening, Private, PrivateKeys, Protocol, SecretState, Signing,
 };
 use crate::base::{Secret, ask};
 
@@ -26,7 +27,9 @@ pub struct InGnuPg {
     gnupg: Arc<dyn GnuPg>,
     /// Keys whose passphrase was just given, and which were not used since. If the agent wants
     /// it again all the same, it remembers nothing, and asks by itself.
-    given: Mutex<HashSet<KeyId>>,
+    given: Arc<Mutex<HashSet<KeyId>>>,
+    /// The request that this is for; one that is never taken back where it is for none.
+    job: Arc<Job>,
 }
 
 type Public = Key<key::PublicParts, key::UnspecifiedRole>;
@@ -36,7 +39,8 @@ impl InGnuPg {
         InGnuPg {
             certs,
             gnupg,
-            given: Mutex::default(),
+            given: Arc::default(),
+            job: Arc::default(),
         }
     }
 
@@ -60,10 +64,10 @@ impl InGnuPg {
     fn access<T>(
         &self,
         id: &KeyId,
-        grip: &Grip,
+        (grip, to): (&Grip, KeyUse),
         operation: impl Fn(Access<'_>) -> Result<T>,
     ) -> Result<T> {
-        if self.gnupg.on_card(&grip.keygrip)? {
+        if self.gnupg.on_card(&grip.keygrip, to, &self.job)? {
             return operation(Access::Asking);
         }
         let done = operation(Access::Remembered);
@@ -85,12 +89,16 @@ impl InGnuPg {
     fn sign_with(
         &self,
         (grip, public): &(Grip, Public),
-        (hash, digest): (u8, &[u8]),
+        digest: (u8, &[u8]),
         access: Access<'_>,
     ) -> Result<mpi::Signature> {
-        let said = self.gnupg.sign(&grip.keygrip, hash, digest, access)?;
-        signature(public, said.expose())
-            .ok_or_else(|| Error::internal("GnuPG's agent gave something that is no signature"))
+        let said = self.gnupg.sign(&grip.keygrip, digest, access, &self.job)?;
+        signature(public, said.expose()).ok_or_else(|| {
+            Error::new(
+                Kind::StoreUnavailable,
+                "GnuPG's agent gave something that is no signature; see whether gpg can sign in a terminal",
+            )
+        })
     }
 
     fn decrypt_with(
@@ -100,7 +108,9 @@ impl InGnuPg {
         access: Access<'_>,
     ) -> Result<Secret> {
         let asked = asked(ciphertext).ok_or_else(Error::decrypt_failed)?;
-        let value = self.gnupg.decrypt(&grip.keygrip, &asked, access)?;
+        let value = self
+            .gnupg
+            .decrypt(&grip.keygrip, &asked, access, &self.job)?;
         recovered(public, ciphertext, &value).ok_or_else(Error::decrypt_failed)
     }
 }
@@ -115,7 +125,7 @@ impl PrivateKeys for InGnuPg {
             return Err(Error::internal("an OpenPGP key signs in OpenPGP's way"));
         };
         let pair = self.pair(key)?;
-        let signature = self.access(&key.cert, &pair.0, |access| {
+        let signature = self.access(&key.cert, (&pair.0, KeyUse::Sign), |access| {
             self.sign_with(&pair, (hash, digest), access)
         })?;
         signature
@@ -130,7 +140,7 @@ impl PrivateKeys for InGnuPg {
         let pair = self.pair(key)?;
         let ciphertext = mpi::Ciphertext::parse(pair.1.pk_algo(), ciphertext)
             .map_err(|e| Error::decrypt_failed().because(e))?;
-        self.access(&key.cert, &pair.0, |access| {
+        self.access(&key.cert, (&pair.0, KeyUse::Decrypt), |access| {
             self.decrypt_with(&pair, &ciphertext, access)
         })
     }
@@ -144,7 +154,10 @@ impl PrivateKeys for InGnuPg {
             let Some(public) = public(&cert, &grip.subkey) else {
                 continue;
             };
-            if self.gnupg.on_card(&grip.keygrip)? {
+            if self
+                .gnupg
+                .on_card(&grip.keygrip, KeyUse::Decrypt, &self.job)?
+            {
                 continue;
             }
             let pair = (grip, public);
@@ -183,6 +196,15 @@ impl PrivateKeys for InGnuPg {
     fn lock(&self, _: Option<&KeyId>) {}
 
     fn expire(&self, _: u64) {}
+
+    fn during(&self, job: &Arc<Job>) -> Option<Private> {
+        Some(Arc::new(InGnuPg {
+            certs: Arc::clone(&self.certs),
+            gnupg: Arc::clone(&self.gnupg),
+            given: Arc::clone(&self.given),
+            job: Arc::clone(job),
+        }))
+    }
 }
 
 /// The public half of a key pair.
