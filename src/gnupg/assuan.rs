@@ -22,6 +22,10 @@ const DATA_MAX: usize = 16 << 10;
 /// escaped, and some lines about how it goes.
 const ANSWER_MAX: usize = 64 << 10;
 
+/// The most inquiries in an answer: a dialog is opened a few times at most. What is said to as
+/// many always finds room in the socket, read or not.
+const INQUIRIES_MAX: usize = 32;
+
 /// How long it may take to reach the agent, to be greeted, and to say what it will be about.
 const BEGIN: Duration = Duration::from_secs(15);
 
@@ -130,7 +134,7 @@ impl<'a> Assuan<'a> {
         let mut given = Given::default();
         let mut wanted = false;
         let mut left = answers.to_vec();
-        let mut room = ANSWER_MAX;
+        let (mut room, mut inquiries) = (ANSWER_MAX, INQUIRIES_MAX);
         let mut data = Zeroizing::new(Vec::with_capacity(DATA_MAX));
         loop {
             let line = self.lines.next(&mut self.stream)?;
@@ -147,6 +151,7 @@ impl<'a> Assuan<'a> {
                     .status
                     .push(String::from_utf8_lossy(status).into_owned());
             } else if let Some(inquiry) = line.strip_prefix(b"INQUIRE ") {
+                inquiries = inquiries.checked_sub(1).ok_or_else(nonsense)?;
                 let keyword = inquiry
                     .split(|byte| *byte == b' ')
                     .next()

@@ -50,7 +50,7 @@ impl Installed {
         }
         let socket = program::agent_socket(job)?;
         let assuan = Assuan::connect(&socket, job);
-        let assuan = assuan.map_err(|fault| translated(fault, None, job))?;
+        let assuan = assuan.map_err(|fault| translated(fault, KeyUse::Decrypt, job))?;
         *self.known() = Some(socket);
         Ok(assuan)
     }
@@ -62,7 +62,7 @@ impl Installed {
 
     /// A conversation about one key, ready for the operation.
     fn about<'a>(&self, key: Key<'_>, access: Access<'_>, job: &'a Job) -> Result<Assuan<'a>> {
-        let told = |fault| translated(fault, Some(key), job);
+        let told = |fault| translated(fault, key.to, job);
         let mut assuan = self.connect(job)?;
         for name in [
             "DISPLAY",
@@ -172,7 +172,7 @@ impl GnuPg for Installed {
         let mut assuan = self.connect(job)?;
         let given = assuan
             .command(&format!("KEYINFO {grip}"), &[])
-            .map_err(|fault| translated(fault, Some(Key { grip, to }), job))?;
+            .map_err(|fault| translated(fault, to, job))?;
         // KEYINFO, the grip, then the type.
         let kind = given
             .status
@@ -197,7 +197,7 @@ impl GnuPg for Installed {
         let given = assuan
             .command(&format!("SETHASH {hash} {hex}"), &[])
             .and_then(|_| assuan.command("PKSIGN", &passphrase(access)));
-        let given = given.map_err(|fault| translated(fault, Some(key), job))?;
+        let given = given.map_err(|fault| translated(fault, key.to, job))?;
         given.data.ok_or_else(program::failed)
     }
 
@@ -220,7 +220,7 @@ impl GnuPg for Installed {
             .map_err(|fault| match fault {
                 // What it says of the ciphertext is not passed on.
                 Fault::Said(code) if !about_keys(code) => Error::decrypt_failed(),
-                fault => translated(fault, Some(key), job),
+                fault => translated(fault, key.to, job),
             })?;
         Ok(Value {
             expression: given.data.ok_or_else(Error::decrypt_failed)?,
@@ -262,7 +262,7 @@ fn broken(error: io::Error, job: &Job) -> Error {
     }
 }
 
-fn translated(fault: Fault, key: Option<Key<'_>>, job: &Job) -> Error {
+fn translated(fault: Fault, to: KeyUse, job: &Job) -> Error {
     let (kind, message) = match fault {
         Fault::Broken(error) => return broken(error, job),
         Fault::Wanted => (
@@ -276,9 +276,9 @@ fn translated(fault: Fault, key: Option<Key<'_>>, job: &Job) -> Error {
             | assuan::CARD_NOT_PRESENT
             | assuan::NO_SCDAEMON => (
                 Kind::KeyMissing {
-                    r#for: key.map_or(KeyUse::Decrypt, |key| key.to),
+                    r#for: to,
                     addresses: Vec::new(),
-                    key_ids: key.iter().map(|key| key.grip.to_owned()).collect(),
+                    key_ids: Vec::new(),
                 },
                 "GnuPG's agent does not have this secret key any more; put its card in, or import it again",
             ),

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket};
 
@@ -65,8 +66,9 @@ fn reach(path: &Path, until: Instant, wanted: &dyn Fn() -> bool) -> io::Result<U
 
 /// Where a file in the socket's place says that it is (libassuan's `assuan_sock_set_sockaddr_un`).
 fn redirected(path: &Path) -> Option<PathBuf> {
-    let file = File::open(path).ok()?;
-    // Never a pipe, which would be waited for.
+    // Were it a pipe, a plain `open` would wait for somebody at its other end.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(open(path, flags, Mode::empty()).ok()?);
     if !file.metadata().ok()?.is_file() {
         return None;
     }

@@ -40,6 +40,7 @@ mod directories;
 mod discover;
 mod drafts;
 mod errant;
+mod false_gnupg;
 mod gnupg;
 mod html;
 mod introducers;

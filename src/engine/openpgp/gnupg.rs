@@ -67,7 +67,9 @@ impl InGnuPg {
         (grip, to): (&Grip, KeyUse),
         operation: impl Fn(Access<'_>) -> Result<T>,
     ) -> Result<T> {
-        if self.gnupg.on_card(&grip.keygrip, to, &self.job)? {
+        let operation = |access| operation(access).map_err(|error| about(grip, error));
+        let on_card = self.gnupg.on_card(&grip.keygrip, to, &self.job);
+        if on_card.map_err(|error| about(grip, error))? {
             return operation(Access::Asking);
         }
         let done = operation(Access::Remembered);
@@ -313,6 +315,14 @@ fn own_point(public: &Public) -> Option<mpi::Ciphertext> {
         }),
         _ => None,
     }
+}
+
+/// An error about a key, which the agent has another name for.
+fn about(grip: &Grip, mut error: Error) -> Error {
+    if let Kind::KeyMissing { key_ids, .. } = &mut error.kind {
+        *key_ids = vec![grip.subkey.clone()];
+    }
+    error
 }
 
 fn absent(handle: &str) -> Error {
