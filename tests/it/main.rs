@@ -41,6 +41,7 @@ mod discover;
 mod drafts;
 mod errant;
 mod false_gnupg;
+mod false_pinentry;
 mod gnupg;
 mod html;
 mod introducers;
