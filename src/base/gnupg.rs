@@ -31,8 +31,10 @@ pub struct Grip {
 /// What a private operation is done with when the agent wants a passphrase.
 #[derive(Clone, Copy)]
 pub enum Access<'a> {
-    /// Whatever the agent remembers.
+    /// Whatever the agent remembers. One that lets nobody else ask does so itself.
     Remembered,
+    /// Whatever the agent remembers, and no dialog whoever it may be.
+    Silent,
     /// This; the agent remembers it for its time.
     With(&'a Secret),
     /// The agent asks the person itself.

@@ -78,6 +78,13 @@ impl Installed {
         }
         let asks = match access {
             Access::Asking => true,
+            Access::Silent => {
+                match take(&mut assuan, "OPTION pinentry-mode=error").map_err(told)? {
+                    true => false,
+                    // It may do what it likes.
+                    false => return Err(told(Fault::Wanted)),
+                }
+            }
             // Where loopback is not allowed the agent asks by itself.
             Access::Remembered | Access::With(_) => {
                 !take(&mut assuan, "OPTION pinentry-mode=loopback").map_err(told)?
@@ -232,7 +239,7 @@ impl GnuPg for Installed {
 fn passphrase(access: Access<'_>) -> Vec<(&'static str, &[u8])> {
     match access {
         Access::With(secret) => vec![("PASSPHRASE", secret.expose())],
-        Access::Remembered | Access::Asking => Vec::new(),
+        Access::Remembered | Access::Silent | Access::Asking => Vec::new(),
     }
 }
 

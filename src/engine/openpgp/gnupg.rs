@@ -68,20 +68,33 @@ impl InGnuPg {
         operation: impl Fn(Access<'_>) -> Result<T>,
     ) -> Result<T> {
         let operation = |access| operation(access).map_err(|error| about(grip, error));
+        let wants = |done: &Result<T>| matches!(done, Err(error) if error.kind == Kind::PassphraseUnavailable);
+        if self.job.asks_nobody() {
+            let done = operation(Access::Silent);
+            return match wants(&done) {
+                true => Err(self.locked(id)?),
+                false => done,
+            };
+        }
         let on_card = self.gnupg.on_card(&grip.keygrip, to, &self.job);
         if on_card.map_err(|error| about(grip, error))? {
             return operation(Access::Asking);
         }
         let done = operation(Access::Remembered);
-        let wanted = matches!(&done, Err(error) if error.kind == Kind::PassphraseUnavailable);
+        let wanted = wants(&done);
         if wanted && self.given().contains(id) {
             return operation(Access::Asking);
         }
         if wanted {
-            return Err(ask::locked(id, &certs::label(&*self.cert(id)?)));
+            return Err(self.locked(id)?);
         }
         self.given().remove(id);
         done
+    }
+
+    /// The error that carries the question for the passphrase.
+    fn locked(&self, id: &KeyId) -> Result<Error> {
+        Ok(ask::locked(id, &certs::label(&*self.cert(id)?)))
     }
 
     fn given(&self) -> MutexGuard<'_, HashSet<KeyId>> {
