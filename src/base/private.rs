@@ -110,9 +110,10 @@ pub trait PrivateKeys: Send + Sync {
     /// used at `now`.
     fn expire(&self, now: u64);
 
-    /// The same keys for one request: what waits for a person or another program ends with
-    /// `cancelled` when it is taken back. `None` where nothing does.
-    fn during(&self, _: &Arc<Job>) -> Option<Private> {
+    /// The same door for one request: what takes long behind it ends when the request is taken
+    /// back. `None` where it makes no difference.
+    fn during(&self, job: &Arc<Job>) -> Option<Private> {
+        let _ = job;
         None
     }
 }
@@ -241,13 +242,12 @@ impl PrivateKeys for Parted {
 
     fn during(&self, job: &Arc<Job>) -> Option<Private> {
         let (special, others) = (self.special.during(job), self.others.during(job));
-        if special.is_none() && others.is_none() {
-            return None;
-        }
-        Some(Arc::new(Parted {
-            is_special: Arc::clone(&self.is_special),
-            special: special.unwrap_or_else(|| Arc::clone(&self.special)),
-            others: others.unwrap_or_else(|| Arc::clone(&self.others)),
-        }))
+        (special.is_some() || others.is_some()).then(|| {
+            Arc::new(Parted {
+                is_special: Arc::clone(&self.is_special),
+                special: special.unwrap_or_else(|| Arc::clone(&self.special)),
+                others: others.unwrap_or_else(|| Arc::clone(&self.others)),
+            }) as Private
+        })
     }
 }

@@ -79,12 +79,8 @@ impl Process {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        #[cfg(unix)]
-        if self.apart
-            && let Ok(id) = i32::try_from(self.child.id())
-            && let Some(group) = rustix::process::Pid::from_raw(id)
-        {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        if self.apart {
+            end_group(&self.child);
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -112,24 +108,49 @@ struct Patient {
 
 impl Read for Patient {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        #[cfg(unix)]
-        loop {
-            use rustix::event::{PollFd, PollFlags, Timespec, poll};
-            let left = self.until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            let left = Timespec::try_from(left).map_err(io::Error::other)?;
-            let from = PollFd::new(&self.from, PollFlags::IN);
-            match poll(&mut [from], Some(&left)) {
-                Ok(0) | Err(rustix::io::Errno::INTR) => {}
-                Ok(_) => break,
-                Err(error) => return Err(error.into()),
-            }
-        }
+        wait(&self.from, self.until)?;
         self.from.read(buffer)
     }
 }
+
+/// Waits until there is something to read, or the end.
+#[cfg(unix)]
+fn wait(from: &ChildStdout, until: Instant) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(from, PollFlags::IN)], Some(&left)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Waiting for a pipe has no end here, but reading from a process that was ended has.
+#[cfg(not(unix))]
+fn wait(_: &ChildStdout, until: Instant) -> io::Result<()> {
+    match Instant::now() < until {
+        true => Ok(()),
+        false => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+#[cfg(unix)]
+fn end_group(leader: &Child) {
+    use rustix::process::{Pid, Signal, kill_process_group};
+    if let Some(group) = i32::try_from(leader.id()).ok().and_then(Pid::from_raw) {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
+/// No process is apart here.
+#[cfg(not(unix))]
+fn end_group(_: &Child) {}
 
 /// Whether there is such a program, here or on the path.
 pub fn is_there(program: &Path) -> bool {

@@ -185,6 +185,8 @@ impl PrivateKeys for InGnuPg {
                 }
             };
             match used {
+                // The next would be waited for as long.
+                Err(error) if is_silence(&error) => return Err(error),
                 Err(error)
                     if matches!(error.kind, Kind::PassphraseWrong | Kind::StoreUnavailable) =>
                 {
@@ -328,6 +330,13 @@ fn own_point(public: &Public) -> Option<mpi::Ciphertext> {
         }),
         _ => None,
     }
+}
+
+/// Whether the agent did not answer in its time.
+fn is_silence(error: &Error) -> bool {
+    let source = error.source.as_ref();
+    let io = source.and_then(|source| source.downcast_ref::<std::io::Error>());
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut)
 }
 
 /// An error about a key, which the agent has another name for.
