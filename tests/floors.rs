@@ -52,7 +52,7 @@ const DOORMEN: &[(&str, &[&str])] = &[
     ("rasn", &["net/ldap.rs"]),
     ("rasn_ldap", &["net/ldap.rs"]),
     ("rusqlite", &["store/db.rs", "store/db/"]),
-    ("rustix", &["agent/", "host/", "store/", "cli/"]),
+    ("rustix", &["agent/", "gnupg/", "host/", "store/", "cli/"]),
     ("rustls_native_certs", &["net/tls.rs"]),
     ("sequoia_autocrypt", &["engine/openpgp/"]),
     ("sequoia_openpgp", &["engine/openpgp/"]),
@@ -73,10 +73,16 @@ const DOORMEN: &[(&str, &[&str])] = &[
         "std::env",
         &["store/", "gnupg/", "host/", "cli/", "main.rs"],
     ),
-    // The store's files, those that a person names on the command line, and the log.
+    // The store's files, those that a person names on the command line, the log, and the file
+    // that stands for a socket.
     (
         "std::fs",
-        &["store/files.rs", "cli/input.rs", "host/logging.rs"],
+        &[
+            "store/files.rs",
+            "cli/input.rs",
+            "host/logging.rs",
+            "gnupg/socket.rs",
+        ],
     ),
     ("std::io::stdin", &["host/", "cli/", "main.rs"]),
     ("std::io::stdout", &["host/", "cli/print.rs"]),
@@ -96,6 +102,7 @@ const DOORMEN: &[(&str, &[&str])] = &[
             "agent/",
             "desktop/away.rs",
             "gnupg/program.rs",
+            "gnupg/socket.rs",
             "tokens/module.rs",
         ],
     ),

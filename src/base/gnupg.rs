@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::error::Result;
+use super::error::{KeyUse, Result};
 use super::job::Job;
 use super::secret::Secret;
 
@@ -31,8 +31,10 @@ pub struct Grip {
 /// What a private operation is done with when the agent wants a passphrase.
 #[derive(Clone, Copy)]
 pub enum Access<'a> {
-    /// Whatever the agent remembers.
+    /// Whatever the agent remembers. One that lets nobody else ask does so itself.
     Remembered,
+    /// Whatever the agent remembers, and no dialog whoever it may be.
+    Silent,
     /// This; the agent remembers it for its time.
     With(&'a Secret),
     /// The agent asks the person itself.
@@ -55,7 +57,7 @@ pub trait GnuPg: Send + Sync {
     /// The certificates that have secret keys, or all of them.
     ///
     /// # Errors
-    /// `store.unavailable` when GnuPG does not do it; `cancelled`.
+    /// `store.unavailable` when GnuPG does not do it; `limit.exceeded`; `cancelled`.
     fn list(&self, whose: Whose, job: &Job) -> Result<Vec<Listed>>;
 
     /// Certificates, binary, without anything secret.
@@ -67,21 +69,34 @@ pub trait GnuPg: Send + Sync {
     /// Whether a person will be asked by the agent for every use: the key is on a card.
     ///
     /// # Errors
-    /// `key.missing` when the agent does not have it; `store.unavailable`.
-    fn on_card(&self, keygrip: &str) -> Result<bool>;
+    /// `key.missing` when the agent does not have it; `store.unavailable`; `cancelled`.
+    fn on_card(&self, keygrip: &str, to: KeyUse, job: &Job) -> Result<bool>;
 
-    /// Signs a digest under an OpenPGP hash algorithm; a canonical S-expression comes out.
+    /// Signs a digest under an OpenPGP hash algorithm; a canonical S-expression comes out. It is
+    /// whatever the agent gave: not looked at here.
     ///
     /// # Errors
     /// `passphrase.unavailable` when the agent does not remember it; `passphrase.wrong`;
-    /// `passphrase.cancelled`; `key.missing`; `store.unavailable`.
-    fn sign(&self, keygrip: &str, hash: u8, digest: &[u8], access: Access<'_>) -> Result<Secret>;
+    /// `passphrase.cancelled`; `key.missing`; `store.unavailable`; `cancelled`.
+    fn sign(
+        &self,
+        keygrip: &str,
+        digest: (u8, &[u8]),
+        access: Access<'_>,
+        job: &Job,
+    ) -> Result<Secret>;
 
     /// Decrypts a value that is given as a canonical S-expression.
     ///
     /// # Errors
     /// As [`GnuPg::sign`]; `decrypt.failed`.
-    fn decrypt(&self, keygrip: &str, expression: &[u8], access: Access<'_>) -> Result<Value>;
+    fn decrypt(
+        &self,
+        keygrip: &str,
+        expression: &[u8],
+        access: Access<'_>,
+        job: &Job,
+    ) -> Result<Value>;
 }
 
 /// Which certificates.

@@ -1,6 +1,6 @@
 //! One running request as seen from below: how far it is, and whether it was taken back.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use serde::Serialize;
 
@@ -30,6 +30,7 @@ pub struct Job {
     stage: AtomicU8,
     done: AtomicU64,
     total: AtomicU64,
+    asks_nobody: AtomicBool,
 }
 
 /// Where a request stands, for `$/progress`.
@@ -67,6 +68,16 @@ impl Job {
             Ok(_) | Err(COMMITTED) => Ok(()),
             Err(_) => Err(Error::cancelled()),
         }
+    }
+
+    /// From now on nobody may be asked anything for it, by no other program either.
+    pub fn ask_nobody(&self) {
+        self.asks_nobody.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nobody may be asked anything.
+    pub fn asks_nobody(&self) -> bool {
+        self.asks_nobody.load(Ordering::Relaxed)
     }
 
     /// Enters a stage whose length in bytes is not known.

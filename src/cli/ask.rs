@@ -36,6 +36,7 @@ pub fn answer(question: &Question) -> Result<Answer> {
     {
         match dialogue.ask(question) {
             Given::Passphrase(secret) => return Ok(Answer::Passphrase(Arc::new(secret))),
+            Given::TooLong => return Err(pinentry::too_long()),
             Given::Yes => return Ok(Answer::Confirmed),
             Given::No => return Err(refused(question)),
             Given::Unavailable => {}

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::base::error::{Error, Kind};
 use crate::base::keys::{Certs, KeyId, Lease, Parted, Private, Protocol};
 
 /// The private keys in this process, each with its family. None is unlocked yet.
@@ -14,6 +15,18 @@ pub fn unlocked(certs: &Arc<dyn Certs>) -> Private {
         Arc::new(super::openpgp::Unlocked::new(Arc::clone(certs))),
         Arc::new(super::smime::Unlocked::new(Arc::clone(certs))),
     ))
+}
+
+/// The error where what a private half gave is no signature of its certificate: an agent or a
+/// token that has another key under this name, or is broken.
+pub(super) fn not_signed(id: &KeyId) -> Error {
+    Error::new(
+        Kind::KeyUnusable {
+            id: id.clone(),
+            reasons: vec!["mismatch"],
+        },
+        "the agent or token of this key signed with another key, and that signature was thrown away; see whether it has the right key",
+    )
 }
 
 /// What a family has unlocked, each for its time. Using it makes that time longer.

@@ -1,9 +1,11 @@
 //! The programs that are installed, as [`GnuPg`].
 
+use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use super::assuan::{self, Assuan, Fault};
+use super::assuan::{self, Assuan, Fault, Turn};
 use super::{list, program};
 
 use crate::base::Secret;
@@ -13,6 +15,9 @@ use crate::base::job::Job;
 
 /// Certificates for which `gpg` is called once: as many names as a command line holds.
 const EXPORTED_AT_ONCE: usize = 500;
+
+/// How long a keyring may take to come over: many thousands of certificates do in a minute.
+const EXPORT: Duration = Duration::from_secs(5 * 60);
 
 /// The GnuPG whose home folder is `home`.
 pub fn gnupg(home: PathBuf) -> Arc<dyn GnuPg> {
@@ -30,23 +35,35 @@ struct Installed {
 }
 
 impl Installed {
-    fn connect(&self) -> Result<Assuan> {
-        let mut known = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(socket) = known.as_deref()
-            && let Ok(assuan) = Assuan::connect(socket)
-        {
-            return Ok(assuan);
+    /// A conversation that has just begun.
+    fn connect<'a>(&self, job: &'a Job) -> Result<Assuan<'a>> {
+        let known = self.known().clone();
+        if let Some(socket) = known {
+            match Assuan::connect(&socket, job) {
+                Ok(assuan) => return Ok(assuan),
+                // It is there and does not answer: to look for it once more changes nothing.
+                Err(Fault::Broken(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                    return Err(broken(error, job));
+                }
+                Err(_) => {}
+            }
         }
-        let socket = program::agent_socket(&Job::default())?;
-        let assuan = Assuan::connect(&socket).map_err(|fault| translated(fault, ""))?;
-        *known = Some(socket);
+        let socket = program::agent_socket(job)?;
+        let assuan = Assuan::connect(&socket, job);
+        let assuan = assuan.map_err(|fault| translated(fault, KeyUse::Decrypt, job))?;
+        *self.known() = Some(socket);
         Ok(assuan)
     }
 
+    /// Where the agent was found. Nothing is waited for while this is held.
+    fn known(&self) -> MutexGuard<'_, Option<PathBuf>> {
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A conversation about one key, ready for the operation.
-    fn about(&self, keygrip: &str, access: Access<'_>) -> Result<Assuan> {
-        let mut assuan = self.connect()?;
-        let mut say = |command: &str| assuan.command(command, &[]);
+    fn about<'a>(&self, key: Key<'_>, access: Access<'_>, job: &'a Job) -> Result<Assuan<'a>> {
+        let told = |fault| translated(fault, key.to, job);
+        let mut assuan = self.connect(job)?;
         for name in [
             "DISPLAY",
             "GPG_TTY",
@@ -56,20 +73,47 @@ impl Installed {
         ] {
             if let Some(option) = option(name) {
                 // One that the agent does not know changes nothing.
-                let _ = say(&option);
+                take(&mut assuan, &option).map_err(told)?;
             }
         }
-        if !matches!(access, Access::Asking) {
+        let asks = match access {
+            Access::Asking => true,
+            Access::Silent => {
+                match take(&mut assuan, "OPTION pinentry-mode=error").map_err(told)? {
+                    true => false,
+                    // It may do what it likes.
+                    false => return Err(told(Fault::Wanted)),
+                }
+            }
             // Where loopback is not allowed the agent asks by itself.
-            let _ = say("OPTION pinentry-mode=loopback");
-        }
-        say(&format!("SETKEY {keygrip}")).map_err(|fault| translated(fault, keygrip))?;
-        if matches!(access, Access::Asking) {
-            assuan
-                .wait_for_person()
-                .map_err(|fault| translated(fault, keygrip))?;
-        }
+            Access::Remembered | Access::With(_) => {
+                !take(&mut assuan, "OPTION pinentry-mode=loopback").map_err(told)?
+            }
+        };
+        assuan
+            .command(&format!("SETKEY {}", key.grip), &[])
+            .map_err(told)?;
+        assuan.wait_for(match asks {
+            true => Turn::Person,
+            false => Turn::Agent,
+        });
         Ok(assuan)
+    }
+}
+
+/// A key of the agent's, and what it is to do.
+#[derive(Clone, Copy)]
+struct Key<'a> {
+    grip: &'a str,
+    to: KeyUse,
+}
+
+/// Sets an option; false when the agent does not want it.
+fn take(assuan: &mut Assuan<'_>, option: &str) -> Result<bool, Fault> {
+    match assuan.command(option, &[]) {
+        Ok(_) => Ok(true),
+        Err(Fault::Said(_)) => Ok(false),
+        Err(fault) => Err(fault),
     }
 }
 
@@ -111,25 +155,31 @@ impl GnuPg for Installed {
             "--with-keygrip",
             what,
         ];
-        let text = program::output("gpg", &arguments, job)?;
+        let text = program::output("gpg", &arguments, program::OUTPUT_MAX, job)?;
         Ok(list::read(&String::from_utf8_lossy(&text)))
     }
 
     fn export(&self, fingerprints: &[String], job: &Job) -> Result<Vec<u8>> {
         let mut all = Vec::new();
+        let begun = Instant::now();
         for some in fingerprints.chunks(EXPORTED_AT_ONCE) {
-            let mut arguments = vec!["--batch", "--no-tty", "--export", "--"];
+            if begun.elapsed() > EXPORT {
+                return Err(program::failed());
+            }
+            // Whatever gpg.conf says.
+            let mut arguments = vec!["--batch", "--no-tty", "--no-armor", "--export", "--"];
             arguments.extend(some.iter().map(String::as_str));
-            all.append(&mut program::output("gpg", &arguments, job)?);
+            let left = program::OUTPUT_MAX.saturating_sub(all.len());
+            all.append(&mut program::output("gpg", &arguments, left, job)?);
         }
         Ok(all)
     }
 
-    fn on_card(&self, keygrip: &str) -> Result<bool> {
-        let mut assuan = self.connect()?;
+    fn on_card(&self, grip: &str, to: KeyUse, job: &Job) -> Result<bool> {
+        let mut assuan = self.connect(job)?;
         let given = assuan
-            .command(&format!("KEYINFO {keygrip}"), &[])
-            .map_err(|fault| translated(fault, keygrip))?;
+            .command(&format!("KEYINFO {grip}"), &[])
+            .map_err(|fault| translated(fault, to, job))?;
         // KEYINFO, the grip, then the type.
         let kind = given
             .status
@@ -138,18 +188,38 @@ impl GnuPg for Installed {
         Ok(kind == Some("T"))
     }
 
-    fn sign(&self, keygrip: &str, hash: u8, digest: &[u8], access: Access<'_>) -> Result<Secret> {
-        let mut assuan = self.about(keygrip, access)?;
+    fn sign(
+        &self,
+        grip: &str,
+        (hash, digest): (u8, &[u8]),
+        access: Access<'_>,
+        job: &Job,
+    ) -> Result<Secret> {
+        let key = Key {
+            grip,
+            to: KeyUse::Sign,
+        };
+        let mut assuan = self.about(key, access, job)?;
         let hex: String = digest.iter().map(|byte| format!("{byte:02X}")).collect();
         let given = assuan
             .command(&format!("SETHASH {hash} {hex}"), &[])
             .and_then(|_| assuan.command("PKSIGN", &passphrase(access)));
-        let given = given.map_err(|fault| translated(fault, keygrip))?;
+        let given = given.map_err(|fault| translated(fault, key.to, job))?;
         given.data.ok_or_else(program::failed)
     }
 
-    fn decrypt(&self, keygrip: &str, expression: &[u8], access: Access<'_>) -> Result<Value> {
-        let mut assuan = self.about(keygrip, access)?;
+    fn decrypt(
+        &self,
+        grip: &str,
+        expression: &[u8],
+        access: Access<'_>,
+        job: &Job,
+    ) -> Result<Value> {
+        let key = Key {
+            grip,
+            to: KeyUse::Decrypt,
+        };
+        let mut assuan = self.about(key, access, job)?;
         let mut answers = passphrase(access);
         answers.push(("CIPHERTEXT", expression));
         let given = assuan
@@ -157,7 +227,7 @@ impl GnuPg for Installed {
             .map_err(|fault| match fault {
                 // What it says of the ciphertext is not passed on.
                 Fault::Said(code) if !about_keys(code) => Error::decrypt_failed(),
-                fault => translated(fault, keygrip),
+                fault => translated(fault, key.to, job),
             })?;
         Ok(Value {
             expression: given.data.ok_or_else(Error::decrypt_failed)?,
@@ -169,7 +239,7 @@ impl GnuPg for Installed {
 fn passphrase(access: Access<'_>) -> Vec<(&'static str, &[u8])> {
     match access {
         Access::With(secret) => vec![("PASSPHRASE", secret.expose())],
-        Access::Remembered | Access::Asking => Vec::new(),
+        Access::Remembered | Access::Silent | Access::Asking => Vec::new(),
     }
 }
 
@@ -191,9 +261,17 @@ fn about_keys(code: u32) -> bool {
     )
 }
 
-fn translated(fault: Fault, keygrip: &str) -> Error {
+/// An agent that can't be spoken to, unless nobody wants to any more.
+fn broken(error: io::Error, job: &Job) -> Error {
+    match job.check() {
+        Ok(()) => program::failed().because(error),
+        Err(cancelled) => cancelled,
+    }
+}
+
+fn translated(fault: Fault, to: KeyUse, job: &Job) -> Error {
     let (kind, message) = match fault {
-        Fault::Broken(error) => return program::failed().because(error),
+        Fault::Broken(error) => return broken(error, job),
         Fault::Wanted => (
             Kind::PassphraseUnavailable,
             "GnuPG's agent wants the key's passphrase",
@@ -205,9 +283,9 @@ fn translated(fault: Fault, keygrip: &str) -> Error {
             | assuan::CARD_NOT_PRESENT
             | assuan::NO_SCDAEMON => (
                 Kind::KeyMissing {
-                    r#for: KeyUse::Decrypt,
+                    r#for: to,
                     addresses: Vec::new(),
-                    key_ids: vec![keygrip.to_owned()],
+                    key_ids: Vec::new(),
                 },
                 "GnuPG's agent does not have this secret key any more; put its card in, or import it again",
             ),

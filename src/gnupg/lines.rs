@@ -5,19 +5,20 @@ use std::io::{self, Read};
 
 use zeroize::Zeroizing;
 
-/// Assuan's longest line, in bytes.
+/// Assuan's longest line, in bytes, without its end.
 pub const LINE_MAX: usize = 1000;
 
 /// What was read of the other side, line by line.
 pub struct Lines {
-    /// Read but not looked at. Never grows beyond its first capacity.
+    /// Read but not looked at: at most one line and its end. Never grows beyond its first
+    /// capacity.
     buffer: Zeroizing<Vec<u8>>,
 }
 
 impl Default for Lines {
     fn default() -> Lines {
         Lines {
-            buffer: Zeroizing::new(Vec::with_capacity(2 * LINE_MAX)),
+            buffer: Zeroizing::new(Vec::with_capacity(LINE_MAX + 2)),
         }
     }
 }
@@ -26,23 +27,29 @@ impl Lines {
     /// The next line, without its end.
     ///
     /// # Errors
-    /// Whatever the input says; `UnexpectedEof` when it ends, or a line does not.
+    /// Whatever the input says; `UnexpectedEof` when it ends; `InvalidData` for a line that is
+    /// longer than [`LINE_MAX`].
     pub fn next(&mut self, from: &mut impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
         loop {
             if let Some(end) = memchr::memchr(b'\n', &self.buffer) {
                 let line = self.buffer.get(..end).unwrap_or_default();
                 let line = Zeroizing::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec());
                 self.buffer.drain(..=end);
+                if line.len() > LINE_MAX {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
                 return Ok(line);
             }
             let room = self.buffer.capacity().saturating_sub(self.buffer.len());
             let mut piece = Zeroizing::new([0; LINE_MAX]);
             let piece = piece.get_mut(..room.min(LINE_MAX)).unwrap_or_default();
+            if room == 0 {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
             let count = match from.read(piece) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 read => read?,
             };
-            // No room is a line without an end.
             if count == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }

@@ -2,14 +2,21 @@
 
 use crate::base::gnupg::{Grip, Listed};
 
+/// The most certificates: ten times what a large keyring has.
+const CERTS_MAX: usize = 100_000;
+
+/// The most user ids and key pairs of one certificate. Nobody has as many.
+const EACH_MAX: usize = 1000;
+
 /// Reads a listing. What can't be read is left out.
 pub(super) fn read(text: &str) -> Vec<Listed> {
     let mut all: Vec<Listed> = Vec::new();
     let mut part = Part::Other;
     let mut handle = String::new();
+    // Whether the lines are about the last one of all.
+    let mut open = false;
     for line in text.lines() {
-        let fields: Vec<&str> = line.split(':').collect();
-        let field = |n: usize| fields.get(n).copied().unwrap_or_default();
+        let field = |n: usize| line.split(':').nth(n).unwrap_or_default();
         match field(0) {
             kind @ ("pub" | "sec" | "sub" | "ssb") => {
                 let primary = matches!(kind, "pub" | "sec");
@@ -23,42 +30,55 @@ pub(super) fn read(text: &str) -> Vec<Listed> {
                         there: there && usable,
                     },
                 };
-                if let Part::Primary { .. } = part {
+                open &= !primary;
+                handle.clear();
+            }
+            // Without one, what belongs to it belongs to nobody.
+            "fpr" if part != Part::Unusable && is_hex(field(9), &[40, 64]) => {
+                field(9).clone_into(&mut handle);
+                if let Part::Primary { .. } = part
+                    && !open
+                    && all.len() < CERTS_MAX
+                {
+                    open = true;
                     all.push(Listed {
-                        fingerprint: String::new(),
+                        fingerprint: handle.clone(),
                         valid: Vec::new(),
                         secrets: Vec::new(),
                     });
                 }
-                handle.clear();
             }
-            "fpr" if part != Part::Unusable => {
-                field(9).clone_into(&mut handle);
-                if let (Part::Primary { .. }, Some(last)) = (part, all.last_mut()) {
-                    last.fingerprint.clone_from(&handle);
-                }
-            }
-            "grp" => {
+            "grp" if open && is_hex(field(9), &[40]) => {
                 let (Part::Primary { there } | Part::Subkey { there }) = part else {
                     continue;
                 };
-                if let (true, Some(last)) = (there && !handle.is_empty(), all.last_mut()) {
+                if let (true, Some(last)) = (there && !handle.is_empty(), all.last_mut())
+                    && last.secrets.len() < EACH_MAX
+                    && last.secrets.iter().all(|grip| grip.subkey != handle)
+                {
                     last.secrets.push(Grip {
                         subkey: handle.clone(),
                         keygrip: field(9).to_owned(),
                     });
                 }
             }
-            "uid" if part != Part::Unusable => {
-                if let (true, Some(last)) = (matches!(field(1), "f" | "u"), all.last_mut()) {
+            "uid" if open && part != Part::Unusable => {
+                if let (true, Some(last)) = (matches!(field(1), "f" | "u"), all.last_mut())
+                    && last.valid.len() < EACH_MAX
+                {
                     last.valid.push(unescape(field(9)));
                 }
             }
             _ => {}
         }
     }
-    all.retain(|listed| !listed.fingerprint.is_empty());
     all
+}
+
+/// Whether this is upper-case hex of one of these lengths.
+fn is_hex(text: &str, lengths: &[usize]) -> bool {
+    let digit = |byte: u8| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte);
+    lengths.contains(&text.len()) && text.bytes().all(digit)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -147,6 +167,13 @@ grp:::::::::83B9757A404B94F725B1547890DDED29916894E0:
     fn anything_can_be_read() {
         assert!(read("").is_empty());
         assert!(read("pub:::\nfpr\nuid:f\ngrp").is_empty());
+        // What has no name of its own is not the one's before it.
+        let others = "sec:u::::::::::::+:\nfpr:::::::::--delete:\ngrp:::::::::83B9757A404B94F725B1547890DDED29916894EA:\nuid:u::::::::x:\n";
+        let all = read(&format!("{OWN}{others}"));
+        assert_eq!(all, read(OWN));
+        let grip = "sec:u::::::::::::+:\nfpr:::::::::6297400FE02BFB16A4324EF11A0A1CF9CC2A7B28:\ngrp:::::::::RESET:\n";
+        assert!(read(grip)[0].secrets.is_empty());
+        assert_eq!(read(&OWN.repeat(2)).len(), 2);
         assert_eq!(unescape("a\\x3ab\\xzz\\x"), "a:b\\xzz\\x");
     }
 }

@@ -10,6 +10,8 @@ pub mod lines;
 mod list;
 #[cfg(unix)]
 mod program;
+#[cfg(unix)]
+mod socket;
 
 #[cfg(unix)]
 pub use installed::gnupg;

@@ -1,10 +1,13 @@
 //! Running GnuPG's programs, for a time that has an end, with an output that has one too.
 
 use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::base::error::{Error, Kind, Result};
 use crate::base::job::Job;
@@ -16,33 +19,59 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The most output, in bytes: the largest import.
-const OUTPUT_MAX: u64 = 64 << 20;
+pub(super) const OUTPUT_MAX: usize = 64 << 20;
 
-/// What a program prints, given that it ends well.
+/// What a program prints, given that it ends well and that this is at most `most` bytes.
 ///
 /// # Errors
-/// `store.unavailable` when it is not there, fails, takes too long or says too much;
+/// `store.unavailable` when it is not there, fails or takes too long; `limit.exceeded`;
 /// `cancelled`.
-pub(super) fn output(program: &str, arguments: &[&str], job: &Job) -> Result<Vec<u8>> {
+pub(super) fn output(program: &str, arguments: &[&str], most: usize, job: &Job) -> Result<Vec<u8>> {
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
+        // One that only calls another ends together with it.
+        .process_group(0)
         .spawn()
         .map_err(|e| failed().because(e))?;
     let stdout = child.stdout.take();
-    let mut running = Running(child);
+    let mut running = Running {
+        child,
+        ended: false,
+    };
     let reading = thread::Builder::new()
         .name("gnupg".to_owned())
         .spawn(move || {
             let mut output = Vec::new();
-            let read = stdout.map(|pipe| pipe.take(OUTPUT_MAX + 1).read_to_end(&mut output));
+            let read = stdout.map(|pipe| pipe.take(most as u64 + 1).read_to_end(&mut output));
             read.transpose().map(|_| output)
         })
         .map_err(|e| failed().because(e))?;
     let begun = Instant::now();
-    while !reading.is_finished() {
+    wait(begun, job, || Ok(reading.is_finished().then_some(())))?;
+    let output = reading.join().map_err(|_| failed())?;
+    let output = output.map_err(|e| failed().because(e))?;
+    if output.len() > most {
+        return Err(Error::limit(
+            "import",
+            "GnuPG's keyring is larger than can be taken over at once; export keys from it and import these",
+        ));
+    }
+    // Who has closed its output may still be there.
+    match wait(begun, job, || running.end())?.success() {
+        true => Ok(output),
+        false => Err(failed()),
+    }
+}
+
+/// Waits until `look` has something.
+fn wait<T>(begun: Instant, job: &Job, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    loop {
+        if let Some(found) = look()? {
+            return Ok(found);
+        }
         job.check()?;
         if begun.elapsed() > PATIENCE {
             return Err(failed());
@@ -53,27 +82,33 @@ pub(super) fn output(program: &str, arguments: &[&str], job: &Job) -> Result<Vec
             LOOK
         });
     }
-    let output = reading.join().map_err(|_| failed())?;
-    let output = output.map_err(|e| failed().because(e))?;
-    if output.len() as u64 > OUTPUT_MAX {
-        return Err(Error::limit(
-            "import",
-            "GnuPG's keyring is larger than can be taken over at once; export keys from it and import these",
-        ));
-    }
-    match running.0.wait() {
-        Ok(status) if status.success() => Ok(output),
-        _ => Err(failed()),
+}
+
+/// Ends with whoever waits for it, and with it all that it has started and not let go.
+struct Running {
+    child: Child,
+    ended: bool,
+}
+
+impl Running {
+    fn end(&mut self) -> Result<Option<ExitStatus>> {
+        let status = self.child.try_wait().map_err(|e| failed().because(e))?;
+        self.ended = status.is_some();
+        Ok(status)
     }
 }
 
-/// Ends with whoever waits for it.
-struct Running(Child);
-
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        if self.ended {
+            return;
+        }
+        // Its number is nobody else's before it was waited for.
+        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -82,13 +117,15 @@ impl Drop for Running {
 /// # Errors
 /// As [`output`].
 pub(super) fn agent_socket(job: &Job) -> Result<PathBuf> {
+    /// Longer than any path to a socket.
+    const PATH_MAX: usize = 4 << 10;
     // A `gpgconf` that can't start it may be able to say where one is that was started otherwise.
-    let _ = output("gpgconf", &["--launch", "gpg-agent"], job);
-    let path = output("gpgconf", &["--list-dirs", "agent-socket"], job)?;
+    let _ = output("gpgconf", &["--launch", "gpg-agent"], PATH_MAX, job);
+    job.check()?;
+    let path = output("gpgconf", &["--list-dirs", "agent-socket"], PATH_MAX, job)?;
     let path = String::from_utf8(path).map_err(|e| failed().because(e))?;
-    // Percent signs, colons and spaces come escaped.
-    let path = path.trim_end().replace("%3a", ":").replace("%25", "%");
-    Ok(PathBuf::from(path))
+    // One alone comes without escapes.
+    Ok(PathBuf::from(path.trim_end_matches(['\n', '\r'])))
 }
 
 pub(super) fn failed() -> Error {

@@ -46,6 +46,7 @@ pub fn ask(host: &Arc<Host>, mut question: Question) {
                 },
                 None => Answer::Passphrase(Arc::new(secret)),
             },
+            Given::TooLong => return fail(host, &pinentry::too_long()),
             Given::Yes => Answer::Confirmed,
             Given::No => return fail(host, &denied(&question)),
             Given::Unavailable => return fail(host, &unavailable(&question)),

@@ -4,24 +4,37 @@
 //! process in the middle of it, and because every buffer that a passphrase passes through
 //! here is wiped.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
 use super::asking::FIVE_MINUTES;
-use crate::base::Secret;
 use crate::base::address::hidden;
 use crate::base::ask::{Action, LABEL_MAX, Need, Question, shown_bytes};
-use crate::gnupg::lines::{LINE_MAX, Lines, unescape};
+use crate::base::{Error, Secret};
+use crate::gnupg::lines::{Lines, unescape};
 
 /// How often two new passphrases may differ.
 const REPEATS: u32 = 3;
 
+/// How long the program may take until its dialog can be shown.
+const BEGIN: Duration = Duration::from_secs(20);
+
+/// The longest passphrase in bytes: what pinentry itself takes.
+const PASSPHRASE_MAX: usize = 2048;
+
+/// The longest answer in bytes, whatever lines it is made of: the longest passphrase, each byte
+/// of it escaped, and some lines about how it goes.
+const ANSWER_MAX: usize = 16 << 10;
+
 /// What came of a question.
 pub enum Given {
     Passphrase(Secret),
+    /// A longer one than any key has.
+    TooLong,
     Yes,
     /// Dismissed, or five minutes passed.
     No,
@@ -34,6 +47,7 @@ impl Given {
     pub fn name(&self) -> &'static str {
         match self {
             Given::Passphrase(_) => "answered",
+            Given::TooLong => "too long",
             Given::Yes => "confirmed",
             Given::No => "dismissed",
             Given::Unavailable => "unavailable",
@@ -41,14 +55,35 @@ impl Given {
     }
 }
 
+/// The error after a passphrase that was too long.
+pub fn too_long() -> Error {
+    Error::limit(
+        "passphrase",
+        "the passphrase is longer than 2048 bytes; take a shorter one",
+    )
+}
+
 /// The running process.
-pub struct Process(Child);
+pub struct Process {
+    child: Child,
+    /// It has a process group of its own.
+    apart: bool,
+    ended: bool,
+}
 
 impl Process {
-    /// Ends it, whatever it does. Only ever the process that was started here.
+    /// Ends it, whatever it does. Only ever the process that was started here, and where it is
+    /// apart what it has started: a script may have called the real one.
     pub fn end(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        // Once it was waited for, its number may be somebody else's.
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        if self.apart {
+            end_group(&self.child);
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -61,9 +96,61 @@ impl Drop for Process {
 /// The two pipes to the process.
 pub struct Dialogue {
     to: ChildStdin,
-    from: ChildStdout,
+    from: Patient,
     lines: Lines,
 }
+
+/// What the process says, waited for until a time: `TimedOut` from then on.
+struct Patient {
+    from: ChildStdout,
+    until: Instant,
+}
+
+impl Read for Patient {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        wait(&self.from, self.until)?;
+        self.from.read(buffer)
+    }
+}
+
+/// Waits until there is something to read, or the end.
+#[cfg(unix)]
+fn wait(from: &ChildStdout, until: Instant) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(from, PollFlags::IN)], Some(&left)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Waiting for a pipe has no end here, but reading from a process that was ended has.
+#[cfg(not(unix))]
+fn wait(_: &ChildStdout, until: Instant) -> io::Result<()> {
+    match Instant::now() < until {
+        true => Ok(()),
+        false => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+#[cfg(unix)]
+fn end_group(leader: &Child) {
+    use rustix::process::{Pid, Signal, kill_process_group};
+    if let Some(group) = i32::try_from(leader.id()).ok().and_then(Pid::from_raw) {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
+/// No process is apart here.
+#[cfg(not(unix))]
+fn end_group(_: &Child) {}
 
 /// Whether there is such a program, here or on the path.
 pub fn is_there(program: &Path) -> bool {
@@ -79,15 +166,31 @@ pub fn is_there(program: &Path) -> bool {
 /// # Errors
 /// What the system says, for example that there is no such program.
 pub fn start(program: &Path) -> io::Result<(Process, Dialogue)> {
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
+        .stderr(Stdio::null());
+    let terminal = std::env::var_os("GPG_TTY").is_some_and(|name| !name.is_empty());
+    let apart = cfg!(unix) && !terminal && !io::stderr().is_terminal();
+    #[cfg(unix)]
+    if apart {
+        // At a terminal it would be in the background there, and stand still.
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    }
+    let mut child = command.spawn()?;
     let (to, from) = (child.stdin.take(), child.stdout.take());
-    let process = Process(child);
+    let process = Process {
+        child,
+        apart,
+        ended: false,
+    };
     let (Some(to), Some(from)) = (to, from) else {
         return Err(io::ErrorKind::BrokenPipe.into());
+    };
+    let from = Patient {
+        from,
+        until: Instant::now() + BEGIN,
     };
     let lines = Lines::default();
     Ok((process, Dialogue { to, from, lines }))
@@ -97,22 +200,26 @@ pub fn start(program: &Path) -> io::Result<(Process, Dialogue)> {
 enum Said {
     Ok,
     Data(Secret),
+    /// More than there may be.
+    Long,
     /// GnuPG's error code without its source.
     Err(u32),
 }
 
 impl Dialogue {
-    /// Asks one question and gives its answer. Blocks until there is one, or the process
-    /// ends.
+    /// Asks one question and gives its answer. Blocks until there is one, the process ends, or
+    /// the question's time does; a process that never gets as far as to ask it is left sooner.
     pub fn ask(mut self, question: &Question) -> Given {
         match self.prepare(question) {
             Ok(Said::Ok) => {}
             Ok(_) | Err(_) => return Given::Unavailable,
         }
+        self.from.until = Instant::now() + FIVE_MINUTES;
         let given = match question {
             Question::Confirm { .. } | Question::Show { .. } => {
                 self.command("CONFIRM").map(|said| match said {
-                    Said::Ok | Said::Data(_) => Given::Yes,
+                    Said::Ok => Given::Yes,
+                    Said::Data(_) | Said::Long => Given::Unavailable,
                     Said::Err(code) => refused(code),
                 })
             }
@@ -121,7 +228,11 @@ impl Dialogue {
             } => self.twice(),
             Question::Passphrase { .. } => self.once(),
         };
-        let given = given.unwrap_or(Given::No);
+        let given = given.unwrap_or_else(|error| match error.kind() {
+            io::ErrorKind::TimedOut => Given::No,
+            // Whatever ends or speaks like this has asked nobody.
+            _ => Given::Unavailable,
+        });
         let _ = self.to.write_all(b"BYE\n");
         given
     }
@@ -168,6 +279,7 @@ impl Dialogue {
         Ok(match self.command("GETPIN")? {
             Said::Data(secret) => Given::Passphrase(secret),
             Said::Ok => Given::Passphrase(Secret::new(Vec::new())),
+            Said::Long => Given::TooLong,
             Said::Err(code) => refused(code),
         })
     }
@@ -204,20 +316,24 @@ impl Dialogue {
 
     /// Reads up to the next OK or ERR.
     fn said(&mut self) -> io::Result<Said> {
-        let mut data = Zeroizing::new(Vec::with_capacity(LINE_MAX));
+        let mut data = Zeroizing::new(Vec::with_capacity(PASSPHRASE_MAX));
+        let (mut room, mut long) = (ANSWER_MAX, false);
         loop {
             let line = self.lines.next(&mut self.from)?;
-            if line.starts_with(b"D ") {
-                let more = unescape(line.get(2..).unwrap_or_default());
-                if data.len() + more.len() > data.capacity() {
-                    return Err(io::ErrorKind::InvalidData.into());
+            // Whatever it is: a line and its end.
+            let left = room.checked_sub(line.len() + 1);
+            room = left.ok_or(io::ErrorKind::InvalidData)?;
+            if let Some(piece) = line.strip_prefix(b"D ") {
+                let piece = unescape(piece);
+                long |= data.len() + piece.len() > data.capacity();
+                if !long {
+                    data.extend_from_slice(&piece);
                 }
-                data.extend_from_slice(&more);
             } else if line.starts_with(b"OK") {
-                return Ok(if data.is_empty() {
-                    Said::Ok
-                } else {
-                    Said::Data(Secret::new(std::mem::take(&mut *data)))
+                return Ok(match data.is_empty() {
+                    _ if long => Said::Long,
+                    true => Said::Ok,
+                    false => Said::Data(Secret::new(std::mem::take(&mut *data))),
                 });
             } else if let Some(code) = line.strip_prefix(b"ERR ") {
                 let digits = code.split(|byte| *byte == b' ').next().unwrap_or_default();
@@ -302,8 +418,9 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{LABEL_MAX, LINE_MAX, describe, escape, unescape};
+    use super::{LABEL_MAX, describe, escape, unescape};
     use crate::base::ask::{Action, Question};
+    use crate::gnupg::lines::LINE_MAX;
 
     #[test]
     fn escapes_go_both_ways() {

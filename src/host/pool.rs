@@ -12,6 +12,7 @@ use super::Host;
 use super::requests::{Input, Request};
 use crate::base::job::Stage;
 use crate::base::{Body, Error, Result};
+use crate::verbs::Ask;
 use crate::wire::call::Call;
 use crate::wire::{params as fields, reply};
 
@@ -121,6 +122,9 @@ fn run(host: &Arc<Host>, request: &Arc<Request>, input: Input) -> Ran {
         Ok(call) => call,
         Err(error) => return Ran::Failed(error, None),
     };
+    if call.ask() == Ask::Never {
+        request.job.ask_nobody();
+    }
     let context = host.service.context(
         SystemTime::now(),
         Arc::clone(&request.job),

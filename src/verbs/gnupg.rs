@@ -2,42 +2,101 @@
 //! read their mail here without bringing anything along.
 
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::World;
 use crate::base::context::unix;
 use crate::base::gnupg::{GnuPg, Listed, Whose};
+use crate::base::job::Job;
 use crate::base::keys::{Acceptance, Certs as _, Protocol, Source, no_such_key};
 use crate::base::{Address, Context, KeyId, Mailbox, Result};
 use crate::store::{Place, Put};
+
+/// How often who waits for another request's look asks whether it is still wanted.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// As of when GnuPG's keys were looked at last. One looks, and the others wait for it.
+#[derive(Default)]
+pub(super) struct Looks {
+    state: Mutex<State>,
+    over: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    busy: bool,
+    seen: String,
+}
+
+/// Somebody's look, until it is over.
+struct Look<'a> {
+    looks: &'a Looks,
+    stamp: String,
+}
+
+impl Looks {
+    /// Begins to look, unless there is nothing new or the request is taken back.
+    fn begin(&self, stamp: impl Fn() -> String, job: &Job) -> Option<Look<'_>> {
+        let mut state = self.lock();
+        while state.busy {
+            job.check().ok()?;
+            let waited = self.over.wait_timeout(state, LOOK);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let stamp = stamp();
+        if state.seen == stamp {
+            return None;
+        }
+        state.busy = true;
+        Some(Look { looks: self, stamp })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Look<'_> {
+    /// Nobody looks again before something changes.
+    fn done(self) {
+        self.looks.lock().seen.clone_from(&self.stamp);
+    }
+}
+
+impl Drop for Look<'_> {
+    fn drop(&mut self) {
+        self.looks.lock().busy = false;
+        self.looks.over.notify_all();
+    }
+}
 
 /// Takes up what GnuPG's agent has, when that has changed since it was last looked at: public
 /// halves, what the agent calls the secret ones, and that a person's own keys are accepted for
 /// their own addresses. Where GnuPG can't be used, everything stays as it was.
 pub(super) fn take_up(world: &World, cx: &Context) {
-    let Some((gnupg, seen)) = &world.gnupg else {
+    let Some((gnupg, looks)) = &world.gnupg else {
         return;
     };
     if world.engine(Protocol::OpenPgp).is_err() {
         return;
     }
-    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-    let stamp = world.store.stamp_of(&gnupg.files());
-    if *seen == stamp {
+    let stamp = || world.store.stamp_of(&gnupg.files());
+    let Some(look) = looks.begin(stamp, &cx.job) else {
         return;
-    }
+    };
     let known = world.store.gnupg_stamp().ok().flatten();
-    if known.as_ref() != Some(&stamp) {
+    if known.as_ref() != Some(&look.stamp) {
         if let Err(error) = own(world, gnupg.as_ref(), cx) {
             log::warn!("gnupg: {}", error.kind.name());
             if cx.job.check().is_err() {
                 return;
             }
-        } else if let Err(error) = world.store.put_gnupg_stamp(&stamp) {
+        } else if let Err(error) = world.store.put_gnupg_stamp(&look.stamp) {
             log::warn!("gnupg: {}", error.kind.name());
         }
     }
-    *seen = stamp;
+    look.done();
 }
 
 fn own(world: &World, gnupg: &dyn GnuPg, cx: &Context) -> Result<()> {

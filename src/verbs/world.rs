@@ -1,12 +1,13 @@
 //! Everything a verb reaches for: the store, the engines, the unlocked keys, the policy.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 
 use super::doctor::Pinentry;
+use super::gnupg::Looks;
 use super::recent::Recent;
 #[cfg(unix)]
 use crate::agent::{Agent, Means};
@@ -62,7 +63,7 @@ pub struct World {
     pub(super) tokens: Arc<Tokens>,
     pub(super) network: Arc<dyn Network>,
     /// GnuPG, where its keys are used in place; and as of when they were looked at last.
-    pub(super) gnupg: Option<(Arc<dyn GnuPg>, Mutex<String>)>,
+    pub(super) gnupg: Option<(Arc<dyn GnuPg>, Looks)>,
     /// Autocrypt fields that were taken up: from whom, the value, on which day.
     pub(super) harvested: Recent<(Address, String, u64), (KeyId, PreferEncrypt)>,
     /// Autocrypt fields that were made of a certificate.
@@ -140,7 +141,7 @@ impl World {
         let store = Arc::clone(&self.store);
         let is_theirs = move |id: &KeyId| store.is_in_gnupg(id);
         self.private = Arc::new(Parted::new(is_theirs, theirs, self.private));
-        self.gnupg = Some((gnupg, Mutex::default()));
+        self.gnupg = Some((gnupg, Looks::default()));
         self
     }
 

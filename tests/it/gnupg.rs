@@ -200,9 +200,17 @@ fn an_agent_that_lets_nobody_else_ask_asks_itself() {
         ),
     );
     let ours = Pinentry::new(&[PASSPHRASE]);
-    let mut host = beside(&gpg).pinentry(&ours).start();
+    let home = beside(&gpg).pinentry(&ours);
+    let mut host = home.start();
+    // Where nobody is to be asked, it asks nobody either.
+    let never = json!({"ask": "never"});
+    let fault = host.open_with(&message, never.clone()).unwrap_err();
+    assert_eq!(fault.kind(), "key.locked");
+    assert_eq!(theirs.count("start"), 0);
     host.open(&message).unwrap();
     assert_eq!(ours.count("getpin"), 0);
+    assert_eq!(theirs.count("getpin"), 1);
+    host.open_with(&message, never).unwrap();
     assert_eq!(theirs.count("getpin"), 1);
     // One that remembers nothing is asked for ours once, and asks by itself from then on.
     settings(

@@ -41,6 +41,8 @@ mod directories;
 mod discover;
 mod drafts;
 mod errant;
+mod false_gnupg;
+mod false_pinentry;
 mod gnupg;
 mod html;
 mod introducers;

@@ -169,23 +169,23 @@ pub(super) fn decrypt<'a>(
         parser.decrypt(algorithm, session_key).ok()?;
         Some(algorithm)
     };
-    let mut locked: Vec<Way<'_>> = Vec::new();
+    let mut closed = Closed::default();
     let ways = named_ways(&head.pkesks, &named);
-    let mut found = first_that_opens(ways, hint, &mut open, &mut locked, cx)?;
-    if found.is_none() && !locked.is_empty() {
-        return Err(locked_error(&locked));
+    let mut found = first_that_opens(ways, hint, &mut open, &mut closed, cx)?;
+    if found.is_none() && !closed.locked.is_empty() {
+        return Err(locked_error(&closed.locked));
     }
     if found.is_none() {
         let ways = hidden_ways(&head.pkesks, cx)?;
-        found = first_that_opens(ways, hint, &mut open, &mut locked, cx)?;
+        found = first_that_opens(ways, hint, &mut open, &mut closed, cx)?;
     }
     let mut found = found.map(|(algorithm, way)| (algorithm, Some(way)));
     if found.is_none() && own {
-        return Err(Error::decrypt_failed());
+        return Err(closed.absent.unwrap_or_else(Error::decrypt_failed));
     }
     // One question at most about keys that the message does not even name.
     if found.is_none()
-        && let Some(first) = locked.first()
+        && let Some(first) = closed.locked.first()
         && !cx
             .certs
             .own(Protocol::OpenPgp)?
@@ -269,7 +269,16 @@ type Opening<'o> =
 enum Tried {
     Opened(SymmetricAlgorithm),
     Locked,
+    /// The key is elsewhere, and not there either now.
+    Absent(Error),
     Failed,
+}
+
+/// What did not open, though nothing in the message was against it.
+#[derive(Default)]
+struct Closed<'a> {
+    locked: Vec<Way<'a>>,
+    absent: Option<Error>,
 }
 
 /// Tries one way after the other; those whose key is locked are put aside.
@@ -277,13 +286,14 @@ fn first_that_opens<'a>(
     ways: Vec<Way<'a>>,
     hint: Option<SymmetricAlgorithm>,
     open: &mut Opening<'_>,
-    locked: &mut Vec<Way<'a>>,
+    closed: &mut Closed<'a>,
     cx: &Context,
 ) -> Result<Option<(SymmetricAlgorithm, Way<'a>)>> {
     for way in ways {
         match try_way(&way, hint, open, cx)? {
             Tried::Opened(algorithm) => return Ok(Some((algorithm, way))),
-            Tried::Locked => locked.push(way),
+            Tried::Locked => closed.locked.push(way),
+            Tried::Absent(error) => closed.absent = closed.absent.take().or(Some(error)),
             Tried::Failed => {}
         }
     }
@@ -311,7 +321,8 @@ fn try_way(
         }),
         (None, Some(error)) => match error.kind {
             Kind::KeyLocked { .. } => Ok(Tried::Locked),
-            Kind::DecryptFailed | Kind::KeyMissing { .. } => Ok(Tried::Failed),
+            Kind::KeyMissing { .. } => Ok(Tried::Absent(error)),
+            Kind::DecryptFailed => Ok(Tried::Failed),
             _ => Err(error),
         },
         (None, None) => Ok(Tried::Failed),

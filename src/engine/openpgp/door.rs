@@ -13,6 +13,7 @@ use sequoia_openpgp::types::HashAlgorithm;
 use crate::base::Context;
 use crate::base::error::Error;
 use crate::base::keys::{KeyId, KeyPairId, Opening, Private, Signing};
+use crate::engine::private::not_signed;
 
 /// One key pair, its private half elsewhere.
 pub(super) struct Door {
@@ -108,6 +109,11 @@ impl Signer for Door {
             .private
             .sign(&self.id, Signing::OpenPgp(hash.into()), digest)
             .map_err(|error| self.refused.keep(error))?;
-        mpi::Signature::parse(self.key.pk_algo(), fields.as_slice())
+        let made = mpi::Signature::parse(self.key.pk_algo(), fields.as_slice());
+        // Whoever has the private half: what it gives leaves only as this key's signature.
+        match made {
+            Ok(made) if self.key.verify(&made, hash, digest).is_ok() => Ok(made),
+            _ => Err(self.refused.keep(not_signed(&self.id.cert)).into()),
+        }
     }
 }

@@ -15,8 +15,9 @@ use super::certs;
 use super::expression::{self, Expression};
 use crate::base::error::{Error, KeyUse, Kind, Result};
 use crate::base::gnupg::{Access, GnuPg, Grip, Value};
+use crate::base::job::Job;
 use crate::base::keys::{
-    Certs, KeyId, KeyPairId, Lease, Opening, PrivateKeys, Protocol, SecretState, Signing,
+    Certs, KeyId, KeyPairId, Lease, Opening, Private, PrivateKeys, Protocol, SecretState, Signing,
 };
 use crate::base::{Secret, ask};
 
@@ -26,7 +27,9 @@ pub struct InGnuPg {
     gnupg: Arc<dyn GnuPg>,
     /// Keys whose passphrase was just given, and which were not used since. If the agent wants
     /// it again all the same, it remembers nothing, and asks by itself.
-    given: Mutex<HashSet<KeyId>>,
+    given: Arc<Mutex<HashSet<KeyId>>>,
+    /// The request that this is for; one that is never taken back where it is for none.
+    job: Arc<Job>,
 }
 
 type Public = Key<key::PublicParts, key::UnspecifiedRole>;
@@ -36,7 +39,8 @@ impl InGnuPg {
         InGnuPg {
             certs,
             gnupg,
-            given: Mutex::default(),
+            given: Arc::default(),
+            job: Arc::default(),
         }
     }
 
@@ -60,22 +64,37 @@ impl InGnuPg {
     fn access<T>(
         &self,
         id: &KeyId,
-        grip: &Grip,
+        (grip, to): (&Grip, KeyUse),
         operation: impl Fn(Access<'_>) -> Result<T>,
     ) -> Result<T> {
-        if self.gnupg.on_card(&grip.keygrip)? {
+        let operation = |access| operation(access).map_err(|error| about(grip, error));
+        let wants = |done: &Result<T>| matches!(done, Err(error) if error.kind == Kind::PassphraseUnavailable);
+        if self.job.asks_nobody() {
+            let done = operation(Access::Silent);
+            return match wants(&done) {
+                true => Err(self.locked(id)?),
+                false => done,
+            };
+        }
+        let on_card = self.gnupg.on_card(&grip.keygrip, to, &self.job);
+        if on_card.map_err(|error| about(grip, error))? {
             return operation(Access::Asking);
         }
         let done = operation(Access::Remembered);
-        let wanted = matches!(&done, Err(error) if error.kind == Kind::PassphraseUnavailable);
+        let wanted = wants(&done);
         if wanted && self.given().contains(id) {
             return operation(Access::Asking);
         }
         if wanted {
-            return Err(ask::locked(id, &certs::label(&*self.cert(id)?)));
+            return Err(self.locked(id)?);
         }
         self.given().remove(id);
         done
+    }
+
+    /// The error that carries the question for the passphrase.
+    fn locked(&self, id: &KeyId) -> Result<Error> {
+        Ok(ask::locked(id, &certs::label(&*self.cert(id)?)))
     }
 
     fn given(&self) -> MutexGuard<'_, HashSet<KeyId>> {
@@ -85,12 +104,16 @@ impl InGnuPg {
     fn sign_with(
         &self,
         (grip, public): &(Grip, Public),
-        (hash, digest): (u8, &[u8]),
+        digest: (u8, &[u8]),
         access: Access<'_>,
     ) -> Result<mpi::Signature> {
-        let said = self.gnupg.sign(&grip.keygrip, hash, digest, access)?;
-        signature(public, said.expose())
-            .ok_or_else(|| Error::internal("GnuPG's agent gave something that is no signature"))
+        let said = self.gnupg.sign(&grip.keygrip, digest, access, &self.job)?;
+        signature(public, said.expose()).ok_or_else(|| {
+            Error::new(
+                Kind::StoreUnavailable,
+                "GnuPG's agent gave something that is no signature; see whether gpg can sign in a terminal",
+            )
+        })
     }
 
     fn decrypt_with(
@@ -100,7 +123,9 @@ impl InGnuPg {
         access: Access<'_>,
     ) -> Result<Secret> {
         let asked = asked(ciphertext).ok_or_else(Error::decrypt_failed)?;
-        let value = self.gnupg.decrypt(&grip.keygrip, &asked, access)?;
+        let value = self
+            .gnupg
+            .decrypt(&grip.keygrip, &asked, access, &self.job)?;
         recovered(public, ciphertext, &value).ok_or_else(Error::decrypt_failed)
     }
 }
@@ -115,7 +140,7 @@ impl PrivateKeys for InGnuPg {
             return Err(Error::internal("an OpenPGP key signs in OpenPGP's way"));
         };
         let pair = self.pair(key)?;
-        let signature = self.access(&key.cert, &pair.0, |access| {
+        let signature = self.access(&key.cert, (&pair.0, KeyUse::Sign), |access| {
             self.sign_with(&pair, (hash, digest), access)
         })?;
         signature
@@ -130,7 +155,7 @@ impl PrivateKeys for InGnuPg {
         let pair = self.pair(key)?;
         let ciphertext = mpi::Ciphertext::parse(pair.1.pk_algo(), ciphertext)
             .map_err(|e| Error::decrypt_failed().because(e))?;
-        self.access(&key.cert, &pair.0, |access| {
+        self.access(&key.cert, (&pair.0, KeyUse::Decrypt), |access| {
             self.decrypt_with(&pair, &ciphertext, access)
         })
     }
@@ -144,7 +169,10 @@ impl PrivateKeys for InGnuPg {
             let Some(public) = public(&cert, &grip.subkey) else {
                 continue;
             };
-            if self.gnupg.on_card(&grip.keygrip)? {
+            if self
+                .gnupg
+                .on_card(&grip.keygrip, KeyUse::Decrypt, &self.job)?
+            {
                 continue;
             }
             let pair = (grip, public);
@@ -157,6 +185,8 @@ impl PrivateKeys for InGnuPg {
                 }
             };
             match used {
+                // The next would be waited for as long.
+                Err(error) if is_silence(&error) => return Err(error),
                 Err(error)
                     if matches!(error.kind, Kind::PassphraseWrong | Kind::StoreUnavailable) =>
                 {
@@ -183,6 +213,15 @@ impl PrivateKeys for InGnuPg {
     fn wipe(&self, _: Option<&KeyId>) {}
 
     fn expire(&self, _: u64) {}
+
+    fn during(&self, job: &Arc<Job>) -> Option<Private> {
+        Some(Arc::new(InGnuPg {
+            certs: Arc::clone(&self.certs),
+            gnupg: Arc::clone(&self.gnupg),
+            given: Arc::clone(&self.given),
+            job: Arc::clone(job),
+        }))
+    }
 }
 
 /// The public half of a key pair.
@@ -291,6 +330,21 @@ fn own_point(public: &Public) -> Option<mpi::Ciphertext> {
         }),
         _ => None,
     }
+}
+
+/// Whether the agent did not answer in its time.
+fn is_silence(error: &Error) -> bool {
+    let source = error.source.as_ref();
+    let io = source.and_then(|source| source.downcast_ref::<std::io::Error>());
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut)
+}
+
+/// An error about a key, which the agent has another name for.
+fn about(grip: &Grip, mut error: Error) -> Error {
+    if let Kind::KeyMissing { key_ids, .. } = &mut error.kind {
+        *key_ids = vec![grip.subkey.clone()];
+    }
+    error
 }
 
 fn absent(handle: &str) -> Error {

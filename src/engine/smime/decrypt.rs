@@ -176,7 +176,7 @@ fn content_key(
             Err(error)
                 if matches!(
                     error.kind,
-                    Kind::KeyUnusable { .. } | Kind::PolicyRefused { .. }
+                    Kind::KeyMissing { .. } | Kind::KeyUnusable { .. } | Kind::PolicyRefused { .. }
                 ) =>
             {
                 unusable.get_or_insert(error);

@@ -10,13 +10,14 @@ use super::ber::{self, OCTET_STRING, SEQUENCE, SET};
 use super::certs::Certificate;
 use super::cms::{CONTEXT_0, CONTEXT_1, ID_DATA, ID_SIGNED};
 use super::verify::cert_hash;
-use super::{attributes, capabilities, chain, policy};
+use super::{attributes, capabilities, chain, policy, signature};
 use crate::base::Context;
 use crate::base::context::unix;
 use crate::base::error::{Error, Result};
 use crate::base::keys::{Digest, KeyPairId, Signing};
 use crate::base::layer::SealedOut;
 use crate::base::verdict::Scheme;
+use crate::engine::private::not_signed;
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
@@ -116,7 +117,7 @@ fn object(head: &[u8], content: Option<&[u8]>, tail: &[u8]) -> Vec<u8> {
 /// The signature value over some bytes.
 ///
 /// # Errors
-/// `key.locked`; `internal`.
+/// `key.locked`; `key.unusable` when what came is no signature of this certificate; `internal`.
 pub(super) fn value(
     cert: &Certificate,
     way: &Way,
@@ -133,7 +134,12 @@ pub(super) fn value(
         cert: cert.id.clone(),
         subkey: cert.id.fingerprint().to_owned(),
     };
-    cx.private.sign(&pair, way.how, &message)
+    let signature = cx.private.sign(&pair, way.how, &message)?;
+    // Whoever has the private half: what it gives leaves only as this key's signature.
+    match signature::is_of(cert, way.how, &message, &signature) {
+        true => Ok(signature),
+        false => Err(not_signed(&cert.id)),
+    }
 }
 
 /// SHA-256 wherever the key allows it; PKCS#1 v1.5 for RSA, which every reader knows.

@@ -14,7 +14,7 @@ use super::cms::{self, Algorithm, CONTEXT_0, CONTEXT_1, CONTEXT_2, CONTEXT_3, Fi
 use super::pkcs8::number;
 use super::policy;
 use crate::base::error::Result;
-use crate::base::keys::Digest;
+use crate::base::keys::{Digest, Signing};
 
 /// What checking one signature came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +142,29 @@ pub(super) fn check(
         // OpenSSL answers a signature of the wrong shape with an error.
         Ok(false) | Err(_) => Checked::Differs,
     }
+}
+
+/// Whether the certificate's key made this signature over a digest, or over a message where
+/// `how` says so.
+pub(super) fn is_of(cert: &Certificate, how: Signing, data: &[u8], signature: &[u8]) -> bool {
+    let Ok(key) = cert.x509.public_key() else {
+        return false;
+    };
+    let (scheme, digest) = match how {
+        Signing::RsaPkcs1(digest) => (Scheme::RsaPkcs1, digest),
+        Signing::RsaPss(digest) => {
+            let salt = i32::try_from(data.len()).unwrap_or(SALT_MAX);
+            (Scheme::RsaPss { digest, salt }, digest)
+        }
+        Signing::Ecdsa => match data.len() {
+            ..=32 => (Scheme::Ecdsa, Digest::Sha256),
+            33..=48 => (Scheme::Ecdsa, Digest::Sha384),
+            _ => (Scheme::Ecdsa, Digest::Sha512),
+        },
+        Signing::Message => return pure(&key, data, signature).is_ok_and(|fits| fits),
+        Signing::OpenPgp(_) => return false,
+    };
+    over_digest(&key, scheme, digest, data, signature).is_ok_and(|fits| fits)
 }
 
 fn scheme(algorithm: &Algorithm, named: Digest) -> Option<std::result::Result<Scheme, Checked>> {

@@ -5,6 +5,7 @@ mod attacks;
 mod certs;
 mod chains;
 mod crypt;
+mod liars;
 mod made;
 mod malformed;
 mod oracle;
