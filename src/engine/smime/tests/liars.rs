@@ -66,7 +66,7 @@ impl PrivateKeys for Liar {
         None
     }
 
-    fn lock(&self, _: Option<&KeyId>) {}
+    fn wipe(&self, _: Option<&KeyId>) {}
 
     fn expire(&self, _: u64) {}
 }
