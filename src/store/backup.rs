@@ -315,7 +315,7 @@ impl Copied {
             }
             None => {
                 return Err(Error::malformed(
-                    "this is not a sealpost backup; choose another file",
+                    "this is no sealpost backup, or not a whole one; choose another file",
                 ));
             }
         }

@@ -301,6 +301,10 @@ mod tests {
         let apart = check(Some("clients = [\"a\"]"), Some("clients = [\"b\"]")).unwrap();
         assert!(!apart.clients.allows(&client("a")) && !apart.clients.allows(&client("b")));
         for text in [
+            "pkcs11-modules = [\"module.so\"]",
+            "pkcs11-modules = [\"./p11-kit\"]",
+            "anchors-files = [\"anchors.pem\"]",
+            "network-authorities = [\"/all.pem\", \"one.pem\"]",
             "minimum-rsa-bits = 1024",
             "minimum-rsa-bits = 100000",
             "protocols = [\"pgp\"]",
@@ -349,6 +353,11 @@ mod tests {
             ),
             (Some("legacy = 1"), None, "policy.toml, line 1:"),
             (Some("\nlegacy = "), None, "policy.toml, line 2:"),
+            (
+                Some("pkcs11-modules = [\n\"/a.so\",\n\"b.so\"]"),
+                None,
+                "policy.toml, line 3: an absolute path",
+            ),
         ] {
             let error = check(person, system).unwrap_err();
             assert_eq!(error.kind.name(), "policy.refused");

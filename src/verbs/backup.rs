@@ -127,7 +127,8 @@ pub fn read(world: &World, request: &ReadRequest, cx: &Context) -> Result<ReadRe
             "the file is larger than any backup; choose another one",
         ));
     }
-    let copied = Copied::read(&open_file(sealed, LABEL, cx)?)?;
+    let opened = open_file(sealed, LABEL, cx).map_err(about_a_backup)?;
+    let copied = Copied::read(&opened)?;
     cx.confirm(Action::RestoreBackup, &label(&copied))?;
     cx.job.commit()?;
     Restoring {
@@ -138,6 +139,19 @@ pub fn read(world: &World, request: &ReadRequest, cx: &Context) -> Result<ReadRe
         skipped: Vec::new(),
     }
     .run(&copied)
+}
+
+/// What went wrong with a file, in words for one that nobody sent.
+fn about_a_backup(mut error: Error) -> Error {
+    let message = match error.kind {
+        Kind::MessageMalformed => {
+            "this is no sealpost backup, or not a whole one; choose another file"
+        }
+        Kind::DecryptFailed => "the backup is damaged; take another copy of it",
+        _ => return error,
+    };
+    message.clone_into(&mut error.message);
+    error
 }
 
 /// What the person confirms: what is in it, and what of that they would not expect.

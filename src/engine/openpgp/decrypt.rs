@@ -19,7 +19,7 @@ use super::door::Door;
 use super::mdc::{self, Plain};
 use super::open::{Container, Head, broken};
 use super::policy;
-use super::private::is_openable;
+use super::private::{alone, is_openable};
 use crate::base::Context;
 use crate::base::ask::{self, Answers, Need};
 use crate::base::error::{Error, KeyUse, Kind, Result};
@@ -337,7 +337,7 @@ fn with_passphrase(
         if !is_openable(s2k)? {
             continue;
         }
-        if let Ok((algorithm, session_key)) = skesk.decrypt(&password)
+        if let Ok((algorithm, session_key)) = alone(s2k, || skesk.decrypt(&password))
             && let Some(algorithm) = open(algorithm, &session_key)
         {
             return Ok(algorithm);

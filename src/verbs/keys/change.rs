@@ -152,7 +152,9 @@ pub(in crate::verbs) fn new_passphrase(
 ) -> Result<Arc<Secret>> {
     let (secret, attempt) = cx.answers.passphrase(Need::Wrap, id, label)?;
     if secret.is_empty() {
-        return Err(Answers::wrong(Need::Wrap, id, label, attempt));
+        let mut error = Answers::wrong(Need::Wrap, id, label, attempt);
+        "the new passphrase is empty; choose one that is not".clone_into(&mut error.message);
+        return Err(error);
     }
     Ok(secret)
 }
