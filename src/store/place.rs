@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::files::{self, Lock, Stamp};
 use super::home::Home;
-use super::policy;
+use super::{access, policy};
 use crate::base::Result;
 
 impl Home {
@@ -31,6 +31,7 @@ impl AgentPlace {
     /// # Errors
     /// `store.unavailable`.
     pub fn take(home: &Home) -> Result<Option<AgentPlace>> {
+        access::enter(home)?;
         let folder = home.agent();
         files::private_folder(&folder)?;
         let Some(lock) = Lock::try_take(&folder.join("lock"))? else {

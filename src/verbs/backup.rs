@@ -195,6 +195,8 @@ impl Restoring<'_> {
     /// them, as when a key is made: what is cut off is finished by doing it again.
     fn run(mut self, copied: &Copied) -> Result<ReadReply> {
         let store = &self.world.store;
+        // Before anything that needs the decisions: this is what a backup is for.
+        store.mend_decisions()?;
         for _ in 0..copied.damaged {
             self.skip(None, "damaged");
         }
@@ -206,9 +208,16 @@ impl Restoring<'_> {
             }
         }
         for (id, revocation) in &copied.revocations {
-            if store.revocation(id)?.is_none() {
+            match store.revocation(id) {
+                Ok(Some(_)) => continue,
+                Err(error) if error.kind != Kind::StoreDamaged => return Err(error),
+                _ => {}
+            }
+            if store.is_revocation(id, revocation) {
                 store.put_revocation(id, revocation)?;
                 self.restored.revocations += 1;
+            } else {
+                self.skip(Some(id), "damaged");
             }
         }
         self.restored.decisions = store.merge_decisions(copied.decisions.expose(), self.now)?;

@@ -26,6 +26,7 @@ use crate::base::error::{Error, KeyUse, Kind, Result};
 use crate::base::keys::{KeyId, Protocol, SecretState, StoredCert};
 use crate::base::layer::Encryption;
 use crate::base::verdict::{Integrity, Reason, Recipient};
+use crate::engine::private::absent;
 
 /// The most attempts with own keys at recipients that a message does not name.
 const HIDDEN_MAX: usize = 64;
@@ -181,7 +182,7 @@ pub(super) fn decrypt<'a>(
     }
     let mut found = found.map(|(algorithm, way)| (algorithm, Some(way)));
     if found.is_none() && own {
-        return Err(Error::decrypt_failed());
+        return Err(unreadable(&named, cx).unwrap_or_else(Error::decrypt_failed));
     }
     // One question at most about keys that the message does not even name.
     if found.is_none()
@@ -220,6 +221,14 @@ pub(super) fn decrypt<'a>(
         None => Content::Stream(Box::new(parser)),
     };
     Ok((content, encryption))
+}
+
+/// The error for a secret half of ours that the message is for, and that can't be read.
+fn unreadable(named: &[Named], cx: &Context) -> Option<Error> {
+    let ours = named.iter().flat_map(|named| &named.own);
+    ours.filter(|cert| cx.private.state(&cert.id) == SecretState::None)
+        .map(|cert| absent(&cx.certs, &cert.id))
+        .find(|error| !matches!(error.kind, Kind::KeyMissing { .. }))
 }
 
 /// What is inside a container whose session key was found.
