@@ -87,7 +87,9 @@ impl Folder {
                 let path = self
                     .certd()?
                     .get_path_by_fingerprint(id.fingerprint())
-                    .map_err(|e| Error::internal("a key id has no place; report this").because(e))?;
+                    .map_err(|e| {
+                        Error::internal("a key id has no place; report this").because(e)
+                    })?;
                 if let Some(section) = path.parent() {
                     files::no_link(section)?;
                 }

@@ -263,7 +263,11 @@ fn others(meta: &fs::Metadata) -> Others {
     use std::os::unix::fs::MetadataExt as _;
     let mode = meta.mode();
     // A group that has its user's number is that user's alone, wherever such groups are made.
-    let group = if meta.gid() == meta.uid() { 0 } else { mode >> 3 };
+    let group = if meta.gid() == meta.uid() {
+        0
+    } else {
+        mode >> 3
+    };
     let bits = (mode | group) & 0o7;
     match (bits & 0o2 != 0, meta.is_dir() && mode & 0o1000 != 0) {
         (true, true) => Others::Add,

@@ -19,9 +19,7 @@ impl Store {
     /// `store.unavailable`.
     pub fn put_grips(&self, id: &KeyId, grips: &[Grip]) -> Result<bool> {
         match secrets::wrap(&self.home, id) {
-            Some(Wrap::GnuPg)
-                if secrets::grips(&self.home, id).is_ok_and(|here| here == grips) =>
-            {
+            Some(Wrap::GnuPg) if secrets::grips(&self.home, id).is_ok_and(|here| here == grips) => {
                 Ok(true)
             }
             // What is damaged is best replaced: GnuPG has the key.

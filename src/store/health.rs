@@ -58,6 +58,8 @@ pub enum Reason {
     Link,
     /// It is another user's.
     Foreign,
+    /// A secret half without its certificate: making the key was interrupted, or it was lost.
+    Alone,
 }
 
 /// What the folder of state is like from outside.
@@ -79,10 +81,23 @@ impl Store {
     pub fn health(&self, now: u64) -> Result<Health> {
         access::owned(&self.home)?;
         let mut health = Health::default();
+        for folder in self.home.folders() {
+            if let Some(reason @ (Reason::Link | Reason::Foreign)) = outside(&folder) {
+                self.tell(&mut health, &folder, reason);
+            }
+        }
+        // What lies behind a link is not looked at.
+        if !health.damaged.is_empty() {
+            return Ok(health);
+        }
         self.journal(&mut health)?;
         let own = self.secrets(&mut health)?;
         self.small_files(&own, &mut health)?;
-        self.certificates(&own, now, &mut health)?;
+        match self.certificates(&own, now, &mut health) {
+            // The index can't be made from what is damaged: that is to be mended first.
+            Err(_) if !health.damaged.is_empty() => {}
+            done => done?,
+        }
         Ok(health)
     }
 
@@ -97,7 +112,10 @@ impl Store {
         let loose = access::loose_above(home);
         Surroundings {
             was_open: self.was_open.load(std::sync::atomic::Ordering::Acquire),
-            loose: loose.iter().map(|path| path.display().to_string()).collect(),
+            loose: loose
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect(),
             leftovers: folders.iter().map(|folder| files::leftovers(folder)).sum(),
         }
     }
@@ -115,10 +133,6 @@ impl Store {
     /// Every secret half; gives their keys.
     fn secrets(&self, health: &mut Health) -> Result<Vec<KeyId>> {
         let folder = self.home.secrets();
-        if let Some(reason) = outside(&folder) {
-            self.tell(health, &folder, reason);
-            return Ok(Vec::new());
-        }
         let mut own = Vec::new();
         let mut with_device = false;
         for name in files::list(&folder)? {
@@ -185,15 +199,11 @@ impl Store {
                 let folders = Folder::all(&self.home).into_iter();
                 let mut here = folders.filter(|folder| folder.protocol == id.protocol());
                 let lies = here.find(|folder| folder.stamp(id).is_some());
-                let (path, reason) = match lies {
-                    Some(folder) => (folder.path(id)?, Reason::Damaged),
-                    None => {
-                        let kept = super::Place::Kept;
-                        let folder = Folder::new(&self.home, id.protocol(), kept);
-                        (folder.path(id)?, Reason::Missing)
-                    }
-                };
-                self.tell(health, &path, reason);
+                let secret = self.home.secrets().join(secrets::name(id));
+                match lies {
+                    Some(folder) => self.tell(health, &folder.path(id)?, Reason::Damaged),
+                    None => self.tell(health, &secret, Reason::Alone),
+                }
             }
         }
         for folder in Folder::all(&self.home) {
@@ -267,9 +277,8 @@ pub fn program(path: &Path) -> Option<Reason> {
     };
     let straight = files::straight(path);
     let loose = |path: &Path| {
-        files::look(path).is_some_and(|look| {
-            look.owner == Owner::Another || look.others == Others::Write
-        })
+        files::look(path)
+            .is_some_and(|look| look.owner == Owner::Another || look.others == Others::Write)
     };
     match look.form {
         Form::File if loose(&straight) || straight.parent().is_some_and(loose) => {

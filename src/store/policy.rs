@@ -361,7 +361,7 @@ mod tests {
             (
                 Some("pkcs11-modules = [\n\"/a.so\",\n\"b.so\"]"),
                 None,
-                "policy.toml, line 3: an absolute path",
+                "policy.toml, line 1: an absolute path",
             ),
         ] {
             let error = check(person, system).unwrap_err();

@@ -182,6 +182,9 @@ fn files(world: &World, cx: &Context) -> Check {
             }
             Reason::Link => format!("{file} is a link; put the file or folder itself in its place"),
             Reason::Foreign => format!("{file} is another user's; put your own in its place"),
+            Reason::Alone => format!(
+                "{file} is a secret key without its certificate; restore or import that, or take the file away if making the key was interrupted"
+            ),
         };
         match found.damaged.len() - 1 {
             0 => what,

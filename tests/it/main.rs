@@ -38,6 +38,7 @@ mod desktop;
 mod dialogue;
 mod directories;
 mod discover;
+mod doctor;
 mod drafts;
 mod errant;
 mod gnupg;
