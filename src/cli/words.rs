@@ -139,6 +139,7 @@ pub fn state(status: KeyStatus, secret: SecretState) -> String {
         SecretState::Unlocked => format!("{status}, own"),
         SecretState::Token => format!("{status}, own, on a token"),
         SecretState::Agent => format!("{status}, own, in an agent"),
+        SecretState::Damaged => format!("{status}, own, damaged"),
     }
 }
 

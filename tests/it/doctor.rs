@@ -83,6 +83,9 @@ fn says_damaged(host: &mut Host, id: &str, sealed: &[u8], block: &Value) {
     }
     let fault = host.open(sealed).unwrap_err();
     assert_eq!(fault.kind(), "store.damaged", "{fault:?}");
+    // It is here, and its owner needs no other one.
+    let shown = host.good("keys/show", json!({"id": id}));
+    assert_eq!(shown["key"]["secret"], "damaged");
 }
 
 #[test]

@@ -226,7 +226,8 @@ pub(super) fn decrypt<'a>(
 /// The error for a secret half of ours that the message is for, and that can't be read.
 fn unreadable(named: &[Named], cx: &Context) -> Option<Error> {
     let ours = named.iter().flat_map(|named| &named.own);
-    ours.filter(|cert| cx.private.state(&cert.id) == SecretState::None)
+    let is_unknown = |state| matches!(state, SecretState::None | SecretState::Damaged);
+    ours.filter(|cert| is_unknown(cx.private.state(&cert.id)))
         .map(|cert| absent(&cx.certs, &cert.id))
         .find(|error| !matches!(error.kind, Kind::KeyMissing { .. }))
 }
@@ -307,7 +308,7 @@ fn try_way(
 ) -> Result<Tried> {
     cx.job.check()?;
     match cx.private.state(&way.id) {
-        SecretState::None => return Ok(Tried::Failed),
+        SecretState::None | SecretState::Damaged => return Ok(Tried::Failed),
         SecretState::Locked => return Ok(Tried::Locked),
         SecretState::Unlocked | SecretState::Token | SecretState::Agent => {}
     }

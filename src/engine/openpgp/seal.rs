@@ -139,7 +139,7 @@ fn unusable(id: &KeyId, reasons: Vec<&'static str>) -> Error {
 fn ready(id: &KeyId, cert: &Cert, cx: &Context) -> Result<()> {
     match cx.private.state(id) {
         SecretState::Locked => Err(ask::locked(id, &certs::label(cert))),
-        SecretState::None => Err(absent(&cx.certs, id)),
+        SecretState::None | SecretState::Damaged => Err(absent(&cx.certs, id)),
         SecretState::Unlocked | SecretState::Token | SecretState::Agent => Ok(()),
     }
 }

@@ -152,7 +152,7 @@ fn content_key(
     for (way, cert) in own {
         cx.job.check()?;
         match cx.private.state(&cert.id) {
-            SecretState::None => {
+            SecretState::None | SecretState::Damaged => {
                 let error = absent(&cx.certs, &cert.id);
                 if !matches!(error.kind, Kind::KeyMissing { .. }) {
                     unusable.get_or_insert(error);

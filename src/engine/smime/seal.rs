@@ -71,7 +71,7 @@ pub(super) fn unusable(id: &KeyId, reasons: Vec<&'static str>) -> Error {
 fn ready(cert: &Certificate, cx: &Context) -> Result<()> {
     match cx.private.state(&cert.id) {
         SecretState::Locked => Err(ask::locked(&cert.id, &certs::label(cert))),
-        SecretState::None => Err(absent(&cx.certs, &cert.id)),
+        SecretState::None | SecretState::Damaged => Err(absent(&cx.certs, &cert.id)),
         SecretState::Unlocked | SecretState::Token | SecretState::Agent => Ok(()),
     }
 }
