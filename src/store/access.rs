@@ -20,14 +20,24 @@ pub(super) enum Before {
     Open,
 }
 
-/// Makes the folder of state, or looks at the one that is there, and closes it to others.
+/// Makes the folder of state, or looks at the one that is there.
 ///
 /// # Errors
-/// `store.unavailable` when it is another user's, no folder, or others can write in it and it
-/// can't be closed, or when there is a link in it where something of ours belongs.
-pub(super) fn enter(home: &Home) -> Result<Before> {
+/// `store.unavailable` when it is another user's or no folder, or when there is a link in it
+/// where something of ours belongs.
+pub(super) fn find(home: &Home) -> Result<()> {
     files::folder(&home.state)?;
     owned(home)?;
+    unlinked(home)
+}
+
+/// As [`find`], and closes it to others. The store alone does this, which remembers what it was
+/// like before.
+///
+/// # Errors
+/// As [`find`]; so too when others can write in it and it can't be closed.
+pub(super) fn enter(home: &Home) -> Result<Before> {
+    find(home)?;
     let others = files::look_through(&home.state).map_or(Others::Nothing, |look| look.others);
     if others > Others::Nothing {
         match files::private_folder(&home.state) {
@@ -39,7 +49,6 @@ pub(super) fn enter(home: &Home) -> Result<Before> {
             Err(error) => return Err(error),
         }
     }
-    unlinked(home)?;
     Ok(match others {
         Others::Nothing | Others::Read => Before::Closed,
         Others::Add | Others::Write => Before::Open,

@@ -16,7 +16,7 @@ impl Store {
     /// # Errors
     /// `store.unavailable`.
     pub fn mend_decisions(&self) -> Result<()> {
-        access::enter(&self.home)?;
+        access::find(&self.home)?;
         if journal::mend(&self.home.decisions())? {
             log::warn!("decisions.journal was damaged; what could not be read is left out");
         }

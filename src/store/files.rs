@@ -115,10 +115,16 @@ fn read_all(path: &Path, cap: u64, links: Links) -> Result<Option<(Vec<u8>, Stam
 /// What follows `offset` in a file that only grows, at most `cap` bytes of it.
 ///
 /// # Errors
-/// `store.unavailable`.
+/// `store.unavailable`; so too where something else than a file stands.
 pub(super) fn read_from(path: &Path, offset: u64, cap: u64) -> Result<Vec<u8>> {
     let Some((mut file, _)) = open(path, Links::Refused)? else {
-        return Ok(Vec::new());
+        return match is_something(path) {
+            true => Err(Error::new(
+                Kind::StoreUnavailable,
+                format!("{} is no file; move it away", path.display()),
+            )),
+            false => Ok(Vec::new()),
+        };
     };
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(offset))

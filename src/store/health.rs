@@ -90,7 +90,7 @@ impl Store {
         if !health.damaged.is_empty() {
             return Ok(health);
         }
-        self.journal(&mut health)?;
+        self.journal(&mut health);
         let own = self.secrets(&mut health)?;
         self.small_files(&own, &mut health)?;
         match self.certificates(&own, now, &mut health) {
@@ -120,14 +120,13 @@ impl Store {
         }
     }
 
-    fn journal(&self, health: &mut Health) -> Result<()> {
+    fn journal(&self, health: &mut Health) {
         let path = self.home.decisions();
         if let Some(reason) = outside(&path) {
             self.tell(health, &path, reason);
-        } else if !journal::rotten(&path)?.is_empty() {
+        } else if !journal::rotten(&path).is_ok_and(|rotten| rotten.is_empty()) {
             self.tell(health, &path, Reason::Damaged);
         }
-        Ok(())
     }
 
     /// Every secret half; gives their keys.

@@ -31,7 +31,7 @@ impl AgentPlace {
     /// # Errors
     /// `store.unavailable`.
     pub fn take(home: &Home) -> Result<Option<AgentPlace>> {
-        access::enter(home)?;
+        access::find(home)?;
         let folder = home.agent();
         files::private_folder(&folder)?;
         let Some(lock) = Lock::try_take(&folder.join("lock"))? else {

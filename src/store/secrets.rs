@@ -330,7 +330,7 @@ pub(super) fn restore_device(home: &Home, passphrase: &Secret) -> Result<()> {
 }
 
 fn lock(home: &Home) -> Result<Lock> {
-    access::enter(home)?;
+    access::find(home)?;
     Lock::take(&home.lock())
 }
 

@@ -13,6 +13,10 @@ use crate::base::policy::P11_KIT;
 use crate::base::{Context, Error, KeyId, Kind, Result};
 use crate::store::{Damage, Reason, program};
 
+/// A moment at which this program was being written, in Unix seconds (2026-01-01): no clock that
+/// goes right is before it.
+const WRITTEN: u64 = 1_767_225_600;
+
 /// `host/doctor`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -75,7 +79,7 @@ pub enum Data {
     Modules { modules: Vec<Module> },
     /// `keys`: how many are own, and which of them end soon or have ended.
     Keys { own: usize, ending: Vec<KeyId> },
-    /// `client`, `store`: which error stands in the way.
+    /// `client`, `store`, `clock`: which error stands in the way.
     Plain {
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<&'static str>,
@@ -131,6 +135,7 @@ pub fn doctor(world: &World, _request: &Request, cx: &Context) -> Result<Reply> 
         home(world),
         pinentry(world),
         engines(world),
+        clock(cx),
     ];
     // What lies in the store is for those who may ask for it.
     if world.ready().is_ok() && world.admits().is_ok() {
@@ -315,6 +320,18 @@ fn engines(world: &World) -> Check {
         ok: !none,
         data: Data::Engines { engines },
         fix: none.then(|| "policy.toml leaves no protocol; add one to protocols".to_owned()),
+    }
+}
+
+fn clock(cx: &Context) -> Check {
+    let fix = (unix(cx.now) < WRITTEN).then_some(
+        "the clock is years behind; set it, or new keys and signatures bear a wrong date",
+    );
+    Check {
+        id: "clock",
+        ok: fix.is_none(),
+        data: Data::Plain { error: None },
+        fix: fix.map(str::to_owned),
     }
 }
 

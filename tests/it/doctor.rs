@@ -121,7 +121,7 @@ fn every_damage_is_told_and_mended_by_a_backup() {
     let mut flipped = whole.clone();
     *flipped.last_mut().unwrap() ^= 1;
     let certificate = fs::read(home.path().join(cert_file(&bob))).unwrap();
-    let mut garbled = certificate.clone();
+    let mut garbled = certificate;
     garbled.iter_mut().skip(3).for_each(|byte| *byte ^= 0x55);
     let cases: [(String, &[u8]); 10] = [
         (secret.clone(), b""),
@@ -258,7 +258,7 @@ fn a_journal_that_is_torn_goes_on_and_one_that_has_rotted_does_not() {
         is_well(&mut host, "files");
     }
 
-    let mut rotten = whole.clone();
+    let mut rotten = whole;
     rotten[20] ^= 4;
     fs::write(&journal, &rotten).unwrap();
     let mut host = home.start();
@@ -365,12 +365,17 @@ fn a_home_that_is_open_to_others_is_closed_and_told() {
     is_well(&mut host, "home");
     drop(host);
     let is_closed = || fs::metadata(home.path()).unwrap().permissions().mode() & 0o7777 == 0o700;
-    for open in [0o777, 0o1777, 0o702] {
+    let make = json!({"protocol": "openpgp", "name": "B", "address": BOB, "passphrase": "none"});
+    for (open, first, params) in [
+        (0o777, "keys/list", json!({})),
+        (0o1777, "keys/generate", make),
+        (0o702, "host/doctor", json!({})),
+    ] {
         mode(&home.path(), open);
         let mut host = home.start();
         host.hello();
-        // Whoever asks first, the doctor says so until this host has ended.
-        host.good("keys/list", json!({}));
+        // Whatever is asked first, the doctor says so until this host has ended.
+        host.good(first, params);
         let told = check(&mut host, "home");
         assert_eq!(told["ok"], false, "{open:o}: {told}");
         assert_eq!(told["data"]["wasOpen"], true, "{open:o}: {told}");
@@ -735,6 +740,71 @@ fn a_home_that_can_not_be_written_is_told() {
     );
     host.close();
     host.exit(Duration::from_secs(20));
+}
+
+/// A clock that begins anew each time: no battery.
+#[test]
+fn a_clock_in_1970_stops_nothing_and_is_told() {
+    let home = Home::new();
+    let mut host = home.start();
+    generate(&mut host, "Alice", ALICE, "compatible");
+    is_well(&mut host, "clock");
+    drop(host);
+    let Ok(found) = std::process::Command::new("faketime")
+        .arg("--version")
+        .output()
+    else {
+        println!("ABSENT: faketime is not here; a clock in 1970 was NOT shown");
+        return;
+    };
+    assert!(found.status.success());
+    let mut host =
+        home.start_in("set -- faketime -f '@1970-01-02 00:00:00' \"$0\" \"$@\"; exec \"$@\"");
+    host.hello();
+    let told = check(&mut host, "clock");
+    assert_eq!(told["ok"], false, "{told}");
+    generate(&mut host, "Bob", BOB, "compatible");
+    is_well(&mut host, "files");
+    is_well(&mut host, "store");
+    drop(host);
+    let mut host = home.start();
+    let keys = host.good("keys/list", json!({}))["keys"].clone();
+    assert_eq!(keys.as_array().unwrap().len(), 2);
+    is_well(&mut host, "files");
+}
+
+/// A pipe would keep who reads it waiting, and what is no file is not no decisions.
+#[test]
+fn a_journal_that_is_no_file_is_refused() {
+    let home = Home::new();
+    let mut host = home.start();
+    generate(&mut host, "Alice", ALICE, "compatible");
+    drop(host);
+    let journal = home.path().join("decisions.journal");
+    let whole = fs::read(&journal).unwrap();
+    fs::remove_file(&journal).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&journal).status();
+    assert!(made.unwrap().success());
+    mode(&journal, 0o600);
+    let mut host = home.start();
+    host.hello();
+    told(&mut host, "decisions.journal", "damaged");
+    let make = json!({"protocol": "openpgp", "name": "B", "address": BOB, "passphrase": "none"});
+    let fault = host.fault("keys/generate", make);
+    assert_eq!(fault.kind(), "store.unavailable");
+    assert!(fault.message.contains("is no file"), "{fault:?}");
+    // Nothing of it is left behind.
+    fs::remove_file(&journal).unwrap();
+    fs::write(&journal, whole).unwrap();
+    mode(&journal, 0o600);
+    is_well(&mut host, "files");
+    assert_eq!(
+        host.good("keys/list", json!({}))["keys"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[test]
