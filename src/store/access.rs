@@ -7,9 +7,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files::{self, Form, Others, Owner};
+use super::files::{self, Others, Owner};
 use super::home::Home;
-use crate::base::{Error, Kind, Result};
+use crate::base::Result;
 
 /// What others could do in the folder of state when it was first used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,13 +62,6 @@ pub(super) fn enter(home: &Home) -> Result<Before> {
 pub(super) fn owned(home: &Home) -> Result<()> {
     match files::look_through(&home.state) {
         Some(look) if look.owner != Owner::Us => Err(files::foreign(&home.state)),
-        Some(look) if look.form != Form::Folder => Err(Error::new(
-            Kind::StoreUnavailable,
-            format!(
-                "a file stands where {} needs a folder; move it away",
-                home.state.display()
-            ),
-        )),
         _ => Ok(()),
     }
 }
