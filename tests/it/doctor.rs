@@ -652,7 +652,7 @@ fn a_full_disk_loses_nothing_and_is_told() {
     let sealed = seal_one(&mut it.alice, draft, protect);
     drop(it.bob);
     let journal = fs::read(home.path().join("decisions.journal")).unwrap();
-    let mut failed = 0;
+    let (mut failed, mut made) = (0, 0);
     // Another host keeps the index open: whoever comes first needs some room for it.
     let mut open = home.start();
     open.good("keys/list", json!({}));
@@ -672,13 +672,13 @@ fn a_full_disk_loses_nothing_and_is_told() {
             ),
             ("keys/import", json!({"data": {"text": cert}})),
         ] {
-            if let Err(fault) = host.call(method, params) {
-                assert_eq!(
-                    fault.kind(),
-                    "store.unavailable",
-                    "{blocks} {method}: {fault:?}"
-                );
-                failed += 1;
+            match host.call(method, params) {
+                Ok(_) => made += usize::from(method == "keys/generate"),
+                Err(fault) => {
+                    let kind = fault.kind();
+                    assert_eq!(kind, "store.unavailable", "{blocks} {method}: {fault:?}");
+                    failed += 1;
+                }
             }
         }
         let told = check(&mut host, "store");
@@ -696,6 +696,12 @@ fn a_full_disk_loses_nothing_and_is_told() {
         host.open(&sealed).unwrap();
     }
     assert!(failed > 4, "the disk was never full");
+    // What could not be kept has left nothing.
+    let query = json!({"query": "c@sealpost.example"});
+    let keys = home.start().good("keys/list", query)["keys"].clone();
+    let own = keys.as_array().unwrap().iter();
+    let own = own.filter(|key| key["secret"] == "unlocked");
+    assert_eq!((keys.as_array().unwrap().len(), own.count()), (made, made));
     let now = fs::read(home.path().join("decisions.journal")).unwrap();
     assert!(now.starts_with(&journal), "what was decided is gone");
 }

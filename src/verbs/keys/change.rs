@@ -89,6 +89,7 @@ pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Resul
     if let Err(error) = kept {
         // On a full disk, say: what was begun is nobody's.
         let _ = world.store.delete_secret(&id);
+        let _ = world.store.delete(&id, unix(cx.now));
         return Err(error);
     }
     let KeyReply { key, revision } = reply(world, &id, cx)?;
