@@ -2,14 +2,15 @@
 //! link, and what lies above it is not for everybody to move: `SEALPOST_HOME` itself may be a
 //! link, for people do that.
 //!
-//! A folder of our own that is open to others is closed when it is first used. One of another
-//! user is never used, whatever its mode says: whoever owns it could open it again.
+//! From a folder of our own, others lose the right to write when it is first used; nothing else is
+//! changed, for somebody may have named a folder that is more than ours. One for everybody and one
+//! of another user are never used: whoever owns a folder can open it again.
 
 use std::path::{Path, PathBuf};
 
 use super::files::{self, Others, Owner};
 use super::home::Home;
-use crate::base::Result;
+use crate::base::{Error, Kind, Result};
 
 /// What others could do in the folder of state when it was first used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,45 +24,48 @@ pub(super) enum Before {
 /// Makes the folder of state, or looks at the one that is there.
 ///
 /// # Errors
-/// `store.unavailable` when it is another user's or no folder, or when there is a link in it
-/// where something of ours belongs.
+/// `store.unavailable` when it is another user's, for everybody, or no folder, or when there is a
+/// link in it where something of ours belongs.
 pub(super) fn find(home: &Home) -> Result<()> {
     files::folder(&home.state)?;
     owned(home)?;
     unlinked(home)
 }
 
-/// As [`find`], and closes it to others. The store alone does this, which remembers what it was
-/// like before.
+/// As [`find`], and takes the right to write in it from others. The store alone does this, which
+/// remembers what it was like before.
 ///
 /// # Errors
-/// As [`find`]; so too when others can write in it and it can't be closed.
+/// As [`find`]; so too when others can write in it and that can't be taken from them.
 pub(super) fn enter(home: &Home) -> Result<Before> {
     find(home)?;
-    let others = files::look_through(&home.state).map_or(Others::Nothing, |look| look.others);
-    if others > Others::Nothing {
-        match files::private_folder(&home.state) {
-            Ok(()) => log::warn!("the folder of state was open to others; it is closed now"),
-            // What can only be read by others is still better read than lost.
-            Err(_) if others == Others::Read => {
-                log::warn!("the folder of state is open to others, and can't be closed");
-            }
-            Err(error) => return Err(error),
+    match files::look_through(&home.state).map(|look| look.others) {
+        Some(Others::Write) => {
+            files::close(&home.state)?;
+            log::warn!("others could write in the folder of state, and can't any more");
+            Ok(Before::Open)
         }
+        // Every file in it is its owner's alone.
+        _ => Ok(Before::Closed),
     }
-    Ok(match others {
-        Others::Nothing | Others::Read => Before::Closed,
-        Others::Add | Others::Write => Before::Open,
-    })
 }
 
-/// Refuses a folder of state that is another user's. One that is not there is nobody's.
+/// Refuses a folder of state that is another user's, or for everybody. One that is not there is
+/// nobody's.
 ///
 /// # Errors
 /// `store.unavailable`.
 pub(super) fn owned(home: &Home) -> Result<()> {
     match files::look_through(&home.state) {
         Some(look) if look.owner != Owner::Us => Err(files::foreign(&home.state)),
+        // `/tmp`, say: whoever made it so meant it, and it is nobody's to close.
+        Some(look) if look.others == Others::Add => Err(Error::new(
+            Kind::StoreUnavailable,
+            format!(
+                "{} is a folder for everybody; name one of your own in SEALPOST_HOME",
+                home.state.display()
+            ),
+        )),
         _ => Ok(()),
     }
 }

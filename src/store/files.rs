@@ -568,8 +568,16 @@ impl LineFile {
     /// # Errors
     /// `store.unavailable`.
     pub fn open(path: PathBuf, cap: u64, keep: u32) -> Result<LineFile> {
-        no_link(parent(&path)?)?;
-        folder(parent(&path)?)?;
+        let beside = parent(&path)?;
+        no_link(beside)?;
+        // The first thing that is written anywhere: not into a folder that is nobody's, or another's.
+        let above = beside.parent().unwrap_or(beside);
+        if look_through(above)
+            .is_some_and(|look| look.owner == Owner::Another || look.others == Others::Add)
+        {
+            return Err(foreign(above));
+        }
+        folder(beside)?;
         let file = LineFile::end_of(&path).map_err(|e| unavailable(&path, e))?;
         let mut lines = LineFile {
             path,
@@ -669,10 +677,26 @@ impl Lock {
     }
 }
 
+/// Takes the right to write in a folder from everybody but its owner, and nothing else.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(super) fn close(path: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(path).map_err(|e| unavailable(path, e))?;
+        let mode = mode.permissions().mode() & !0o022;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+            .map_err(|e| unavailable(path, e))?;
+    }
+    Ok(())
+}
+
 /// Makes a folder that only this user may enter, whatever it was before.
 ///
 /// # Errors
-/// `store.unavailable`; so too when it can't be made that.
+/// `store.unavailable`.
 pub(super) fn private_folder(path: &Path) -> Result<()> {
     folder(path)?;
     #[cfg(unix)]

@@ -28,7 +28,7 @@ const SYSTEM: &str = r"C:\ProgramData\sealpost\policy.toml";
 /// # Errors
 /// `policy.refused` with rule `policy.toml` when a file can't be understood, an unknown key
 /// included: a rule that is misspelt must not be a rule that is not there. `store.unavailable`
-/// when the folder of state is another user's: their rules are not this person's.
+/// when the folder of state is another user's, or for everybody: their rules are not this person's.
 pub fn policy(home: &Home) -> Result<Ruled> {
     access::owned(home)?;
     load(&home.policy(), Path::new(SYSTEM))

@@ -364,11 +364,11 @@ fn a_home_that_is_open_to_others_is_closed_and_told() {
     generate(&mut host, "Alice", ALICE, "compatible");
     is_well(&mut host, "home");
     drop(host);
-    let is_closed = || fs::metadata(home.path()).unwrap().permissions().mode() & 0o7777 == 0o700;
+    let now = || fs::metadata(home.path()).unwrap().permissions().mode() & 0o7777;
     let make = json!({"protocol": "openpgp", "name": "B", "address": BOB, "passphrase": "none"});
     for (open, first, params) in [
         (0o777, "keys/list", json!({})),
-        (0o1777, "keys/generate", make),
+        (0o757, "keys/generate", make),
         (0o702, "host/doctor", json!({})),
     ] {
         mode(&home.path(), open);
@@ -379,13 +379,34 @@ fn a_home_that_is_open_to_others_is_closed_and_told() {
         let told = check(&mut host, "home");
         assert_eq!(told["ok"], false, "{open:o}: {told}");
         assert_eq!(told["data"]["wasOpen"], true, "{open:o}: {told}");
-        assert!(is_closed(), "{open:o}");
+        // Nothing more than that is taken: it may be somebody's whole home.
+        assert_eq!(now(), open & !0o022, "{open:o}");
     }
     mode(&home.path(), 0o755);
     let mut host = home.start();
     is_well(&mut host, "home");
-    assert!(is_closed());
+    assert_eq!(now(), 0o755);
     drop(host);
+    // What others can't read there is nobody's but its owner's.
+    let mut looked_at = 0;
+    for file in home.files() {
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}", file.display());
+        looked_at += 1;
+    }
+    assert!(looked_at > 4);
+
+    // One for everybody stays as it is, and is not used.
+    mode(&home.path(), 0o1777);
+    let mut host = home.start();
+    host.hello();
+    let fault = host.fault("keys/list", json!({}));
+    assert_eq!(fault.kind(), "store.unavailable");
+    assert!(fault.message.contains("for everybody"), "{fault:?}");
+    assert_eq!(check(&mut host, "store")["ok"], false);
+    assert_eq!(now(), 0o1777);
+    drop(host);
+    mode(&home.path(), 0o700);
 
     // A secret that others can read, where they could come to it.
     let secret = home
