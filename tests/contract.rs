@@ -66,6 +66,16 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("base/policy.rs", "Origin", "origin of a rule"),
     ("verbs/doctor.rs", "Pinentry", "pinentry"),
     ("verbs/doctor.rs", "AgentState", "agent"),
+    (
+        "verbs/doctor.rs",
+        "ModuleHealth",
+        "state of a module that the doctor looks at",
+    ),
+    (
+        "store/health.rs",
+        "Reason",
+        "reason of the doctor about a file",
+    ),
     ("engine/mod.rs", "Revoking", "reason to revoke"),
     ("verbs/anchors.rs", "AnchorSource", "source of an anchor"),
 ];

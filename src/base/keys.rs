@@ -138,6 +138,8 @@ pub enum SecretState {
     Unlocked,
     Token,
     Agent,
+    /// It is here, and can't be read.
+    Damaged,
 }
 
 impl SecretState {

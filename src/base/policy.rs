@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::address::Address;
 use super::ask::Action;
 use super::keys::{KeyId, Protocol};
-use super::rules::{Allowed, ClientId, Destination, Groups, bits};
+use super::rules::{Allowed, ClientId, Destination, Groups, bits, files, modules};
 
 /// The rules in force, as `policy.toml` spells them (kebab-case, every key optional).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,7 @@ pub struct Policy {
     pub bundled_anchors: bool,
     /// Files of authorities (PEM) that take the place of those that come with the program; only
     /// who stands in every one of them counts. Absolute paths.
+    #[serde(deserialize_with = "files")]
     pub anchors_files: Vec<PathBuf>,
     /// When authorities are asked over the network whether a certificate was revoked. That
     /// tells them, and perhaps the sender, that the message was read.
@@ -41,6 +42,7 @@ pub struct Policy {
     pub private_hosts: Vec<String>,
     /// The PKCS#11 modules through which tokens are reached: absolute paths, or `p11-kit` for
     /// all that the system has registered. They run inside this program; none unless named.
+    #[serde(deserialize_with = "modules")]
     pub pkcs11_modules: Vec<PathBuf>,
     /// Whether keys of other people may be looked up, and own ones published, over the network.
     pub discovery: Discovery,
@@ -52,6 +54,7 @@ pub struct Policy {
     pub directories: Vec<String>,
     /// Files of authorities (PEM) that vouch for servers in place of the system's; only who
     /// stands in every one of them counts. Absolute paths.
+    #[serde(deserialize_with = "files")]
     pub network_authorities: Vec<PathBuf>,
     /// Where connections to a `host:port` go instead (`address:port`), for networks that have
     /// their own idea of names. The server has to prove the name that was asked for.
@@ -111,6 +114,9 @@ pub const ANCHORS_FILES: &str = "anchors-files";
 
 /// The rule behind [`Policy::pkcs11_modules`], as errors name it.
 pub const PKCS11_MODULES: &str = "pkcs11-modules";
+
+/// What stands there for all modules that the system has registered with p11-kit.
+pub const P11_KIT: &str = "p11-kit";
 
 /// The rule behind [`Policy::clients`].
 pub const CLIENTS: &str = "clients";

@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
 
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::address::Address;
+use super::policy::P11_KIT;
 
 /// The shortest RSA modulus that counts at all (NIST SP 800-131A; RFC 8550 4.3). No rule goes
 /// below it.
@@ -212,6 +214,41 @@ impl Groups {
         }
         Some(members)
     }
+}
+
+/// Files that a rule names. A browser starts its hosts wherever it likes, so that nothing else
+/// than an absolute path says which file is meant.
+pub(super) fn files<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+    struct Named(PathBuf);
+    impl<'de> Deserialize<'de> for Named {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Named, D::Error> {
+            let path = PathBuf::deserialize(deserializer)?;
+            match path.is_absolute() {
+                true => Ok(Named(path)),
+                false => Err(de::Error::custom("an absolute path expected")),
+            }
+        }
+    }
+    let files = Vec::<Named>::deserialize(deserializer)?;
+    Ok(files.into_iter().map(|Named(path)| path).collect())
+}
+
+/// As [`files`], of PKCS#11 modules: `p11-kit` stands for all that the system has registered.
+pub(super) fn modules<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<PathBuf>, D::Error> {
+    struct Named(PathBuf);
+    impl<'de> Deserialize<'de> for Named {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Named, D::Error> {
+            let path = PathBuf::deserialize(deserializer)?;
+            match path.is_absolute() || path == Path::new(P11_KIT) {
+                true => Ok(Named(path)),
+                false => Err(de::Error::custom("an absolute path, or p11-kit, expected")),
+            }
+        }
+    }
+    let modules = Vec::<Named>::deserialize(deserializer)?;
+    Ok(modules.into_iter().map(|Named(path)| path).collect())
 }
 
 /// A number of bits of an RSA modulus, as a rule may ask for it.

@@ -102,7 +102,10 @@ fn passphrase(terminal: &Terminal, need: Need, label: &str, attempt: u32) -> Res
         Need::Wrap => format!("New passphrase for {label}: "),
     };
     if attempt > 1 {
-        print::note("that passphrase was wrong");
+        print::note(match need {
+            Need::Wrap => "a new passphrase can't be empty",
+            _ => "that passphrase was wrong",
+        });
     }
     let cancelled = || Error::new(Kind::PassphraseCancelled, "no passphrase was given");
     let first = silent(terminal, &prompt)?.ok_or_else(cancelled)?;

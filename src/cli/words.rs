@@ -132,6 +132,7 @@ pub fn locked(secret: SecretState) -> &'static str {
         SecretState::Token => "logged out of its token",
         SecretState::Agent => "GnuPG's agent has this key; gpgconf --reload gpg-agent locks it",
         SecretState::None => "there is nothing to lock: its secret half is not here",
+        SecretState::Damaged => "there is nothing to lock: its secret half can't be read",
     }
 }
 
@@ -150,6 +151,7 @@ pub fn state(status: KeyStatus, secret: SecretState) -> String {
         SecretState::Unlocked => format!("{status}, own"),
         SecretState::Token => format!("{status}, own, on a token"),
         SecretState::Agent => format!("{status}, own, in an agent"),
+        SecretState::Damaged => format!("{status}, own, damaged"),
     }
 }
 

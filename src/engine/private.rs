@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::base::error::{Error, Kind};
+use crate::base::error::{Error, KeyUse, Kind};
 use crate::base::keys::{Certs, KeyId, Lease, Parted, Private, Protocol};
 
 /// The private keys in this process, each with its family. None is unlocked yet.
@@ -27,6 +27,22 @@ pub(super) fn not_signed(id: &KeyId) -> Error {
         },
         "the agent or token of this key signed with another key, and that signature was thrown away; see whether it has the right key",
     )
+}
+
+/// The error for a secret half that no door knows: what the store says of it, which may have it
+/// and not be able to read it, or else that it is not there.
+pub(super) fn absent(certs: &Arc<dyn Certs>, id: &KeyId) -> Error {
+    match certs.sealed_secret(id) {
+        Err(error) if !matches!(error.kind, Kind::KeyMissing { .. }) => error,
+        _ => Error::new(
+            Kind::KeyMissing {
+                r#for: KeyUse::Sign,
+                addresses: Vec::new(),
+                key_ids: vec![id.fingerprint().to_owned()],
+            },
+            "the secret half of this key is not here; import it",
+        ),
+    }
 }
 
 /// What a family has unlocked, each for its time. Using it makes that time longer.

@@ -269,7 +269,11 @@ impl Dialogue {
             };
             self.command(&format!("SETPROMPT {prompt}"))?;
             if *attempt > 1 {
-                self.command("SETERROR That was not right. Please try again.")?;
+                // A new one can't be wrong, only empty.
+                self.command(match need {
+                    Need::Wrap => "SETERROR It can't be empty. Please choose one.",
+                    _ => "SETERROR That was not right. Please try again.",
+                })?;
             }
         }
         self.command(&format!("SETDESC {}", escape(&describe(question))))

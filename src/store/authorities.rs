@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::{Store, files};
+use super::index::unfallen;
+use super::{Store, access, files};
 use crate::base::keys::Anchor;
-use crate::base::{Error, KeyId, Protocol, Result};
+use crate::base::{Error, KeyId, Kind, Protocol, Result};
 
 /// The largest anchor, with its domains.
 const ANCHOR_MAX: u64 = 1 << 20;
@@ -18,10 +19,10 @@ const ANCHORS_MAX: usize = 500;
 /// The largest revocation list: some authorities never forget anybody.
 const LIST_MAX: u64 = 64 << 20;
 
-/// The largest record of capabilities, with its date.
 /// The largest file of authorities, in bytes: those of all systems together are a tenth of it.
 const AUTHORITIES_MAX: u64 = 16 << 20;
 
+/// The largest record of capabilities, with its date.
 const CAPABILITIES_MAX: u64 = 16 << 10;
 
 /// What ends the domains in an anchor's file.
@@ -42,6 +43,7 @@ impl Store {
         let mut bytes = anchor.domains.join(" ").into_bytes();
         bytes.push(END);
         bytes.extend_from_slice(&anchor.cert);
+        access::unlinked(&self.home)?;
         files::folder(&self.home.anchors())?;
         files::write(&self.anchor_path(id), &bytes)?;
         self.change(|tx| tx.bump())
@@ -52,6 +54,7 @@ impl Store {
     /// # Errors
     /// `store.unavailable`.
     pub fn remove_anchor(&self, id: &KeyId) -> Result<bool> {
+        access::unlinked(&self.home)?;
         let removed = files::remove(&self.anchor_path(id))?;
         self.change(|tx| tx.bump())?;
         Ok(removed)
@@ -62,6 +65,7 @@ impl Store {
     /// # Errors
     /// `store.unavailable`.
     pub fn put_revocation_list(&self, issuer: &str, list: &[u8]) -> Result<()> {
+        access::unlinked(&self.home)?;
         files::folder(&self.home.revocation_lists())?;
         files::write(&self.list_path(issuer), list)?;
         self.change(|tx| tx.bump())
@@ -81,6 +85,7 @@ impl Store {
         {
             return Ok(());
         }
+        access::unlinked(&self.home)?;
         files::folder(&self.home.capabilities())?;
         let bytes = [&stated_at.to_be_bytes(), stated].concat();
         files::write(&self.capabilities_path(id), &bytes)
@@ -106,12 +111,28 @@ impl Store {
         Ok(anchors)
     }
 
+    /// An anchor whose file is as it was written.
+    pub(super) fn whole_anchor(&self, id: &KeyId) -> Result<Option<Anchor>> {
+        let found = match files::read(&self.anchor_path(id), ANCHOR_MAX) {
+            Err(e) if matches!(e.kind, Kind::LimitExceeded { .. }) => None,
+            found => found?,
+        };
+        let anchor = found.and_then(|(bytes, _)| anchor(&Bytes::from(bytes)));
+        let is_this = |anchor: &Anchor| {
+            let facts = unfallen(|| (self.facts)(id.protocol(), &anchor.cert, 0));
+            facts.is_ok_and(|facts| facts.id == *id)
+        };
+        Ok(anchor.filter(is_this))
+    }
+
     pub(super) fn list_of(&self, issuer: &str) -> Result<Option<Bytes>> {
+        access::unlinked(&self.home)?;
         let found = files::read(&self.list_path(issuer), LIST_MAX)?;
         Ok(found.map(|(bytes, _)| bytes.into()))
     }
 
     pub(super) fn anchor_ids(&self) -> Result<Vec<KeyId>> {
+        access::unlinked(&self.home)?;
         let names = files::list(&self.home.anchors())?;
         let ids = names
             .iter()
@@ -119,7 +140,7 @@ impl Store {
         Ok(ids.take(ANCHORS_MAX).collect())
     }
 
-    fn anchor_path(&self, id: &KeyId) -> PathBuf {
+    pub(super) fn anchor_path(&self, id: &KeyId) -> PathBuf {
         let name = format!("{}.anchor", id.fingerprint());
         self.home.anchors().join(name)
     }
@@ -164,7 +185,7 @@ pub fn authority_file(rule: &'static str, path: &Path) -> Result<Bytes> {
     if !path.is_absolute() {
         return Err(refused("is no absolute path"));
     }
-    match files::read(path, AUTHORITIES_MAX) {
+    match files::read_named(path, AUTHORITIES_MAX) {
         Ok(Some((bytes, _))) => Ok(bytes.into()),
         Ok(None) => Err(refused("is not there")),
         Err(e) => Err(refused("can't be read").because(e)),

@@ -236,12 +236,12 @@ impl Store {
         secrets::restore_device(&self.home, passphrase)
     }
 
-    /// Whether this authority may vouch already.
+    /// Whether this authority may vouch already, and its file is whole.
     ///
     /// # Errors
     /// `store.unavailable`.
     pub fn has_anchor(&self, id: &KeyId) -> Result<bool> {
-        Ok(self.anchor_ids()?.contains(id))
+        Ok(self.anchor_ids()?.contains(id) && self.whole_anchor(id)?.is_some())
     }
 
     /// Takes up rules where there are none; false when there are some, or these can't be read.
@@ -315,7 +315,7 @@ impl Copied {
             }
             None => {
                 return Err(Error::malformed(
-                    "this is not a sealpost backup; choose another file",
+                    "this is no sealpost backup, or not a whole one; choose another file",
                 ));
             }
         }

@@ -78,12 +78,23 @@ impl Folder {
     }
 
     /// Where a certificate lies, whether it is there or not.
+    ///
+    /// # Errors
+    /// `store.unavailable` when that is behind a link.
     pub(super) fn path(&self, id: &KeyId) -> Result<PathBuf> {
         match self.protocol {
-            Protocol::OpenPgp => self
-                .certd()?
-                .get_path_by_fingerprint(id.fingerprint())
-                .map_err(|e| Error::internal("a key id has no place; report this").because(e)),
+            Protocol::OpenPgp => {
+                let path = self
+                    .certd()?
+                    .get_path_by_fingerprint(id.fingerprint())
+                    .map_err(|e| {
+                        Error::internal("a key id has no place; report this").because(e)
+                    })?;
+                if let Some(section) = path.parent() {
+                    files::no_link(section)?;
+                }
+                Ok(path)
+            }
             Protocol::Smime => Ok(self.base.join(format!("{}.der", id.fingerprint()))),
         }
     }
@@ -105,11 +116,6 @@ impl Folder {
         files::folder(&self.base)?;
         let lock = Lock::take(&self.base.join("writelock"))?;
         Ok(lock)
-    }
-
-    /// Removes what an interrupted writer left. Under the lock.
-    pub(super) fn clean(&self) {
-        files::clean(&self.base);
     }
 
     /// A group of writes. Under the lock.

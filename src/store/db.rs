@@ -260,6 +260,8 @@ impl Tx<'_> {
 }
 
 fn connect(path: &Path) -> Result<Connection> {
+    // SQLite's own way of refusing links refuses those above the folder of state, too.
+    files::no_link(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
     connection.busy_timeout(BUSY).map_err(fault)?;
@@ -334,6 +336,12 @@ fn fault(error: rusqlite::Error) -> Error {
         _ => Error::internal("the key index refused a request; report this"),
     };
     translated.because(error)
+}
+
+/// Whether it is the index that is damaged, and not what it is made from.
+pub(super) fn is_damage(error: &Error) -> bool {
+    let said = error.source.as_ref();
+    error.kind == Kind::StoreDamaged && said.is_some_and(|said| said.is::<rusqlite::Error>())
 }
 
 fn damage(error: &rusqlite::Error) -> bool {

@@ -4,18 +4,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::journal::{self, Dated, Entry};
-use super::{Store, index};
+use super::{Store, access, index};
 use crate::base::autocrypt::{Peer, PreferEncrypt};
 use crate::base::keys::Acceptance;
 use crate::base::{Address, KeyId, Result};
 
 impl Store {
+    /// Takes what has rotted out of the journal, so that the rest of it counts again; a backup
+    /// brings back what it said. The journal as it was stays beside it.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn mend_decisions(&self) -> Result<()> {
+        access::find(&self.home)?;
+        if journal::mend(&self.home.decisions())? {
+            log::warn!("decisions.journal was damaged; what could not be read is left out");
+        }
+        Ok(())
+    }
+
     /// Takes up the decisions of another journal; gives how many were new.
     ///
     /// # Errors
     /// `store.unavailable`; then none was taken up.
     pub fn merge_decisions(&self, journal: &[u8], now: u64) -> Result<usize> {
-        let theirs = Standing::of(&journal::entries(journal).0);
+        let theirs = Standing::of(&journal::entries(journal));
         self.change(|tx| {
             // Inside the transaction: no other host decides meanwhile.
             let (here, _) = journal::since(&self.home.decisions(), 0)?;

@@ -1,5 +1,6 @@
 //! The only door to the file system: capped reads, writes that are there whole or not at
-//! all, locks between processes.
+//! all, locks between processes. No link is followed to a file of ours, and none is read that
+//! another user owns.
 //!
 //! Nothing here knows what a certificate or a key is. Whoever writes the same file as
 //! another process takes a [`Lock`] first.
@@ -15,6 +16,10 @@ use crate::base::{Error, Kind, Result};
 
 /// How our temporary files begin. [`clean`] removes no others: a folder may be shared.
 const TEMPORARY: &str = ".sealpost-";
+
+/// How far from the present a temporary file is dated whose writer is dead: writing takes
+/// seconds. In seconds.
+const ABANDONED: u64 = 10 * 60;
 
 /// How long a lock is waited for. An import of ten thousand certificates lets others in
 /// between its groups, each far below a second; who holds a lock longer than this hangs.
@@ -73,9 +78,23 @@ pub(super) fn checksum(bytes: &[u8]) -> u64 {
 /// A file's content and stamp; `None` when it is not there.
 ///
 /// # Errors
-/// `store.unavailable` when it can't be read; `limit.exceeded` above `cap` bytes.
+/// `store.unavailable` when it can't be read, is a link, or is another user's; `limit.exceeded`
+/// above `cap` bytes.
 pub(super) fn read(path: &Path, cap: u64) -> Result<Option<(Vec<u8>, Stamp)>> {
-    let Some((mut file, meta)) = open(path)? else {
+    read_all(path, cap, Links::Refused)
+}
+
+/// As [`read`], of a file that is not ours: an administrator's, or one that a rule names. It may
+/// be a link.
+///
+/// # Errors
+/// `store.unavailable` when it can't be read; `limit.exceeded` above `cap` bytes.
+pub(super) fn read_named(path: &Path, cap: u64) -> Result<Option<(Vec<u8>, Stamp)>> {
+    read_all(path, cap, Links::Followed)
+}
+
+fn read_all(path: &Path, cap: u64, links: Links) -> Result<Option<(Vec<u8>, Stamp)>> {
+    let Some((mut file, meta)) = open(path, links)? else {
         return Ok(None);
     };
     if meta.len() > cap {
@@ -96,10 +115,16 @@ pub(super) fn read(path: &Path, cap: u64) -> Result<Option<(Vec<u8>, Stamp)>> {
 /// What follows `offset` in a file that only grows, at most `cap` bytes of it.
 ///
 /// # Errors
-/// `store.unavailable`.
+/// `store.unavailable`; so too where something else than a file stands.
 pub(super) fn read_from(path: &Path, offset: u64, cap: u64) -> Result<Vec<u8>> {
-    let Some((mut file, _)) = open(path)? else {
-        return Ok(Vec::new());
+    let Some((mut file, _)) = open(path, Links::Refused)? else {
+        return match is_something(path) {
+            true => Err(Error::new(
+                Kind::StoreUnavailable,
+                format!("{} is no file; move it away", path.display()),
+            )),
+            false => Ok(Vec::new()),
+        };
     };
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(offset))
@@ -108,13 +133,35 @@ pub(super) fn read_from(path: &Path, offset: u64, cap: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn open(path: &Path) -> Result<Option<(File, fs::Metadata)>> {
-    // A pipe would keep who opens it waiting.
-    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
-        return Ok(None);
+/// What is made of a link where a file is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Links {
+    Followed,
+    Refused,
+}
+
+fn open(path: &Path, links: Links) -> Result<Option<(File, fs::Metadata)>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    let before = match links {
+        Links::Followed => fs::metadata(path),
+        Links::Refused => {
+            no_links(&mut options);
+            fs::symlink_metadata(path)
+        }
+    };
+    match before {
+        Ok(meta) if meta.is_symlink() => return Err(linked(path)),
+        // A pipe would keep who opens it waiting.
+        Ok(meta) if !meta.is_file() => return Ok(None),
+        _ => {}
     }
-    match File::open(path).and_then(|file| file.metadata().map(|meta| (file, meta))) {
+    let opened = options.open(path);
+    match opened.and_then(|file| file.metadata().map(|meta| (file, meta))) {
         Ok((_, meta)) if !meta.is_file() => Ok(None),
+        Ok((_, meta)) if links == Links::Refused && owner(&meta) == Owner::Another => {
+            Err(foreign(path))
+        }
         Ok(found) => Ok(Some(found)),
         Err(e) if absent(&e) => Ok(None),
         Err(e) => Err(unavailable(path, e)),
@@ -134,6 +181,133 @@ pub(super) fn is_something(path: &Path) -> bool {
 /// A file's length; 0 when it is not there.
 pub(super) fn length(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |meta| meta.len())
+}
+
+/// What something is, by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    File,
+    Folder,
+    Link,
+    Other,
+}
+
+/// Whose something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    Us,
+    /// The system's own user.
+    System,
+    Another,
+}
+
+/// What others may do with something, beside its owner and the system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Others {
+    Nothing,
+    Read,
+    /// Writing, but in a folder nothing with what is not theirs.
+    Add,
+    Write,
+}
+
+/// A file or folder from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Look {
+    pub(super) form: Form,
+    pub(super) owner: Owner,
+    pub(super) others: Others,
+}
+
+impl Look {
+    fn of(meta: &fs::Metadata) -> Look {
+        let kind = meta.file_type();
+        Look {
+            form: match (kind.is_file(), kind.is_dir(), kind.is_symlink()) {
+                (true, ..) => Form::File,
+                (_, true, _) => Form::Folder,
+                (.., true) => Form::Link,
+                _ => Form::Other,
+            },
+            owner: owner(meta),
+            others: others(meta),
+        }
+    }
+}
+
+/// What bears this name, links by themselves; `None` when nothing does.
+pub(super) fn look(path: &Path) -> Option<Look> {
+    fs::symlink_metadata(path).ok().map(|meta| Look::of(&meta))
+}
+
+/// As [`look`], but of what a link leads to.
+pub(super) fn look_through(path: &Path) -> Option<Look> {
+    fs::metadata(path).ok().map(|meta| Look::of(&meta))
+}
+
+/// A path without links in it, as far as there is such a thing.
+pub(super) fn straight(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(unix)]
+fn owner(meta: &fs::Metadata) -> Owner {
+    match std::os::unix::fs::MetadataExt::uid(meta) {
+        user if user == rustix::process::geteuid().as_raw() => Owner::Us,
+        0 => Owner::System,
+        _ => Owner::Another,
+    }
+}
+
+#[cfg(not(unix))]
+fn owner(_: &fs::Metadata) -> Owner {
+    Owner::Us
+}
+
+#[cfg(unix)]
+fn others(meta: &fs::Metadata) -> Others {
+    use std::os::unix::fs::MetadataExt as _;
+    let mode = meta.mode();
+    // A group that has its user's number is that user's alone, wherever such groups are made.
+    let group = if meta.gid() == meta.uid() {
+        0
+    } else {
+        mode >> 3
+    };
+    let bits = (mode | group) & 0o7;
+    match (bits & 0o2 != 0, meta.is_dir() && mode & 0o1000 != 0) {
+        (true, true) => Others::Add,
+        (true, false) => Others::Write,
+        (false, _) if bits != 0 => Others::Read,
+        (false, _) => Others::Nothing,
+    }
+}
+
+#[cfg(not(unix))]
+fn others(_: &fs::Metadata) -> Others {
+    Others::Nothing
+}
+
+#[cfg(unix)]
+fn no_links(options: &mut OpenOptions) {
+    let flag = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    std::os::unix::fs::OpenOptionsExt::custom_flags(options, flag);
+}
+
+#[cfg(not(unix))]
+fn no_links(_: &mut OpenOptions) {}
+
+/// Refuses a link where a file or folder of ours belongs.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(super) fn no_link(path: &Path) -> Result<()> {
+    match look(path) {
+        Some(Look {
+            form: Form::Link, ..
+        }) => Err(linked(path)),
+        _ => Ok(()),
+    }
 }
 
 /// The names in a folder that are UTF-8, in no order; none when it is not there.
@@ -181,7 +355,7 @@ pub(super) fn touch(path: &Path) -> Result<()> {
 }
 
 /// Writes a file so that after any interruption it is there whole, as it was or as it is.
-/// On return it is on the disk.
+/// On return it is on the disk. A link that stands there gives way.
 ///
 /// # Errors
 /// `store.unavailable`.
@@ -201,6 +375,7 @@ pub(super) fn write_first(path: &Path, bytes: &[u8]) -> Result<()> {
     let base = parent(path)?;
     folder(base)?;
     let file = temporary(base, bytes, Durable::Each)?;
+    clean(base, modified(&file));
     match file.persist_noclobber(path) {
         Ok(()) => sync_folder(base),
         Err(e) if e.error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -241,6 +416,18 @@ pub(super) fn append(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Cuts a file that only grows down to its first `length` bytes; whoever does that holds its
+/// [`Lock`].
+///
+/// # Errors
+/// `store.unavailable`.
+pub(super) fn cut(path: &Path, length: u64) -> Result<()> {
+    let file = private(path)?;
+    file.set_len(length)
+        .and_then(|()| file.sync_data())
+        .map_err(|e| unavailable(path, e))
+}
+
 /// Removes a file; false when it was not there.
 ///
 /// # Errors
@@ -253,17 +440,31 @@ pub(super) fn remove(path: &Path) -> Result<bool> {
     }
 }
 
-/// Removes what an interrupted writer of ours left in a folder. Only under the lock that our
-/// writers of that folder hold.
-pub(super) fn clean(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+/// Removes what interrupted writers of ours left in a folder. `now` is what the file system
+/// dates a file that was written just now (Unix seconds): a writer that is at work has dated its
+/// own like that, whatever the clock says.
+pub(super) fn clean(folder: &Path, now: u64) {
+    for entry in temporaries(folder) {
+        let dated = entry.metadata().map(|meta| Stamp::of(&meta).modified);
+        if dated.is_ok_and(|dated| dated.abs_diff(now) > ABANDONED) {
             let _ = fs::remove_file(entry.path());
         }
     }
+}
+
+/// How many temporary files lie in a folder.
+pub(super) fn leftovers(folder: &Path) -> usize {
+    temporaries(folder).count()
+}
+
+fn temporaries(folder: &Path) -> impl Iterator<Item = fs::DirEntry> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(TEMPORARY))
+}
+
+/// When a file was last written, in Unix seconds.
+fn modified(path: &Path) -> u64 {
+    stamp(path).map_or(0, |stamp| stamp.modified)
 }
 
 /// When staged files must be safe from a power cut.
@@ -318,6 +519,9 @@ impl Batch {
             sync_all(&self.base)?;
         }
         let mut folders = Vec::new();
+        if let Some((file, _)) = self.staged.last() {
+            clean(&self.base, modified(file));
+        }
         for (file, target) in self.staged {
             let above = parent(&target)?.to_owned();
             if !folders.contains(&above) {
@@ -364,7 +568,16 @@ impl LineFile {
     /// # Errors
     /// `store.unavailable`.
     pub fn open(path: PathBuf, cap: u64, keep: u32) -> Result<LineFile> {
-        folder(parent(&path)?)?;
+        let beside = parent(&path)?;
+        no_link(beside)?;
+        // The first thing that is written anywhere: not into a folder that is nobody's, or another's.
+        let above = beside.parent().unwrap_or(beside);
+        if look_through(above)
+            .is_some_and(|look| look.owner == Owner::Another || look.others == Others::Add)
+        {
+            return Err(foreign(above));
+        }
+        folder(beside)?;
         let file = LineFile::end_of(&path).map_err(|e| unavailable(&path, e))?;
         let mut lines = LineFile {
             path,
@@ -411,6 +624,7 @@ impl LineFile {
     fn end_of(path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.create(true).append(true);
+        no_links(&mut options);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         options.open(path)
@@ -427,13 +641,21 @@ impl Lock {
     /// # Errors
     /// `store.unavailable` when it can't be had, or not within twenty seconds.
     pub(super) fn take(path: &Path) -> Result<Lock> {
+        Lock::take_within(path, LOCK_WAIT)
+    }
+
+    /// As [`Lock::take`], for those who can't wait as long.
+    ///
+    /// # Errors
+    /// `store.unavailable` when it can't be had, or not in that time.
+    pub(super) fn take_within(path: &Path, wait: Duration) -> Result<Lock> {
         let file = private(path)?;
         let start = Instant::now();
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Lock(file)),
                 Err(TryLockError::Error(e)) => return Err(unavailable(path, e)),
-                Err(TryLockError::WouldBlock) if start.elapsed() > LOCK_WAIT => {
+                Err(TryLockError::WouldBlock) if start.elapsed() > wait => {
                     return Err(busy());
                 }
                 Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(3)),
@@ -453,6 +675,22 @@ impl Lock {
             Err(TryLockError::Error(e)) => Err(unavailable(path, e)),
         }
     }
+}
+
+/// Takes the right to write in a folder from everybody but its owner, and nothing else.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(super) fn close(path: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(path).map_err(|e| unavailable(path, e))?;
+        let mode = mode.permissions().mode() & !0o022;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+            .map_err(|e| unavailable(path, e))?;
+    }
+    Ok(())
 }
 
 /// Makes a folder that only this user may enter, whatever it was before.
@@ -508,8 +746,43 @@ pub(super) fn busy() -> Error {
     )
 }
 
+/// The error for what belongs to somebody else.
+pub(super) fn foreign(path: &Path) -> Error {
+    Error::new(
+        Kind::StoreUnavailable,
+        format!(
+            "{} belongs to another user; use a folder of your own, or work as its owner",
+            path.display()
+        ),
+    )
+}
+
+fn linked(path: &Path) -> Error {
+    Error::new(
+        Kind::StoreUnavailable,
+        format!(
+            "{} is a link; put the file or folder itself in its place",
+            path.display()
+        ),
+    )
+}
+
+/// What opening a link gives where links are not followed.
+#[cfg(unix)]
+fn is_link(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+#[cfg(not(unix))]
+fn is_link(_: &io::Error) -> bool {
+    false
+}
+
 /// Translates a fault of the file system.
 pub(super) fn unavailable(path: &Path, error: io::Error) -> Error {
+    if is_link(&error) {
+        return linked(path).because(error);
+    }
     let path = path.display();
     let message = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
@@ -552,6 +825,7 @@ fn parent(path: &Path) -> Result<&Path> {
 fn private(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
+    no_links(&mut options);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map_err(|e| unavailable(path, e))
@@ -677,8 +951,18 @@ mod tests {
                 .iter()
                 .any(|n| n.starts_with(".sealpost"))
         );
-        clean(home.path());
+        assert_eq!(leftovers(home.path()), 1);
+        let now = modified(&home.path().join("kept"));
+        // Its writer may be at work.
+        clean(home.path(), now);
+        clean(home.path(), now + ABANDONED);
+        assert!(home.path().join(".sealpost-abc").exists());
+        clean(home.path(), now + ABANDONED + 60);
         assert!(!home.path().join(".sealpost-abc").exists());
+        // One from a time when the clock was wrong.
+        fs::write(home.path().join(".sealpost-abc"), b"x").unwrap();
+        clean(home.path(), 5);
+        assert_eq!(leftovers(home.path()), 0);
         assert!(home.path().join(".tmpXYZ").exists());
         assert!(home.path().join("kept").exists());
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::secrets::{self, Wrap};
 use super::{Store, files};
 use crate::base::gnupg::Grip;
-use crate::base::{KeyId, Result};
+use crate::base::{KeyId, Kind, Result};
 
 /// The longest stamp: a few files' times and sizes.
 const STAMP_MAX: u64 = 4 << 10;
@@ -19,12 +19,19 @@ impl Store {
     /// `store.unavailable`.
     pub fn put_grips(&self, id: &KeyId, grips: &[Grip]) -> Result<bool> {
         match secrets::wrap(&self.home, id) {
-            Some(Wrap::GnuPg) if secrets::grips(&self.home, id)? == grips => Ok(true),
-            None | Some(Wrap::GnuPg) => self
+            Some(Wrap::GnuPg) if secrets::grips(&self.home, id).is_ok_and(|here| here == grips) => {
+                Ok(true)
+            }
+            // What is damaged is best replaced: GnuPG has the key.
+            Some(wrap) if wrap != Wrap::GnuPg && !self.is_damaged(id) => Ok(false),
+            _ => self
                 .put_secret(id, &secrets::written(grips), Wrap::GnuPg)
                 .map(|()| true),
-            Some(_) => Ok(false),
         }
+    }
+
+    fn is_damaged(&self, id: &KeyId) -> bool {
+        secrets::whole(&self.home, id).is_err_and(|e| e.kind == Kind::StoreDamaged)
     }
 
     /// Whether GnuPG's agent has the secret half.

@@ -76,6 +76,25 @@ impl Home {
         self.state.join("policy.toml")
     }
 
+    /// The folders of ours in it, whether they are there or not.
+    pub(super) fn folders(&self) -> Vec<PathBuf> {
+        let mut folders = vec![
+            self.harvested(),
+            self.smime(),
+            self.harvested_smime(),
+            self.anchors(),
+            self.revocation_lists(),
+            self.revocations(),
+            self.capabilities(),
+            self.secrets(),
+            self.agent(),
+        ];
+        if self.ownership == Ownership::Ours {
+            folders.push(self.certs.clone());
+        }
+        folders
+    }
+
     pub(super) fn harvested(&self) -> PathBuf {
         self.state.join("harvested.cert.d")
     }

@@ -9,8 +9,9 @@ use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::FactsFn;
+use super::access;
 use super::certs::{Folder, Place};
-use super::db::{Brief, Db, Meta, NewRow, Tx};
+use super::db::{Brief, Db, Meta, NewRow, Tx, is_damage};
 use super::files::{self, Lock, Stamp};
 use super::home::{Home, Ownership};
 use super::journal::{self, Dated};
@@ -24,12 +25,11 @@ const GROUP: usize = 256;
 /// Threads that read certificates when there are many: a start with a large folder is rare.
 const THREADS: usize = 4;
 
-/// Opens the newest generation of the index, or makes one.
+/// Opens the newest generation of the index, or makes one, in a folder that was entered.
 ///
 /// # Errors
 /// `store.unavailable`.
 pub(super) fn open(home: &Home) -> Result<Db> {
-    files::folder(&home.state)?;
     if let Some(generation) = newest(home)?
         && let Some(db) = usable(home, generation)?
     {
@@ -85,7 +85,7 @@ fn generations(home: &Home) -> Result<Vec<u32>> {
 
 fn usable(home: &Home, generation: u32) -> Result<Option<Db>> {
     match Db::open(&home.index(generation), generation) {
-        Err(e) if e.kind == Kind::StoreDamaged => Ok(None),
+        Err(e) if is_damage(&e) => Ok(None),
         other => other,
     }
 }
@@ -123,8 +123,9 @@ pub(super) fn decide(home: &Home, tx: &Tx<'_>, entries: &[Dated]) -> Result<()> 
 /// Reads what has changed on disk since the index was last in line with it.
 ///
 /// # Errors
-/// `store.damaged` when the index is; `store.unavailable`.
+/// `store.damaged` when the index is, or the journal; `store.unavailable`.
 pub(super) fn refresh(home: &Home, facts: &FactsFn, db: &Db) -> Result<()> {
+    access::unlinked(home)?;
     decisions(home, db)?;
     let stamp = secrets::stamp(home);
     if db.meta(Meta::Secrets)? != stamp {

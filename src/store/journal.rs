@@ -2,19 +2,23 @@
 //! again from certificates. The index holds the same for quick answers and is rebuilt from
 //! here when it is lost.
 //!
-//! A line is a checksum and words, separated by tabs. One that was torn or has rotted is
-//! skipped; the others still count. Lines are written under the file's lock, on the disk
-//! before the index knows of them.
+//! A line is a checksum and words, separated by tabs. Lines are written under the file's lock, on
+//! the disk before the index knows of them. One that was torn at the end of the file was never
+//! acknowledged, and gives way to the next. One that has rotted before it is the loss of a
+//! decision: perhaps of a "rejected". Nothing is read from there on until a person has seen to it.
 
 use std::path::Path;
 
 use super::files::{self, Lock};
 use crate::base::autocrypt::{Gossiped, Offered, Peer, PreferEncrypt};
 use crate::base::keys::Acceptance;
-use crate::base::{Address, KeyId, Result};
+use crate::base::{Address, Error, KeyId, Kind, Result};
 
 /// Most bytes read at once: ten thousand decisions are about 1.5 MiB.
 pub(super) const READ_MAX: u64 = 64 << 20;
+
+/// The longest line that can be torn, in bytes: a conflict of many keys.
+const LINE_MAX: u64 = 64 << 10;
 
 /// One decision, or one thing that a decision is wanted for. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,14 +67,15 @@ const LEVELS: [(Acceptance, &str); 4] = [
 /// Gives what others wrote since then, and the file's length afterwards.
 ///
 /// # Errors
-/// `store.unavailable`; then nothing was added.
+/// `store.unavailable`; `store.damaged`; then nothing was added.
 pub(super) fn append(path: &Path, seen: u64, entries: &[Dated]) -> Result<(Vec<Dated>, u64)> {
     let mut text = String::new();
     for (at, entry) in entries {
         text.push_str(&line(*at, entry));
     }
-    let _lock = Lock::take(&path.with_extension("lock"))?;
-    let (missed, _) = since(path, seen)?;
+    let _lock = lock(path)?;
+    let (missed, end) = since(path, seen)?;
+    mend_tail(path, end)?;
     files::append(path, text.as_bytes())?;
     Ok((missed, files::length(path)))
 }
@@ -78,27 +83,110 @@ pub(super) fn append(path: &Path, seen: u64, entries: &[Dated]) -> Result<(Vec<D
 /// The entries after the first `seen` bytes, and the length up to which they go.
 ///
 /// # Errors
-/// `store.unavailable`.
+/// `store.unavailable`; `store.damaged` when a line among them has rotted.
 pub(super) fn since(path: &Path, seen: u64) -> Result<(Vec<Dated>, u64)> {
     // Shorter than we remember: a backup was put in its place. All of it is read again.
     let seen = if files::length(path) < seen { 0 } else { seen };
     let bytes = files::read_from(path, seen, READ_MAX)?;
-    let (entries, whole) = entries(&bytes);
-    Ok((entries, seen + whole as u64))
+    let read = Lines::of(&bytes);
+    match read.rotten.is_empty() {
+        true => Ok((read.entries, seen + read.whole as u64)),
+        false => Err(damaged(rotten(path)?.first().copied())),
+    }
 }
 
-/// The entries in the whole lines of these bytes, and the length of those.
-pub(super) fn entries(bytes: &[u8]) -> (Vec<Dated>, usize) {
-    let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1);
-    let (lines, _) = bytes.split_at_checked(whole).unwrap_or((&[], &[]));
-    let mut entries = Vec::new();
-    for bytes in lines.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
-        match std::str::from_utf8(bytes).ok().and_then(parse) {
-            Some(entry) => entries.push(entry),
-            None => log::warn!("a line of decisions.journal can't be read and is skipped"),
+/// The numbers of the lines that have rotted, from 1.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(super) fn rotten(path: &Path) -> Result<Vec<usize>> {
+    Ok(Lines::of(&files::read_from(path, 0, READ_MAX)?).rotten)
+}
+
+/// Takes rotten lines out; the file as it was stays beside it. True when there were any.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(super) fn mend(path: &Path) -> Result<bool> {
+    let _lock = lock(path)?;
+    let bytes = files::read_from(path, 0, READ_MAX)?;
+    let rotten = Lines::of(&bytes).rotten;
+    if rotten.is_empty() {
+        return Ok(false);
+    }
+    files::write(&path.with_extension("damaged"), &bytes)?;
+    let lines = bytes.split_inclusive(|b| *b == b'\n').zip(1..);
+    let good = lines.filter(|(_, number)| !rotten.contains(number));
+    let good: Vec<&[u8]> = good.map(|(line, _)| line).collect();
+    files::write(path, &good.concat())?;
+    Ok(true)
+}
+
+/// The entries in the whole lines of these bytes. Rotten ones are passed over.
+pub(super) fn entries(bytes: &[u8]) -> Vec<Dated> {
+    Lines::of(bytes).entries
+}
+
+/// What stands in bytes of a journal.
+struct Lines {
+    entries: Vec<Dated>,
+    /// The length of the whole lines.
+    whole: usize,
+    /// The numbers of those that are not as they were written, from 1.
+    rotten: Vec<usize>,
+}
+
+impl Lines {
+    fn of(bytes: &[u8]) -> Lines {
+        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1);
+        let (lines, _) = bytes.split_at_checked(whole).unwrap_or((&[], &[]));
+        let (mut entries, mut rotten) = (Vec::new(), Vec::new());
+        let lines = lines.split(|b| *b == b'\n').zip(1..);
+        for (line, number) in lines.filter(|(line, _)| !line.is_empty()) {
+            match checked(line) {
+                None => rotten.push(number),
+                Some(words) => match parse(words) {
+                    Some(entry) => entries.push(entry),
+                    // A later version has more to say.
+                    None => log::warn!("a line of decisions.journal is not understood"),
+                },
+            }
+        }
+        Lines {
+            entries,
+            whole,
+            rotten,
         }
     }
-    (entries, whole)
+}
+
+/// Takes away what was torn behind the whole lines, which end at `end`. Under the lock.
+fn mend_tail(path: &Path, end: u64) -> Result<()> {
+    let tail = files::length(path).saturating_sub(end);
+    if tail == 0 || tail > LINE_MAX {
+        return Ok(());
+    }
+    // Only its end was torn off: it says all.
+    if checked(&files::read_from(path, end, tail)?).is_some() {
+        return Ok(());
+    }
+    log::warn!("decisions.journal ends with a torn line, which is taken away");
+    files::cut(path, end)
+}
+
+fn lock(path: &Path) -> Result<Lock> {
+    Lock::take(&path.with_extension("lock"))
+}
+
+/// The error for a journal of which a line has rotted.
+fn damaged(number: Option<usize>) -> Error {
+    let place = number.map_or_else(String::new, |number| format!(" in line {number}"));
+    Error::new(
+        Kind::StoreDamaged,
+        format!(
+            "decisions.journal is damaged{place}: what was said of a key may be lost; restore it from a backup, or take the line out and decide again"
+        ),
+    )
 }
 
 fn line(at: u64, entry: &Entry) -> String {
@@ -137,11 +225,14 @@ fn line(at: u64, entry: &Entry) -> String {
     format!("{:016x}\t{words}\n", files::checksum(words.as_bytes()))
 }
 
-fn parse(line: &str) -> Option<Dated> {
-    let (sum, words) = line.split_once('\t')?;
-    if u64::from_str_radix(sum, 16).ok()? != files::checksum(words.as_bytes()) {
-        return None;
-    }
+/// The words of a line that is as it was written.
+fn checked(line: &[u8]) -> Option<&str> {
+    let (sum, words) = std::str::from_utf8(line).ok()?.split_once('\t')?;
+    let sum = u64::from_str_radix(sum, 16).ok()?;
+    (sum == files::checksum(words.as_bytes())).then_some(words)
+}
+
+fn parse(words: &str) -> Option<Dated> {
     let mut words = words.split('\t');
     let verb = words.next()?;
     let at = words.next()?.parse().ok()?;
@@ -320,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_or_rotten_line_costs_only_itself() {
+    fn a_torn_line_gives_way_and_a_rotten_one_stops_everything() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("decisions.journal");
         append(&path, 0, &entries()).unwrap();
@@ -343,10 +434,41 @@ mod tests {
             assert_eq!(all, entries());
             assert_eq!(since(&path, end).unwrap().0, []);
         }
+        // What a power cut leaves of a file that had grown.
+        files::write(&path, &[&whole[..], &[0; 4000]].concat()).unwrap();
+        append(&path, 0, &entries()[9..]).unwrap();
+        assert_eq!(since(&path, 0).unwrap().0.len(), 11);
 
-        let mut rotten = whole;
-        rotten[30] ^= 1;
-        files::write(&path, &rotten).unwrap();
+        let mut spoilt = whole.clone();
+        spoilt[30] ^= 1;
+        files::write(&path, &spoilt).unwrap();
+        let first_line = whole.iter().position(|b| *b == b'\n').unwrap() as u64 + 1;
+        // Who knows what stood there goes on.
+        assert_eq!(since(&path, first_line).unwrap().0, entries()[1..]);
+        for error in [
+            since(&path, 0).unwrap_err(),
+            append(&path, 0, &entries()[9..]).unwrap_err(),
+        ] {
+            assert_eq!(error.kind.name(), "store.damaged");
+            assert!(error.message.contains("line 1:"), "{}", error.message);
+        }
+        assert_eq!(rotten(&path).unwrap(), [1]);
+        assert!(mend(&path).unwrap());
+        assert!(!mend(&path).unwrap());
         assert_eq!(since(&path, 0).unwrap().0, entries()[1..]);
+        let kept = files::read(&path.with_extension("damaged"), 10_000).unwrap();
+        assert_eq!(kept.unwrap().0, spoilt);
+    }
+
+    #[test]
+    fn what_a_later_version_says_is_no_damage() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("decisions.journal");
+        append(&path, 0, &entries()[..2]).unwrap();
+        let words = "foresee\t9\twhatever";
+        let line = format!("{:016x}\t{words}\n", files::checksum(words.as_bytes()));
+        files::append(&path, line.as_bytes()).unwrap();
+        append(&path, 0, &entries()[2..]).unwrap();
+        assert_eq!(since(&path, 0).unwrap().0, entries());
     }
 }

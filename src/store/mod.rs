@@ -9,6 +9,7 @@
 //!
 //! This floor knows no cryptography, no mail and no clock: `now` is given.
 
+mod access;
 mod authorities;
 mod backup;
 mod certs;
@@ -17,6 +18,7 @@ mod decisions;
 mod files;
 mod gnupg;
 mod halves;
+mod health;
 mod home;
 mod index;
 mod introducers;
@@ -44,6 +46,7 @@ pub use authorities::authority_file;
 pub use backup::{BACKUP_MAX, Copied, CopiedCert, CopiedSecret};
 pub use certs::{CERT_MAX, Place};
 pub use files::LineFile;
+pub use health::{Damage, Health, Reason, Surroundings, program};
 pub use home::{Home, Ownership, gnupg_home};
 pub use place::AgentPlace;
 pub use policy::policy;
@@ -55,8 +58,10 @@ use crate::base::context::parse_rfc3339;
 use crate::base::error::{Error, Kind};
 use crate::base::keys::{Acceptance, CertFacts, Keychain, Seen, StoredCert, no_such_key};
 use crate::base::{Address, KeyId, Protocol, Result};
+use access::Before;
 use certs::Folder;
-use db::{Db, Tx};
+use db::{Db, Tx, is_damage};
+use files::Lock;
 use journal::{Dated, Entry};
 
 /// What an engine says of a certificate's bytes, judged at an instant (Unix seconds). For
@@ -80,6 +85,9 @@ pub const HARVEST_PER_DAY: usize = 500;
 /// quick, twice.
 pub const HARVEST_MAX: usize = 20_000;
 
+/// How long a look at the store waits for a lock: nobody holds it for longer than one write.
+const LOOK_WAIT: Duration = Duration::from_secs(2);
+
 const DAY: u64 = 24 * 60 * 60;
 
 /// The store of one person: shared by all threads of a host, and with other hosts by way of
@@ -94,6 +102,8 @@ pub struct Store {
     warm: AtomicBool,
     /// Whom the person accepted, by what they look like.
     likeness: likeness::Kept,
+    /// Others could write in the folder of state when this store came to it.
+    was_open: AtomicBool,
     authorities: Vec<PathBuf>,
     keychain: Option<Arc<dyn Keychain>>,
 }
@@ -115,6 +125,7 @@ impl Store {
             checked: Mutex::default(),
             warm: AtomicBool::new(false),
             likeness: likeness::Kept::default(),
+            was_open: AtomicBool::new(false),
             authorities: Vec::new(),
             keychain: None,
         }
@@ -137,14 +148,23 @@ impl Store {
         &self.home
     }
 
-    /// Whether the folder of state and the index can be written: tries both.
+    /// Whether the folder of state and the index can be written, and locked: tries it.
     ///
     /// # Errors
     /// `store.unavailable`; `store.damaged`.
     pub fn check(&self) -> Result<()> {
-        files::folder(&self.home.state)?;
+        self.enter()?;
         files::probe(&self.home.state)?;
+        drop(Lock::take_within(&self.home.lock(), LOOK_WAIT)?);
         self.change(|_| Ok(()))
+    }
+
+    /// Comes into the folder of state.
+    fn enter(&self) -> Result<()> {
+        if access::enter(&self.home)? == Before::Open {
+            self.was_open.store(true, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// Grows with every change that a view may show, by any host.
@@ -367,7 +387,7 @@ impl Store {
 
     fn mended<T>(&self, db: &Arc<Db>, run: impl Fn(&Db) -> Result<T>) -> Result<T> {
         match run(db) {
-            Err(e) if e.kind == Kind::StoreDamaged => {
+            Err(e) if is_damage(&e) => {
                 self.replace(db)?;
                 run(&*self.index(Sight::Fresh)?)
             }
@@ -397,7 +417,7 @@ impl Store {
             db = self.open()?;
         }
         match index::refresh(&self.home, &self.facts, &db) {
-            Err(e) if e.kind == Kind::StoreDamaged => {
+            Err(e) if is_damage(&e) => {
                 self.replace(&db)?;
                 db = self.open()?;
                 index::refresh(&self.home, &self.facts, &db)?;
@@ -419,6 +439,7 @@ impl Store {
         if let Some(db) = &*open {
             return Ok(Arc::clone(db));
         }
+        self.enter()?;
         let db = Arc::new(index::open(&self.home)?);
         *open = Some(Arc::clone(&db));
         Ok(db)

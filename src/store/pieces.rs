@@ -54,7 +54,8 @@ pub(super) fn taken(length: usize) -> usize {
 /// # Errors
 /// `message.malformed`.
 pub(super) fn unpack(packed: &[u8]) -> Result<Vec<Piece>> {
-    let fault = || Error::malformed("this is not a sealpost backup; choose another file");
+    let fault =
+        || Error::malformed("this is no sealpost backup, or not a whole one; choose another file");
     let mut archive = Archive::new(packed);
     let mut pieces = Vec::new();
     for entry in archive.entries().map_err(|e| fault().because(e))? {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::files::{self, Lock, Stamp};
 use super::home::Home;
-use super::policy;
+use super::{access, policy};
 use crate::base::{Error, Kind, Result};
 
 impl Home {
@@ -48,6 +48,7 @@ impl AgentPlace {
     /// # Errors
     /// `store.unavailable`.
     pub fn take(home: &Home) -> Result<Option<AgentPlace>> {
+        access::find(home)?;
         let folder = home.agent();
         files::private_folder(&folder)?;
         let Some(lock) = Lock::try_take(&folder.join("lock"))? else {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
+use super::access;
 use super::files::{self, Stamp};
 use super::home::Home;
 use crate::base::policy::{Origin, Policy, Ruled};
@@ -26,8 +27,10 @@ const SYSTEM: &str = r"C:\ProgramData\sealpost\policy.toml";
 ///
 /// # Errors
 /// `policy.refused` with rule `policy.toml` when a file can't be understood, an unknown key
-/// included: a rule that is misspelt must not be a rule that is not there.
+/// included: a rule that is misspelt must not be a rule that is not there. `store.unavailable`
+/// when the folder of state is another user's, or for everybody: their rules are not this person's.
 pub fn policy(home: &Home) -> Result<Ruled> {
+    access::owned(home)?;
     load(&home.policy(), Path::new(SYSTEM))
 }
 
@@ -37,7 +40,8 @@ pub(super) fn stamps(home: &Home) -> [Option<Stamp>; 2] {
 }
 
 fn load(person: &Path, system: &Path) -> Result<Ruled> {
-    let (person, system) = (one(person)?, one(system)?);
+    let person = one(person, files::read(person, POLICY_MAX))?;
+    let system = one(system, files::read_named(system, POLICY_MAX))?;
     let policy = match (&person, &system) {
         (None, None) => Policy::default(),
         (Some(only), None) | (None, Some(only)) => only.policy.clone(),
@@ -120,7 +124,8 @@ impl File {
     }
 }
 
-fn one(path: &Path) -> Result<Option<File>> {
+/// What a file came to that was read.
+fn one(path: &Path, read: Result<Option<(Vec<u8>, Stamp)>>) -> Result<Option<File>> {
     let shown = path.display();
     let refused = |line: Option<usize>, message: String| {
         Error::new(
@@ -132,7 +137,7 @@ fn one(path: &Path) -> Result<Option<File>> {
             message,
         )
     };
-    let bytes = match files::read(path, POLICY_MAX) {
+    let bytes = match read {
         Ok(Some((bytes, _))) => bytes,
         // A folder, a device, a link to nowhere: somebody meant there to be rules.
         Ok(None) if files::is_something(path) => {
@@ -144,11 +149,11 @@ fn one(path: &Path) -> Result<Option<File>> {
         Ok(None) => return Ok(None),
         // Rules that can't be read are not rules that are not there.
         Err(e) => {
-            return Err(refused(
-                None,
-                format!("{shown} can't be read; make it a readable file"),
-            )
-            .because(e));
+            let message = match e.kind {
+                Kind::StoreUnavailable => e.message.clone(),
+                _ => format!("{shown} is too large to be a file of rules; make it smaller"),
+            };
+            return Err(refused(None, message).because(e));
         }
     };
     let Ok(text) = String::from_utf8(bytes) else {
@@ -301,6 +306,10 @@ mod tests {
         let apart = check(Some("clients = [\"a\"]"), Some("clients = [\"b\"]")).unwrap();
         assert!(!apart.clients.allows(&client("a")) && !apart.clients.allows(&client("b")));
         for text in [
+            "pkcs11-modules = [\"module.so\"]",
+            "pkcs11-modules = [\"./p11-kit\"]",
+            "anchors-files = [\"anchors.pem\"]",
+            "network-authorities = [\"/all.pem\", \"one.pem\"]",
             "minimum-rsa-bits = 1024",
             "minimum-rsa-bits = 100000",
             "protocols = [\"pgp\"]",
@@ -349,6 +358,11 @@ mod tests {
             ),
             (Some("legacy = 1"), None, "policy.toml, line 1:"),
             (Some("\nlegacy = "), None, "policy.toml, line 2:"),
+            (
+                Some("pkcs11-modules = [\n\"/a.so\",\n\"b.so\"]"),
+                None,
+                "policy.toml, line 1: an absolute path",
+            ),
         ] {
             let error = check(person, system).unwrap_err();
             assert_eq!(error.kind.name(), "policy.refused");

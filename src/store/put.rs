@@ -137,7 +137,6 @@ impl Store {
         // The index in line first: afterwards the folder's tag tells of nothing but this.
         let db = self.index(Sight::Usual)?;
         let _lock = folder.lock()?;
-        folder.clean();
         let other = Other::of(self, folder, puts)?;
         let before = folder.tag();
         let known = db.meta(Meta::Tag(folder.number()))?;

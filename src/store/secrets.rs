@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::access;
 use super::files::{self, Lock, Stamp};
 use super::home::Home;
 use crate::base::gnupg::Grip;
@@ -87,9 +88,13 @@ pub(super) fn put(home: &Home, id: &KeyId, sealed: &Secret, wrap: Wrap) -> Resul
     bytes.extend_from_slice(body);
     let bytes = Secret::new(bytes);
     let _lock = lock(home)?;
-    files::clean(&home.secrets());
-    files::clean(&home.state);
-    files::write(&path(home, id), bytes.expose())
+    let path = path(home, id);
+    files::write(&path, bytes.expose())?;
+    // Hardly anything else is written there in a way that leaves something.
+    if let Some(stamp) = files::stamp(&path) {
+        files::clean(&home.state, stamp.modified);
+    }
+    Ok(())
 }
 
 /// Removes a secret half; false when there was none.
@@ -188,34 +193,43 @@ pub(super) fn written(grips: &[Grip]) -> Secret {
 /// # Errors
 /// As [`get`].
 pub(super) fn whole(home: &Home, id: &KeyId) -> Result<(Wrap, Secret)> {
-    let bytes = raw(home, id)?.map(Secret::new).ok_or_else(no_such_key)?;
+    let bytes = match raw(home, id) {
+        Ok(Some(bytes)) => Secret::new(bytes),
+        // A folder, or whatever else is no file.
+        Ok(None) if files::is_something(&path(home, id)) => return Err(damaged()),
+        Ok(None) => return Err(no_such_key()),
+        Err(e) if matches!(e.kind, Kind::LimitExceeded { .. }) => return Err(damaged().because(e)),
+        Err(e) => return Err(e),
+    };
     let (sealed, wrap) = read(bytes.expose()).ok_or_else(damaged)?;
     Ok((wrap, sealed))
 }
 
-/// How a secret half is wrapped; `None` when there is none, or none that can be read.
+/// How a secret half is wrapped; `None` when there is none. One that can't be read is still
+/// there, and as good as under a passphrase: whoever uses it is told that it is damaged.
 pub(super) fn wrap(home: &Home, id: &KeyId) -> Option<Wrap> {
-    let head = files::read_from(&path(home, id), 0, HEAD_MAX as u64).ok()?;
-    Some(split(&head)?.0.wrap)
+    let path = path(home, id);
+    if !files::is_something(&path) {
+        return None;
+    }
+    let head = files::read_from(&path, 0, HEAD_MAX as u64).unwrap_or_default();
+    let wrap = split(&head).map(|(head, _)| head.wrap);
+    Some(wrap.unwrap_or_else(|| {
+        log::warn!("a secret key file is damaged");
+        Wrap::Passphrase
+    }))
 }
 
 /// Which secret halves there are.
 pub(super) fn all(home: &Home) -> Result<Vec<(KeyId, Wrap)>> {
-    let mut found = Vec::new();
-    for name in files::list(&home.secrets())? {
-        let Some(id) = named(&name) else {
-            continue;
-        };
-        match wrap(home, &id) {
-            Some(wrap) => found.push((id, wrap)),
-            None => {
-                // Still ours: whoever uses it is told that it is damaged.
-                log::warn!("a secret key file is damaged");
-                found.push((id, Wrap::Passphrase));
-            }
-        }
-    }
-    Ok(found)
+    access::unlinked(home)?;
+    let names = files::list(&home.secrets())?;
+    let found = names.iter().filter_map(|name| {
+        let id = named(name)?;
+        let wrap = wrap(home, &id)?;
+        Some((id, wrap))
+    });
+    Ok(found.collect())
 }
 
 /// Changes whenever a secret half is added, changed or removed.
@@ -290,6 +304,7 @@ pub(super) fn named(name: &str) -> Option<KeyId> {
 
 /// The file of a secret half, whatever is in it.
 pub(super) fn raw(home: &Home, id: &KeyId) -> Result<Option<Vec<u8>>> {
+    access::unlinked(home)?;
     let found = files::read(&path(home, id), SECRET_MAX + HEAD_MAX as u64)?;
     Ok(found.map(|(bytes, _)| bytes))
 }
@@ -315,7 +330,7 @@ pub(super) fn restore_device(home: &Home, passphrase: &Secret) -> Result<()> {
 }
 
 fn lock(home: &Home) -> Result<Lock> {
-    files::folder(&home.state)?;
+    access::find(home)?;
     Lock::take(&home.lock())
 }
 

@@ -818,6 +818,10 @@ fn an_interrupted_write_leaves_a_store_that_opens() {
     ];
     for path in &leftovers {
         fs::write(path, b"half").unwrap();
+        let file = fs::File::options().write(true).open(path).unwrap();
+        let hour = Duration::from_secs(60 * 60);
+        file.set_modified(std::time::SystemTime::now() - hour)
+            .unwrap();
     }
     // A line cut short, a certificate without its row, a secret half without both.
     let mut log = fs::read(home.decisions()).unwrap();

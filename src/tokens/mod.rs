@@ -27,7 +27,7 @@ use crate::base::keys::{
     Certs, KeyId, KeyPairId, Lease, ModuleState, Opening, PrivateKeys, Protocol, SecretState,
     Signing, TokenState,
 };
-use crate::base::policy::PKCS11_MODULES;
+use crate::base::policy::{P11_KIT, PKCS11_MODULES};
 use answer::{Done, Failure, Fault};
 use driver::{Driver, Seen};
 use mechanism::Opener;
@@ -47,9 +47,6 @@ const LOGIN: Duration = Duration::from_secs(120);
 /// How long a PIN is kept for a key that wants it for each use, in seconds: one request may use
 /// its key several times, for each envelope once, and is run as a whole.
 const AGAIN_SECONDS: u64 = 10;
-
-/// What stands in the policy for all modules that the system has registered with p11-kit.
-const P11_KIT: &str = "p11-kit";
 
 /// The module of p11-kit that stands for all others; the system knows where it is.
 const P11_KIT_MODULE: &str = "p11-kit-proxy.so";

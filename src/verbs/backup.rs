@@ -127,7 +127,8 @@ pub fn read(world: &World, request: &ReadRequest, cx: &Context) -> Result<ReadRe
             "the file is larger than any backup; choose another one",
         ));
     }
-    let copied = Copied::read(&open_file(sealed, LABEL, cx)?)?;
+    let opened = open_file(sealed, LABEL, cx).map_err(about_a_backup)?;
+    let copied = Copied::read(&opened)?;
     cx.confirm(Action::RestoreBackup, &label(&copied))?;
     cx.job.commit()?;
     Restoring {
@@ -138,6 +139,19 @@ pub fn read(world: &World, request: &ReadRequest, cx: &Context) -> Result<ReadRe
         skipped: Vec::new(),
     }
     .run(&copied)
+}
+
+/// What went wrong with a file, in words for one that nobody sent.
+fn about_a_backup(mut error: Error) -> Error {
+    let message = match error.kind {
+        Kind::MessageMalformed => {
+            "this is no sealpost backup, or not a whole one; choose another file"
+        }
+        Kind::DecryptFailed => "the backup is damaged; take another copy of it",
+        _ => return error,
+    };
+    message.clone_into(&mut error.message);
+    error
 }
 
 /// What the person confirms: what is in it, and what of that they would not expect.
@@ -181,6 +195,8 @@ impl Restoring<'_> {
     /// them, as when a key is made: what is cut off is finished by doing it again.
     fn run(mut self, copied: &Copied) -> Result<ReadReply> {
         let store = &self.world.store;
+        // Before anything that needs the decisions: this is what a backup is for.
+        store.mend_decisions()?;
         for _ in 0..copied.damaged {
             self.skip(None, "damaged");
         }
@@ -192,9 +208,16 @@ impl Restoring<'_> {
             }
         }
         for (id, revocation) in &copied.revocations {
-            if store.revocation(id)?.is_none() {
+            match store.revocation(id) {
+                Ok(Some(_)) => continue,
+                Err(error) if error.kind != Kind::StoreDamaged => return Err(error),
+                _ => {}
+            }
+            if store.is_revocation(id, revocation) {
                 store.put_revocation(id, revocation)?;
                 self.restored.revocations += 1;
+            } else {
+                self.skip(Some(id), "damaged");
             }
         }
         self.restored.decisions = store.merge_decisions(copied.decisions.expose(), self.now)?;

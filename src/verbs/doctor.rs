@@ -3,12 +3,21 @@
 
 use serde::{Deserialize, Serialize};
 
+use std::path::Path;
+
 use super::{Asks, World, keys};
 #[cfg(unix)]
 use crate::agent::Standing;
 use crate::base::body::Bodies;
-use crate::base::keys::{Attention, Protocol};
+use crate::base::context::unix;
+use crate::base::keys::{Attention, ModuleState, Protocol};
+use crate::base::policy::P11_KIT;
 use crate::base::{Context, Error, KeyId, Kind, Result};
+use crate::store::{Damage, Reason, program};
+
+/// A moment at which this program was being written, in Unix seconds (2026-01-01): no clock that
+/// goes right is before it.
+const WRITTEN: u64 = 1_767_225_600;
 
 /// `host/doctor`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -53,13 +62,54 @@ pub enum Data {
     Agent { agent: AgentState },
     /// `engines`: the families that are used.
     Engines { engines: Vec<Protocol> },
+    /// `home`: what others could do to the folder of state, and what interrupted writers left.
+    Home {
+        /// Others could write in it until this host came, which has closed it.
+        was_open: bool,
+        /// The folders above it in which others can put another one in its place.
+        loose: Vec<String>,
+        /// Temporary files. The next write takes the old ones away.
+        leftovers: usize,
+    },
+    /// `files`: the first hundred that are not as they should be, and how many were looked at.
+    Files {
+        damaged: Vec<Damage>,
+        secrets: usize,
+        certificates: usize,
+        /// Of the certificates, so many were read: own ones, and a sample of the others.
+        looked_at: usize,
+    },
+    /// `modules`: those for tokens that policy names, where it names any.
+    Modules { modules: Vec<Module> },
     /// `keys`: how many are own, and which of them end soon or have ended.
     Keys { own: usize, ending: Vec<KeyId> },
-    /// `client`, `store`: which error stands in the way.
+    /// `client`, `store`, `clock`: which error stands in the way.
     Plain {
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<&'static str>,
     },
+}
+
+/// One PKCS#11 module.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Module {
+    /// As policy names it.
+    pub module: String,
+    pub state: ModuleHealth,
+}
+
+/// What a PKCS#11 module is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModuleHealth {
+    Ready,
+    Missing,
+    /// Others than its owner can change it: it is not loaded for this look.
+    Open,
+    /// It can't be loaded, or fails.
+    Broken,
+    /// It does not answer in time.
+    Silent,
 }
 
 /// The program that asks for passphrases.
@@ -106,16 +156,139 @@ pub fn doctor(world: &World, _request: &Request, cx: &Context) -> Result<Reply> 
         policy(world),
         plain("client", world.admits()),
         plain("store", world.store.check()),
+        home(world),
         pinentry(world),
         agent(world, cx),
         engines(world),
+        clock(cx),
     ];
     // What lies in the store is for those who may ask for it.
     if world.ready().is_ok() && world.admits().is_ok() {
+        checks.push(files(world, cx));
+        if !world.policy.pkcs11_modules.is_empty() {
+            checks.push(modules(world));
+        }
         checks.push(own_keys(world, cx));
     }
     cx.job.check()?;
     Ok(Reply { checks })
+}
+
+fn home(world: &World) -> Check {
+    let found = world.store.surroundings();
+    let fix = match (found.was_open, found.loose.first()) {
+        (true, _) => Some(
+            "others could write in the folder of state until now, and can't any more; look whether its rules, keys and decisions are yours"
+                .to_owned(),
+        ),
+        (false, Some(folder)) => Some(format!(
+            "others can put another folder in the place of the folder of state; take their right to write in {folder}"
+        )),
+        (false, None) => None,
+    };
+    Check {
+        id: "home",
+        ok: fix.is_none(),
+        data: Data::Home {
+            was_open: found.was_open,
+            loose: found.loose,
+            leftovers: found.leftovers,
+        },
+        fix,
+    }
+}
+
+fn files(world: &World, cx: &Context) -> Check {
+    let found = match world.store.health(unix(cx.now)) {
+        Ok(found) => found,
+        Err(error) => return plain("files", Err(error)),
+    };
+    let fix = found.damaged.first().map(|first| {
+        let file = &first.file;
+        let what = match first.reason {
+            Reason::Damaged => format!("{file} is damaged; restore it from a backup"),
+            Reason::Missing => format!("{file} is missing; restore it from a backup"),
+            Reason::Open => {
+                format!("{file} can be read or changed by others; take their rights to it away")
+            }
+            Reason::Link => format!("{file} is a link; put the file or folder itself in its place"),
+            Reason::Foreign => format!("{file} is another user's; put your own in its place"),
+            Reason::Alone => format!(
+                "{file} is a secret key without its certificate; restore or import that, or take the file away if making the key was interrupted"
+            ),
+        };
+        match found.damaged.len() - 1 {
+            0 => what,
+            more => format!("{what} (and so with {more} more)"),
+        }
+    });
+    Check {
+        id: "files",
+        ok: fix.is_none(),
+        data: Data::Files {
+            damaged: found.damaged,
+            secrets: found.secrets,
+            certificates: found.certificates,
+            looked_at: found.looked_at,
+        },
+        fix,
+    }
+}
+
+/// Whether each module is there, is nobody else's to change, and can be loaded.
+fn modules(world: &World) -> Check {
+    let named = &world.policy.pkcs11_modules;
+    let outside = |path: &Path| match path == Path::new(P11_KIT) {
+        true => None,
+        false => program(path),
+    };
+    let mut modules: Vec<Module> = named
+        .iter()
+        .map(|path| Module {
+            module: path.display().to_string(),
+            state: match outside(path) {
+                None => ModuleHealth::Ready,
+                Some(Reason::Missing) => ModuleHealth::Missing,
+                Some(Reason::Open) => ModuleHealth::Open,
+                Some(_) => ModuleHealth::Broken,
+            },
+        })
+        .collect();
+    // All of them are loaded together; what others can change is not loaded for a look.
+    let loads = modules.iter().all(|one| one.state != ModuleHealth::Open);
+    if loads && let Ok(looks) = world.tokens.look() {
+        for (one, look) in modules.iter_mut().zip(looks) {
+            one.state = match (one.state, look.state) {
+                (ModuleHealth::Ready, ModuleState::Broken) => ModuleHealth::Broken,
+                (ModuleHealth::Ready, ModuleState::Silent) => ModuleHealth::Silent,
+                (state, _) => state,
+            };
+        }
+    }
+    let fix = modules.iter().find_map(|one| {
+        let module = &one.module;
+        match one.state {
+            ModuleHealth::Ready => None,
+            ModuleHealth::Missing => Some(format!(
+                "{module} is not there; install it, or take it out of pkcs11-modules in policy.toml"
+            )),
+            ModuleHealth::Open => Some(format!(
+                "{module} can be changed by others; take their right to write to it or its folder"
+            )),
+            ModuleHealth::Broken => Some(format!(
+                "{module} can't be loaded; mend it, or take it out of pkcs11-modules in policy.toml"
+            )),
+            ModuleHealth::Silent => Some(format!(
+                "{module} does not answer; look after its reader, or take it out of pkcs11-modules in policy.toml"
+            )),
+        }
+    });
+    Check {
+        id: "modules",
+        ok: fix.is_none(),
+        data: Data::Modules { modules },
+        fix,
+    }
 }
 
 fn policy(world: &World) -> Check {
@@ -220,6 +393,18 @@ fn engines(world: &World) -> Check {
         ok: !none,
         data: Data::Engines { engines },
         fix: none.then(|| "policy.toml leaves no protocol; add one to protocols".to_owned()),
+    }
+}
+
+fn clock(cx: &Context) -> Check {
+    let fix = (unix(cx.now) < WRITTEN).then_some(
+        "the clock is years behind; set it, or new keys and signatures bear a wrong date",
+    );
+    Check {
+        id: "clock",
+        ok: fix.is_none(),
+        data: Data::Plain { error: None },
+        fix: fix.map(str::to_owned),
     }
 }
 

@@ -176,7 +176,7 @@ fn whole(world: &World, message: &Bytes, ask: Ask, cx: &Context) -> Result<Openi
         let offers = root.head.all("Autocrypt");
         let offers: Vec<String> = offers.map(|field| field.unfolded()).collect();
         let date = root.head.first("Date").and_then(|date| date.date());
-        let found = harvest::autocrypt(world, &from, date, &offers, cx)?;
+        let found = unless_full(harvest::autocrypt(world, &from, date, &offers, cx))?;
         let came_along = found
             .as_ref()
             .is_some_and(|found| found.change != FoundChange::Known);
@@ -192,6 +192,18 @@ fn whole(world: &World, message: &Bytes, ask: Ask, cx: &Context) -> Result<Openi
     Ok(opening)
 }
 
+/// What came along with a message, or nothing of it where it can't be kept: a full disk keeps
+/// nobody from reading.
+fn unless_full<T: Default>(found: Result<T>) -> Result<T> {
+    match found {
+        Err(error) if error.kind == Kind::StoreUnavailable => {
+            log::warn!("what came with a message can't be kept");
+            Ok(T::default())
+        }
+        found => found,
+    }
+}
+
 /// Takes a message apart and judges it.
 fn looked_at(world: &World, root: &Entity, ask: Ask, cx: &Context) -> Result<Opening> {
     let mut peeled =
@@ -203,7 +215,7 @@ fn looked_at(world: &World, root: &Entity, ask: Ask, cx: &Context) -> Result<Ope
         shown_date: seen.date(),
         claimed: false,
     };
-    let passed_on = gossip::passed_on(world, root, &peeled, cx)?;
+    let passed_on = unless_full(gossip::passed_on(world, root, &peeled, cx))?;
     let (mut opened, judged) = verdict(&mut peeled, &seen, &claims, cx)?;
     let answered = answered(&root.head, peeled.payload.as_ref(), &opened.headers, judged);
     if let Some(payload) = peeled.payload.as_ref().filter(|_| peeled.own_draft) {
@@ -213,9 +225,8 @@ fn looked_at(world: &World, root: &Entity, ask: Ask, cx: &Context) -> Result<Ope
     }
     if let Some(from) = &claims.from {
         for facts in &peeled.brought {
-            opened
-                .keys
-                .extend(harvest::signature(world, from, facts, cx)?);
+            let found = unless_full(harvest::signature(world, from, facts, cx))?;
+            opened.keys.extend(found);
         }
     }
     opened.keys.extend(passed_on);

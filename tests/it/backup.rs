@@ -82,7 +82,7 @@ fn own_anchors(host: &mut Host) -> Vec<Value> {
 }
 
 /// An authority's certificate.
-fn authority() -> Vec<u8> {
+pub fn authority() -> Vec<u8> {
     let group = openssl::ec::EcGroup::from_curve_name(openssl::nid::Nid::X9_62_PRIME256V1).unwrap();
     let key = PKey::from_ec_key(openssl::ec::EcKey::generate(&group).unwrap()).unwrap();
     let mut name = X509NameBuilder::new().unwrap();
@@ -344,9 +344,11 @@ fn a_wrong_passphrase_is_asked_for_again_and_nothing_comes_of_it() {
     );
     let (ended, _) = asked(&mut host, "backup/read", params, &[]);
     assert_eq!(ended.unwrap_err().kind(), "passphrase.cancelled");
-    // Nor is one made under nothing.
+    // Nor is one made under nothing, which is not called wrong.
     let (ended, _) = asked(&mut host, "backup/write", json!({}), &["", "", ""]);
-    assert_eq!(ended.unwrap_err().kind(), "passphrase.wrong");
+    let fault = ended.unwrap_err();
+    assert_eq!(fault.kind(), "passphrase.wrong");
+    assert!(fault.message.contains("is empty"), "{fault:?}");
     assert_eq!(
         host.fault("backup/write", json!({"ask": "never"})).kind(),
         "passphrase.unavailable"
@@ -433,6 +435,10 @@ fn a_file_that_is_cut_or_garbled_changes_nothing() {
             "limit.exceeded",
         ];
         assert!(kinds.contains(&fault.kind()), "{what}: {fault:?}");
+        // Nobody has sent it.
+        for word in ["message", "sender", "armor"] {
+            assert!(!fault.message.contains(word), "{what}: {fault:?}");
+        }
         assert_eq!(keys(&mut host), BTreeMap::new(), "{what}");
     }
     let left: Vec<_> = home
@@ -721,6 +727,136 @@ fn a_backup_that_is_made_for_a_key_is_none() {
     }
     let done = read(&mut host, &sealed(&content)).unwrap();
     assert_eq!(done["restored"]["policy"], true);
+}
+
+#[test]
+fn what_is_no_backup_is_said_to_be_none() {
+    let home = Home::new();
+    let mut host = home.start();
+    host.hello();
+    let id = generate(&mut host, "Alice", ALICE, "compatible");
+    let cert = export(&mut host, &[&id]);
+    for (what, bytes) in [
+        ("text", &b"root:x:0:0:root:/root:/bin/bash\n"[..]),
+        ("a certificate", cert.as_bytes()),
+        ("something under the passphrase", &sealed(b"hello")),
+        (
+            "a message in armor that is cut",
+            b"-----BEGIN PGP MESSAGE-----\n\nabcd",
+        ),
+    ] {
+        let fault = read(&mut host, bytes).unwrap_err();
+        assert_eq!(fault.kind(), "message.malformed", "{what}");
+        assert!(
+            fault.message.contains("no sealpost backup"),
+            "{what}: {fault:?}"
+        );
+    }
+}
+
+/// A message under [`PHRASE`], stretched by Argon2 with so much memory and so many passes.
+fn stretched(content: &[u8], memory: u8, passes: u8) -> Vec<u8> {
+    use sequoia_openpgp::Packet;
+    use sequoia_openpgp::crypto::{S2K, SessionKey};
+    use sequoia_openpgp::packet::SKESK;
+    use sequoia_openpgp::packet::skesk::SKESK4;
+    use sequoia_openpgp::serialize::Serialize as _;
+    use sequoia_openpgp::types::SymmetricAlgorithm;
+
+    let cipher = SymmetricAlgorithm::AES256;
+    let session_key = SessionKey::new(32).unwrap();
+    let s2k = |m, t| S2K::Argon2 {
+        salt: [7; 16],
+        t,
+        p: 1,
+        m,
+    };
+    // The costs are put in afterwards where paying them would take too long.
+    let skesk = SKESK4::with_password(
+        cipher,
+        cipher,
+        s2k(memory.min(16), passes.min(3)),
+        &session_key,
+        &PHRASE.into(),
+    )
+    .unwrap();
+    let skesk = match memory > 16 || passes > 3 {
+        false => skesk,
+        true => {
+            let sealed = skesk
+                .esk()
+                .unwrap()
+                .map(|esk| esk.to_vec().into_boxed_slice());
+            SKESK4::new(cipher, s2k(memory, passes), sealed).unwrap()
+        }
+    };
+    let mut out = Vec::new();
+    Packet::from(SKESK::from(skesk))
+        .serialize(&mut out)
+        .unwrap();
+    let message = Message::new(&mut out);
+    let message = Encryptor::with_session_key(message, cipher, session_key)
+        .unwrap()
+        .build()
+        .unwrap();
+    let mut literal = LiteralWriter::new(message).build().unwrap();
+    literal.write_all(content).unwrap();
+    literal.finalize().unwrap();
+    out
+}
+
+/// Whoever sends a file says how much memory its passphrase takes: within bounds, and one after
+/// the other.
+#[test]
+fn a_passphrase_that_costs_too_much_is_not_stretched() {
+    let home = Home::new();
+    let mut host = home.start();
+    host.hello();
+    let content = tar_of(&[("sealpost-backup/version", b"1\n")]);
+    read(&mut host, &stretched(&content, 16, 3)).unwrap();
+    let usual = host.peak_kib();
+    for (memory, passes) in [(20, 1), (21, 1), (31, 1), (19, 5), (16, 33), (18, 255)] {
+        let file = stretched(&content, memory, passes);
+        let fault = read(&mut host, &file).unwrap_err();
+        assert_eq!(
+            (fault.kind(), &fault.data["limit"]),
+            ("limit.exceeded", &json!("passphrase-memory")),
+            "{memory} {passes}: {fault:?}"
+        );
+        let text = json!({"text": armored(&file)});
+        let (opened, _) = asked(&mut host, "text/decrypt", json!({"text": text}), &[PHRASE]);
+        let fault = opened.unwrap_err();
+        assert_eq!(
+            fault.kind(),
+            "limit.exceeded",
+            "{memory} {passes}: {fault:?}"
+        );
+    }
+    assert!(host.peak_kib() < usual + (32 << 10), "memory was taken");
+    // Several at once, each as dear as it may be: no more memory than one.
+    let file = host.body(&stretched(&content, 19, 1));
+    let ids: Vec<u64> = (0..3)
+        .map(|_| host.send("backup/read", json!({"data": file})))
+        .collect();
+    while !ids.iter().all(|id| host.has(*id)) {
+        while let Some(question) = host.questions.pop_front() {
+            host.answer(&question, json!({"passphrase": PHRASE}));
+        }
+        let deadline = std::time::Instant::now() + host.patience;
+        assert!(host.pump(deadline), "it hangs");
+    }
+    assert!(
+        host.peak_kib() < usual + (700 << 10),
+        "{} KiB were taken",
+        host.peak_kib()
+    );
+}
+
+fn armored(packets: &[u8]) -> String {
+    use sequoia_openpgp::armor::{Kind, Writer};
+    let mut writer = Writer::new(Vec::new(), Kind::Message).unwrap();
+    writer.write_all(packets).unwrap();
+    String::from_utf8(writer.finalize().unwrap()).unwrap()
 }
 
 /// Where certificates are shared with other programs, deleting one hides it here.

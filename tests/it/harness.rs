@@ -124,6 +124,24 @@ impl Home {
         Host::spawn(command)
     }
 
+    /// A host in surroundings that a shell makes first.
+    pub fn start_in(&self, surroundings: &str) -> Host {
+        let host = self.command();
+        let mut command = Command::new("sh");
+        command
+            .arg("-c")
+            .arg(format!("{surroundings}; exec \"$0\" \"$@\""))
+            .arg(host.get_program())
+            .arg("chrome-extension://kajibbejlbohfaggdiogboambcijhkke/");
+        for (name, value) in host.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        Host::spawn(command)
+    }
+
     /// With these rules of the person's own.
     pub fn policy(self, rules: &str) -> Home {
         std::fs::create_dir_all(self.path()).unwrap();

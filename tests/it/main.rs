@@ -39,6 +39,7 @@ mod desktop;
 mod dialogue;
 mod directories;
 mod discover;
+mod doctor;
 mod drafts;
 mod errant;
 mod false_gnupg;

@@ -1204,7 +1204,6 @@ fn authorities_that_policy_names() {
         &["leaf.pem"][..],
         &["empty.pem"],
         &["missing.pem"],
-        &["./root.pem"],
         &["root.pem", "missing.pem"],
     ] {
         let (_home, opened, listed) = under(files);

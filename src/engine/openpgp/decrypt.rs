@@ -19,13 +19,14 @@ use super::door::Door;
 use super::mdc::{self, Plain};
 use super::open::{Container, Head, broken};
 use super::policy;
-use super::private::is_openable;
+use super::private::{alone, is_openable};
 use crate::base::Context;
 use crate::base::ask::{self, Answers, Need};
 use crate::base::error::{Error, KeyUse, Kind, Result};
 use crate::base::keys::{KeyId, Protocol, SecretState, StoredCert};
 use crate::base::layer::Encryption;
 use crate::base::verdict::{Integrity, Reason, Recipient};
+use crate::engine::private::absent;
 
 /// The most attempts with own keys at recipients that a message does not name.
 const HIDDEN_MAX: usize = 64;
@@ -181,7 +182,8 @@ pub(super) fn decrypt<'a>(
     }
     let mut found = found.map(|(algorithm, way)| (algorithm, Some(way)));
     if found.is_none() && own {
-        return Err(closed.absent.unwrap_or_else(Error::decrypt_failed));
+        let error = closed.absent.or_else(|| unreadable(&named, cx));
+        return Err(error.unwrap_or_else(Error::decrypt_failed));
     }
     // One question at most about keys that the message does not even name.
     if found.is_none()
@@ -220,6 +222,15 @@ pub(super) fn decrypt<'a>(
         None => Content::Stream(Box::new(parser)),
     };
     Ok((content, encryption))
+}
+
+/// The error for a secret half of ours that the message is for, and that can't be read.
+fn unreadable(named: &[Named], cx: &Context) -> Option<Error> {
+    let ours = named.iter().flat_map(|named| &named.own);
+    let is_unknown = |state| matches!(state, SecretState::None | SecretState::Damaged);
+    ours.filter(|cert| is_unknown(cx.private.state(&cert.id)))
+        .map(|cert| absent(&cx.certs, &cert.id))
+        .find(|error| !matches!(error.kind, Kind::KeyMissing { .. }))
 }
 
 /// What is inside a container whose session key was found.
@@ -308,7 +319,7 @@ fn try_way(
 ) -> Result<Tried> {
     cx.job.check()?;
     match cx.private.state(&way.id) {
-        SecretState::None => return Ok(Tried::Failed),
+        SecretState::None | SecretState::Damaged => return Ok(Tried::Failed),
         SecretState::Locked => return Ok(Tried::Locked),
         SecretState::Unlocked | SecretState::Token | SecretState::Agent => {}
     }
@@ -348,7 +359,7 @@ fn with_passphrase(
         if !is_openable(s2k)? {
             continue;
         }
-        if let Ok((algorithm, session_key)) = skesk.decrypt(&password)
+        if let Ok((algorithm, session_key)) = alone(s2k, || skesk.decrypt(&password))
             && let Some(algorithm) = open(algorithm, &session_key)
         {
             return Ok(algorithm);

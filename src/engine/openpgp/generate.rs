@@ -13,7 +13,7 @@ use sequoia_openpgp::{Cert, Profile as Version};
 
 use super::certs;
 use super::import;
-use super::private::is_openable;
+use super::private::{alone, is_openable};
 use crate::base::address::hidden;
 use crate::base::context::unix;
 use crate::base::error::{Error, Kind, Result};
@@ -132,8 +132,7 @@ fn reseal_key<R: KeyRole>(
                 return Ok(public.add_secret(sealed.into()).0);
             }
             let password = password.ok_or_else(wrong)?;
-            let open = sealed
-                .decrypt(&public, &password)
+            let open = alone(sealed.s2k(), || sealed.decrypt(&public, &password))
                 .map_err(|e| wrong().because(e))?;
             SecretKeyMaterial::from(open)
         }

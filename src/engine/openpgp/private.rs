@@ -5,7 +5,7 @@
 //! passphrases, and files.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sequoia_openpgp::Cert;
 use sequoia_openpgp::crypto::S2K;
@@ -24,11 +24,17 @@ use crate::base::keys::{
 use crate::base::{Secret, ask};
 use crate::engine::private::Held;
 
-/// The most memory that unlocking may take, as Argon2's exponent of KiB: 1 GiB.
-const ARGON2_MEMORY_MAX: u8 = 20;
+/// The most memory that stretching a passphrase may take, as Argon2's exponent of KiB: 512 MiB.
+/// Programs write 64 MiB, RFC 9106's second recommendation; its first, 2 GiB, would let whoever
+/// sends a mail take all that a small machine has.
+const ARGON2_MEMORY_MAX: u8 = 19;
 
-/// The most passes that unlocking may take over that memory.
-const ARGON2_PASSES_MAX: u8 = 16;
+/// The most work, in KiB that are filled, all passes together: four times that memory, some two
+/// seconds. RFC 9106's second recommendation is a tenth of it.
+const ARGON2_WORK_MAX: u64 = 4 << ARGON2_MEMORY_MAX;
+
+/// Held while Argon2 has its memory: requests side by side take no more than one of them.
+static STRETCHING: Mutex<()> = Mutex::new(());
 
 /// Private keys in this process, unlocked for a time. A key whose passphrase the store itself
 /// keeps opens by itself when it is used first.
@@ -86,6 +92,9 @@ impl PrivateKeys for Unlocked {
         match self.certs.sealed_secret(id) {
             Ok(sealed) if sealed.device.is_some() => SecretState::Unlocked,
             Ok(_) => SecretState::Locked,
+            Err(error) if matches!(error.kind, Kind::StoreDamaged | Kind::StoreUnavailable) => {
+                SecretState::Damaged
+            }
             Err(_) => SecretState::None,
         }
     }
@@ -230,7 +239,7 @@ fn pairs(cert: &Cert, password: &Password) -> Result<HashMap<String, Pair>> {
                 if !is_openable(sealed.s2k())? {
                     continue;
                 }
-                match sealed.decrypt(&public, password) {
+                match alone(sealed.s2k(), || sealed.decrypt(&public, password)) {
                     Ok(secret) => secret,
                     Err(_) => {
                         wrong += 1;
@@ -262,7 +271,9 @@ fn pairs(cert: &Cert, password: &Password) -> Result<HashMap<String, Pair>> {
 /// `limit.exceeded` when it would take more memory than a mail program may.
 pub(super) fn is_openable(s2k: &S2K) -> Result<bool> {
     match s2k {
-        S2K::Argon2 { m, t, .. } if *m > ARGON2_MEMORY_MAX || *t > ARGON2_PASSES_MAX => {
+        S2K::Argon2 { m, t, .. }
+            if *m > ARGON2_MEMORY_MAX || u64::from(*t) << *m > ARGON2_WORK_MAX =>
+        {
             Err(Error::limit(
                 "passphrase-memory",
                 "opening this takes more memory than is allowed; protect it with other settings",
@@ -270,6 +281,15 @@ pub(super) fn is_openable(s2k: &S2K) -> Result<bool> {
         }
         _ => Ok(s2k.is_supported()),
     }
+}
+
+/// Stretches a passphrase that [`is_openable`] let pass, in `act`: with Argon2 one at a time.
+pub(super) fn alone<T>(s2k: &S2K, act: impl FnOnce() -> T) -> T {
+    let turn = matches!(s2k, S2K::Argon2 { .. })
+        .then(|| STRETCHING.lock().unwrap_or_else(PoisonError::into_inner));
+    let done = act();
+    drop(turn);
+    done
 }
 
 /// Whether both halves of every key that is in the clear belong together.

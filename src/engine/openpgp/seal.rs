@@ -24,12 +24,13 @@ use super::cleartext;
 use super::door::{Door, Refusal};
 use super::policy;
 use super::verify::hash_name;
-use crate::base::error::{self, Error, KeyUse, Result};
+use crate::base::error::{self, Error, Result};
 use crate::base::job::Stage;
 use crate::base::keys::{KeyId, SecretState, StoredCert, Usage};
 use crate::base::layer::{Seal, SealedOut};
 use crate::base::verdict::Scheme;
 use crate::base::{Context, ask};
+use crate::engine::private::absent;
 
 /// How much is sealed before the job is asked whether it still wants to go on.
 const CHUNK: usize = 1 << 18;
@@ -133,18 +134,12 @@ fn unusable(id: &KeyId, reasons: Vec<&'static str>) -> Error {
 }
 
 /// # Errors
-/// `key.locked` before any work is done, `key.missing` when the secret half is not here.
+/// `key.locked` before any work is done, `key.missing` when the secret half is not here, `store.*`
+/// when it is and can't be read.
 fn ready(id: &KeyId, cert: &Cert, cx: &Context) -> Result<()> {
     match cx.private.state(id) {
         SecretState::Locked => Err(ask::locked(id, &certs::label(cert))),
-        SecretState::None => Err(Error::new(
-            error::Kind::KeyMissing {
-                r#for: KeyUse::Sign,
-                addresses: Vec::new(),
-                key_ids: vec![id.fingerprint().to_owned()],
-            },
-            "the secret half of this key is not here; import it",
-        )),
+        SecretState::None | SecretState::Damaged => Err(absent(&cx.certs, id)),
         SecretState::Unlocked | SecretState::Token | SecretState::Agent => Ok(()),
     }
 }

@@ -18,6 +18,7 @@ use crate::base::keys::{KeyPairId, KeyStatus, Protocol, SecretState};
 use crate::base::layer::{Encryption, Opened};
 use crate::base::verdict::{Integrity, Reason, Recipient};
 use crate::base::{Context, Secret};
+use crate::engine::private::absent;
 
 /// How many times own keys are tried on one message: each costs a private operation, and a
 /// sender may name the same key again and again.
@@ -151,7 +152,13 @@ fn content_key(
     for (way, cert) in own {
         cx.job.check()?;
         match cx.private.state(&cert.id) {
-            SecretState::None => continue,
+            SecretState::None | SecretState::Damaged => {
+                let error = absent(&cx.certs, &cert.id);
+                if !matches!(error.kind, Kind::KeyMissing { .. }) {
+                    unusable.get_or_insert(error);
+                }
+                continue;
+            }
             SecretState::Locked => {
                 locked.push(cert);
                 continue;

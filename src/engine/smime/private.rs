@@ -76,6 +76,9 @@ impl PrivateKeys for Unlocked {
         match self.certs.sealed_secret(id) {
             Ok(sealed) if sealed.device.is_some() => SecretState::Unlocked,
             Ok(_) => SecretState::Locked,
+            Err(error) if matches!(error.kind, Kind::StoreDamaged | Kind::StoreUnavailable) => {
+                SecretState::Damaged
+            }
             Err(_) => SecretState::None,
         }
     }

@@ -9,12 +9,13 @@ use super::certs::{self, Certificate};
 use super::cms::CONTEXT_0;
 use super::{envelope, sign};
 use crate::base::context::unix;
-use crate::base::error::{Error, KeyUse, Kind, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::base::job::Stage;
 use crate::base::keys::{KeyId, SecretState, StoredCert, Usage};
 use crate::base::layer::{Seal, SealedOut};
 use crate::base::verdict::Scheme;
 use crate::base::{Context, ask};
+use crate::engine::private::absent;
 
 /// See [`crate::engine::Engine::seal`].
 pub(super) fn seal(content: &Bytes, how: &Seal<'_>, cx: &Context) -> Result<SealedOut> {
@@ -65,18 +66,12 @@ pub(super) fn unusable(id: &KeyId, reasons: Vec<&'static str>) -> Error {
 }
 
 /// # Errors
-/// `key.locked` before any work is done, `key.missing` when the secret half is not here.
+/// `key.locked` before any work is done, `key.missing` when the secret half is not here, `store.*`
+/// when it is and can't be read.
 fn ready(cert: &Certificate, cx: &Context) -> Result<()> {
     match cx.private.state(&cert.id) {
         SecretState::Locked => Err(ask::locked(&cert.id, &certs::label(cert))),
-        SecretState::None => Err(Error::new(
-            Kind::KeyMissing {
-                r#for: KeyUse::Sign,
-                addresses: Vec::new(),
-                key_ids: vec![cert.id.fingerprint().to_owned()],
-            },
-            "the secret half of this key is not here; import it",
-        )),
+        SecretState::None | SecretState::Damaged => Err(absent(&cx.certs, &cert.id)),
         SecretState::Unlocked | SecretState::Token | SecretState::Agent => Ok(()),
     }
 }

@@ -18,7 +18,7 @@ use crate::base::error::Kind;
 use crate::base::keys::{Acceptance, Certs, Opener, Source, no_such_key};
 use crate::base::{Address, Body, Context, Error, KeyId, Protocol, Result, Secret};
 use crate::engine::smime::read_revocation_list;
-use crate::engine::{Format, IncomingKey, KeySpec, Passphrase};
+use crate::engine::{Format, IncomingKey, KeySpec, NewKey, Passphrase};
 use crate::store::{Change, Place, Put, Wrap};
 use crate::verbs::{World, setup};
 
@@ -78,33 +78,53 @@ pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Resul
     let to_authority = new.request.take().map(Body::from);
     let id = new.facts.id.clone();
     cx.job.commit()?;
-    // The certificate last: what is cut off before it was never a key, and what has one is whole.
-    match (&passphrase, wrap) {
-        (Passphrase::Random(passphrase), Wrap::Keychain) => {
-            let store = &world.store;
-            store.put_secret_in_keychain(&id, &new.sealed, passphrase)?;
-        }
-        _ => world.store.put_secret(&id, &new.sealed, wrap)?,
-    }
-    if let Some(revocation) = &new.revocation {
-        world.store.put_revocation(&id, revocation)?;
-    }
-    world
-        .store
-        .accept(&id, &request.address, Acceptance::Accepted, unix(cx.now))?;
-    world.store.put(
-        &id,
-        Source::Generated,
-        Place::Kept,
+    let kept = keep_new(
+        world,
+        &new,
+        &passphrase,
+        wrap,
+        &request.address,
         unix(cx.now),
-        &mut |_| Ok((new.cert.clone(), new.facts.clone())),
-    )?;
+    );
+    if let Err(error) = kept {
+        // On a full disk, say: what was begun is nobody's.
+        let _ = world.store.delete_secret(&id);
+        let _ = world.store.delete(&id, unix(cx.now));
+        return Err(error);
+    }
     let KeyReply { key, revision } = reply(world, &id, cx)?;
     Ok(GenerateReply {
         key,
         request: to_authority,
         revision,
     })
+}
+
+/// Writes a key that was just made. The certificate last: what is cut off before it was never a
+/// key, and what has one is whole.
+fn keep_new(
+    world: &World,
+    new: &NewKey,
+    passphrase: &Passphrase,
+    wrap: Wrap,
+    address: &Address,
+    now: u64,
+) -> Result<()> {
+    let (store, id) = (&world.store, &new.facts.id);
+    match (passphrase, wrap) {
+        (Passphrase::Random(passphrase), Wrap::Keychain) => {
+            store.put_secret_in_keychain(id, &new.sealed, passphrase)?;
+        }
+        _ => store.put_secret(id, &new.sealed, wrap)?,
+    }
+    if let Some(revocation) = &new.revocation {
+        store.put_revocation(id, revocation)?;
+    }
+    store.accept(id, address, Acceptance::Accepted, now)?;
+    let put = store.put(id, Source::Generated, Place::Kept, now, &mut |_| {
+        Ok((new.cert.clone(), new.facts.clone()))
+    });
+    put.map(drop)
 }
 
 /// A name that a key can have; `None` for an empty one.
@@ -152,7 +172,9 @@ pub(in crate::verbs) fn new_passphrase(
 ) -> Result<Arc<Secret>> {
     let (secret, attempt) = cx.answers.passphrase(Need::Wrap, id, label)?;
     if secret.is_empty() {
-        return Err(Answers::wrong(Need::Wrap, id, label, attempt));
+        let mut error = Answers::wrong(Need::Wrap, id, label, attempt);
+        "the new passphrase is empty; choose one that is not".clone_into(&mut error.message);
+        return Err(error);
     }
     Ok(secret)
 }

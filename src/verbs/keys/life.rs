@@ -45,7 +45,11 @@ pub fn revoke(world: &World, request: &RevokeRequest, cx: &Context) -> Result<Ke
     let own = own(world, &request.id)?;
     let engine = world.engine(request.id.protocol())?;
     cx.confirm(Action::Revoke, &world.label(&request.id)?)?;
-    let kept = world.store.revocation(&request.id)?;
+    let kept = match world.store.revocation(&request.id) {
+        // The key itself can say so, too.
+        Err(error) if error.kind == Kind::StoreDamaged => None,
+        kept => kept?,
+    };
     let revoked = match (request.reason, kept) {
         (Revoking::Unspecified, Some(kept)) => engine.revoke_by(&own.cert, &kept)?,
         (why, _) => engine.revoke(&own.cert, why, cx)?,
@@ -60,8 +64,10 @@ pub(in crate::verbs) fn keep_revocation(world: &World, id: &KeyId, cx: &Context)
     let Some(own) = world.store.cert(id)? else {
         return Ok(());
     };
-    if world.store.revocation(id)?.is_some() {
-        return Ok(());
+    match world.store.revocation(id) {
+        Ok(None) => {}
+        Err(error) if error.kind == Kind::StoreDamaged => {}
+        kept => return kept.map(drop),
     }
     let engine = world.engine(id.protocol())?;
     // One that is locked, or whose family has no such thing, goes without.
