@@ -43,6 +43,13 @@ pub enum Action {
     SetAccount,
     RestoreBackup,
     Introduce,
+    /// To say less of a key that was verified, or of an own one, or as much of another beside it.
+    LeaveVerified,
+    /// To let a key end sooner.
+    Shorten,
+    /// To have a key of one's own for an address that another key names.
+    ClaimAddress,
+    WriteBackup,
 }
 
 /// One question.

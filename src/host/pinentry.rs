@@ -268,6 +268,12 @@ fn describe(question: &Question) -> String {
                 Action::SetAccount => "Change this mail account?",
                 Action::RestoreBackup => "Take up what is in this backup?",
                 Action::Introduce => "Let the owner of this key vouch for others?",
+                Action::LeaveVerified => "Change which key counts for this address?",
+                Action::Shorten => "Let this key end sooner?",
+                Action::ClaimAddress => {
+                    "Have a key of your own for an address that another key has?"
+                }
+                Action::WriteBackup => "Give out all keys, in a backup under a passphrase?",
             },
             label,
         ),

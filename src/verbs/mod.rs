@@ -15,6 +15,7 @@ pub mod answer;
 mod archive;
 pub mod autocrypt;
 pub mod backup;
+mod beside;
 mod choose;
 pub mod doctor;
 mod drafts;

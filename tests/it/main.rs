@@ -50,6 +50,7 @@ mod peers;
 mod plans;
 mod policy;
 mod protection;
+mod questions;
 mod revocation;
 mod roundtrip;
 mod samples;

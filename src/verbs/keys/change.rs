@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::accept::accept_label;
+use super::accept::{accept_label, against, raised};
+use super::claim::{self, Claim, Half};
 use super::revocation_list;
 use super::secrets::{Brought, Wrapped, brought};
 use super::show::reply;
@@ -18,9 +19,9 @@ use crate::base::error::Kind;
 use crate::base::keys::{Acceptance, Certs, Opener, Source, no_such_key};
 use crate::base::{Address, Body, Context, Error, KeyId, Protocol, Result, Secret};
 use crate::engine::smime::read_revocation_list;
-use crate::engine::{Format, IncomingKey, KeySpec, Passphrase};
+use crate::engine::{Format, IncomingKey, KeySpec, Passphrase, Under};
 use crate::store::{Change, Place, Put, Wrap};
-use crate::verbs::{World, setup};
+use crate::verbs::{World, beside, setup};
 
 /// The largest thing that can be imported at once: twenty thousand certificates of the usual
 /// size.
@@ -36,7 +37,7 @@ const NAME_MAX: usize = 256;
 ///
 /// # Errors
 /// `passphrase.unavailable` when a passphrase is wanted and nobody can be asked;
-/// `request.invalid`; `store.unavailable`.
+/// `request.invalid`; `consent.denied` where another key has the address; `store.unavailable`.
 pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Result<GenerateReply> {
     let engine = world.engine(request.protocol)?;
     let name = name(request.name.as_deref())?;
@@ -54,6 +55,13 @@ pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Resul
         Some(name) => format!("{name} <{}>", request.address),
         None => request.address.to_string(),
     };
+    let claim = Claim {
+        id: None,
+        cert: None,
+        addresses: std::slice::from_ref(&request.address),
+        secret: Half::Protected,
+    };
+    claim::claim(world, &[claim], cx)?;
     let (passphrase, wrap) = match request.passphrase {
         NewPassphrase::Ask => (
             Passphrase::Human(new_passphrase(None, &label, cx)?),
@@ -191,6 +199,7 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
         Some(Accept::Own(true)) => Some(None),
         Some(Accept::These(addresses)) => Some(Some(addresses)),
     };
+    claim::claim(world, &claims(&incoming), cx)?;
     if accept.is_some() {
         let told: Vec<_> = incoming
             .keys
@@ -205,6 +214,24 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
             .collect();
         cx.confirm(Action::AcceptByImport, &accept_label(&told))?;
     }
+    let mut said = Vec::new();
+    for key in &incoming.keys {
+        if let Some(named) = accept {
+            let addresses = accepted_for(&key.facts.addresses, named.map(Vec::as_slice));
+            let level = Acceptance::Accepted;
+            said.extend(
+                addresses
+                    .into_iter()
+                    .map(|a| (key.facts.id.clone(), a, level)),
+            );
+        }
+    }
+    let said = raised(world, said)?;
+    // A key of one's own was asked about above.
+    let others = incoming.keys.iter().filter(|key| key.secret.is_none());
+    let others: BTreeSet<_> = others.map(|key| key.facts.id.clone()).collect();
+    let theirs = said.iter().filter(|(id, ..)| others.contains(id));
+    against(world, &theirs.cloned().collect::<Vec<_>>(), cx)?;
     let mut secrets = BTreeSet::new();
     let mut wrapped = Vec::new();
     for key in &mut incoming.keys {
@@ -230,6 +257,9 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
         secrets.insert(id);
     }
     let now = unix(cx.now);
+    let theirs = incoming.keys.iter().map(|key| &key.facts);
+    let theirs = theirs.filter(|facts| !secrets.contains(&facts.id));
+    let newcomers = beside::newcomers(world, theirs)?;
     let puts = incoming.keys.iter().map(|key| Put {
         id: key.facts.id.clone(),
         source: Source::Imported,
@@ -242,7 +272,6 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
             merged(world, key, old, now)
         })?;
     let mut imported = Vec::new();
-    let mut said = Vec::new();
     let mut skipped: Vec<_> = incoming
         .skipped
         .iter()
@@ -254,16 +283,11 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
         };
         filed.secret = secrets.contains(&key.facts.id);
         imported.push(filed);
-        if let Some(named) = accept {
-            let addresses = accepted_for(&key.facts.addresses, named.map(Vec::as_slice));
-            said.extend(
-                addresses
-                    .into_iter()
-                    .map(|address| (key.facts.id.clone(), address, Acceptance::Accepted)),
-            );
-        }
     }
-    world.store.accept_many(&said, now)?;
+    let here: BTreeSet<_> = imported.iter().map(|filed| &filed.id).collect();
+    let said = said.into_iter().filter(|(id, ..)| here.contains(id));
+    world.store.accept_many(&said.collect::<Vec<_>>(), now)?;
+    beside::conflicts(world, &newcomers, &BTreeSet::new(), cx)?;
     for id in &secrets {
         super::life::keep_revocation(world, id, cx)?;
     }
@@ -280,6 +304,23 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
         revocation_lists: 0,
         revision: world.store.revision()?,
     })
+}
+
+/// What would become keys of one's own.
+fn claims(incoming: &crate::engine::Incoming) -> Vec<Claim<'_>> {
+    let own = incoming.keys.iter().filter_map(|key| {
+        let secret = key.secret.as_ref()?;
+        Some(Claim {
+            id: Some(&key.facts.id),
+            cert: Some(&key.cert),
+            addresses: &key.facts.addresses,
+            secret: match secret.under {
+                Under::Nothing => Half::Bare,
+                Under::Passphrase | Under::As(_) => Half::Protected,
+            },
+        })
+    });
+    own.collect()
 }
 
 /// Reads keys with the first engine that knows them.

@@ -1,0 +1,157 @@
+//! Addresses that somebody has already. A key of one's own for one of them, beside the key that is
+//! here, is made or brought only with the person's yes.
+
+use crate::base::ask::Action;
+use crate::base::context::unix;
+use crate::base::keys::{Acceptance, Certs as _, Protocol, StoredCert};
+use crate::base::{Address, Context, KeyId, Result};
+use crate::verbs::World;
+
+/// Other keys that a dialog names for one address: more nobody compares.
+const NAMED_MAX: usize = 3;
+
+/// A key that would be the person's own.
+pub(in crate::verbs) struct Claim<'a> {
+    /// `None` for one that is yet to be made.
+    pub id: Option<&'a KeyId>,
+    /// Its certificate, as far as there is one.
+    pub cert: Option<&'a [u8]>,
+    pub addresses: &'a [Address],
+    pub secret: Half,
+}
+
+/// How the secret half of a claim comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::verbs) enum Half {
+    Protected,
+    /// Under no passphrase: whoever brings it knows it.
+    Bare,
+}
+
+/// Passes when no other key that counts for something names the addresses, or when the person
+/// has confirmed it. A bare secret half asks for an own key that is this very one, too.
+///
+/// # Errors
+/// `consent.denied`; those of the store.
+pub(super) fn claim(world: &World, claims: &[Claim<'_>], cx: &Context) -> Result<()> {
+    let mut lines = Vec::new();
+    for claim in claims {
+        let mut known = Vec::new();
+        for address in claim.addresses {
+            let others = match (is_had(world, claim, address, cx)?, claim.secret) {
+                (false, _) => others(world, claim, address)?,
+                (true, Half::Bare) => own(world, address)?,
+                (true, Half::Protected) => Vec::new(),
+            };
+            if !others.is_empty() {
+                known.push(format!(
+                    "{address}, beside {}",
+                    named(world, address, &others)?
+                ));
+            }
+        }
+        if !known.is_empty() {
+            let name = claim.id.map_or("a new key", KeyId::fingerprint);
+            lines.push(format!("{name} for {}", known.join("; ")));
+        }
+    }
+    match lines.is_empty() {
+        true => Ok(()),
+        false => cx.confirm(Action::ClaimAddress, &lines.join("\n")),
+    }
+}
+
+/// The other keys that name an address and are not rejected for it; without those of the same
+/// pair, of which an authority may have made several certificates.
+///
+/// # Errors
+/// Those of the store.
+pub(in crate::verbs) fn others(
+    world: &World,
+    claim: &Claim<'_>,
+    address: &Address,
+) -> Result<Vec<StoredCert>> {
+    let mut others = Vec::new();
+    for protocol in Protocol::ALL {
+        for cert in world.store.by_address(protocol, address)? {
+            if claim.id != Some(&cert.id)
+                && !is_same_pair(world, &cert, claim)?
+                && world.store.acceptance(&cert.id, address)? != Acceptance::Rejected
+            {
+                others.push(cert);
+            }
+        }
+    }
+    Ok(others)
+}
+
+/// Whether an own key is about to get an address that it has already.
+fn is_had(world: &World, claim: &Claim<'_>, address: &Address, cx: &Context) -> Result<bool> {
+    let known = claim.id.map(|id| world.store.cert(id)).transpose()?;
+    let Some(known) = known.flatten().filter(|known| known.own) else {
+        return Ok(false);
+    };
+    let engine = world.any_engine(known.id.protocol())?;
+    let facts = engine.facts(&known.cert, unix(cx.now))?;
+    Ok(facts.addresses.contains(address))
+}
+
+/// The own keys for an address.
+fn own(world: &World, address: &Address) -> Result<Vec<StoredCert>> {
+    let mut own = Vec::new();
+    for protocol in Protocol::ALL {
+        own.extend(world.store.by_address(protocol, address)?);
+    }
+    own.retain(|cert| cert.own);
+    Ok(own)
+}
+
+/// Whether a certificate has the key pair of the claim: an authority has renewed it.
+fn is_same_pair(world: &World, cert: &StoredCert, claim: &Claim<'_>) -> Result<bool> {
+    let (Some(id), Some(bytes)) = (claim.id, claim.cert) else {
+        return Ok(false);
+    };
+    if id.protocol() != cert.id.protocol() {
+        return Ok(false);
+    }
+    let engine = world.any_engine(id.protocol())?;
+    let handle = engine.key_handle(bytes);
+    Ok(handle.is_some() && engine.key_handle(&cert.cert) == handle)
+}
+
+/// Keys as a dialog names them, with what they are for the address.
+fn named(world: &World, address: &Address, certs: &[StoredCert]) -> Result<String> {
+    let mut names = Vec::new();
+    for cert in certs.iter().take(NAMED_MAX) {
+        let level = standing(world, cert, address)?;
+        names.push(format!("{} ({level})", cert.id.fingerprint()));
+    }
+    let more = certs.len().saturating_sub(NAMED_MAX);
+    if more > 0 {
+        names.push(format!("{more} more"));
+    }
+    Ok(names.join(", "))
+}
+
+/// What a key is for an address, in a word.
+pub(super) fn standing(
+    world: &World,
+    cert: &StoredCert,
+    address: &Address,
+) -> Result<&'static str> {
+    let level = world.store.acceptance(&cert.id, address)?;
+    Ok(match (cert.own, level) {
+        (true, _) => "your own",
+        (false, level) => word(level),
+    })
+}
+
+/// A decision, in a word.
+pub(super) fn word(level: Acceptance) -> &'static str {
+    match level {
+        Acceptance::Rejected => "rejected",
+        Acceptance::Undecided => "not decided about",
+        Acceptance::Accepted => "accepted",
+        Acceptance::Verified => "verified",
+    }
+}
