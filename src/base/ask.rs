@@ -52,6 +52,26 @@ pub enum Action {
     WriteBackup,
 }
 
+impl Action {
+    /// All of them.
+    pub const ALL: [Action; 14] = [
+        Action::AcceptVerified,
+        Action::AcceptByImport,
+        Action::DeleteKey,
+        Action::DeleteSecret,
+        Action::ExportSecret,
+        Action::Revoke,
+        Action::ChangeAnchors,
+        Action::SetAccount,
+        Action::RestoreBackup,
+        Action::Introduce,
+        Action::LeaveVerified,
+        Action::Shorten,
+        Action::ClaimAddress,
+        Action::WriteBackup,
+    ];
+}
+
 /// One question.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Question {

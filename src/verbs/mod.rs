@@ -38,6 +38,7 @@ mod route;
 pub mod seal;
 pub mod setup;
 pub mod text;
+mod told;
 mod verdict;
 mod world;
 

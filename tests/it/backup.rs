@@ -18,7 +18,7 @@ use crate::peer::Gpg;
 
 const ALICE: &str = "alice@sealpost.example";
 const BOB: &str = "bob@sealpost.example";
-const PHRASE: &str = "correct horse";
+pub const PHRASE: &str = "correct horse";
 
 /// Calls a method and answers its questions, one after the other; how many there were.
 fn asked(
@@ -82,7 +82,7 @@ fn own_anchors(host: &mut Host) -> Vec<Value> {
 }
 
 /// An authority's certificate.
-fn authority() -> Vec<u8> {
+pub fn authority() -> Vec<u8> {
     let group = openssl::ec::EcGroup::from_curve_name(openssl::nid::Nid::X9_62_PRIME256V1).unwrap();
     let key = PKey::from_ec_key(openssl::ec::EcKey::generate(&group).unwrap()).unwrap();
     let mut name = X509NameBuilder::new().unwrap();

@@ -19,7 +19,7 @@ use crate::base::error::Kind;
 use crate::base::keys::{Acceptance, Certs, Opener, Source, no_such_key};
 use crate::base::{Address, Body, Context, Error, KeyId, Protocol, Result, Secret};
 use crate::engine::smime::read_revocation_list;
-use crate::engine::{Format, IncomingKey, KeySpec, Passphrase, Under};
+use crate::engine::{Format, IncomingKey, KeySpec, Passphrase};
 use crate::store::{Change, Place, Put, Wrap};
 use crate::verbs::{World, beside, setup};
 
@@ -199,7 +199,7 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
         Some(Accept::Own(true)) => Some(None),
         Some(Accept::These(addresses)) => Some(Some(addresses)),
     };
-    claim::claim(world, &claims(&incoming), cx)?;
+    claim::claim(world, &claim::brought(&incoming), cx)?;
     if accept.is_some() {
         let told: Vec<_> = incoming
             .keys
@@ -304,23 +304,6 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
         revocation_lists: 0,
         revision: world.store.revision()?,
     })
-}
-
-/// What would become keys of one's own.
-fn claims(incoming: &crate::engine::Incoming) -> Vec<Claim<'_>> {
-    let own = incoming.keys.iter().filter_map(|key| {
-        let secret = key.secret.as_ref()?;
-        Some(Claim {
-            id: Some(&key.facts.id),
-            cert: Some(&key.cert),
-            addresses: &key.facts.addresses,
-            secret: match secret.under {
-                Under::Nothing => Half::Bare,
-                Under::Passphrase | Under::As(_) => Half::Protected,
-            },
-        })
-    });
-    own.collect()
 }
 
 /// Reads keys with the first engine that knows them.
@@ -432,6 +415,12 @@ pub fn export(world: &World, request: &ExportRequest, cx: &Context) -> Result<Da
     }
     let label = world.label(first)?;
     let sealed = world.store.sealed_secret(first)?;
+    if !holds_secrets(protocol, format) {
+        return Err(Error::invalid(
+            "/format",
+            "secret keys have no such format; choose armored or binary for OpenPGP, pkcs12, pem or der for S/MIME",
+        ));
+    }
     cx.confirm(Action::ExportSecret, &label)?;
     let (old, attempt) = old_passphrase(first, sealed.device, &label, cx)?;
     let new = Passphrase::Human(new_passphrase(Some(first), &label, cx)?);
@@ -446,6 +435,14 @@ pub fn export(world: &World, request: &ExportRequest, cx: &Context) -> Result<Da
     Ok(DataReply {
         data: Body::from(data),
     })
+}
+
+/// Whether there is such a format of secret keys.
+fn holds_secrets(protocol: Protocol, format: Format) -> bool {
+    match protocol {
+        Protocol::OpenPgp => matches!(format, Format::Armored | Format::Binary),
+        Protocol::Smime => matches!(format, Format::Pkcs12 | Format::Pem | Format::Der),
+    }
 }
 
 /// `keys/delete`: a certificate, and with `secret` the secret half that goes with it.
@@ -470,12 +467,16 @@ pub fn delete(world: &World, request: &DeleteRequest, cx: &Context) -> Result<Re
             "this key is GnuPG's, and only used from there; delete it with gpg",
         ));
     }
-    let action = if row.own {
-        Action::DeleteSecret
-    } else {
-        Action::DeleteKey
-    };
-    cx.confirm(action, &world.label(&request.id)?)?;
+    let label = world.label(&request.id)?;
+    match (row.own, row.wrap) {
+        // Nothing is lost.
+        (true, Some(Wrap::Token)) => {
+            let label = format!("{label}\nIts secret half stays on the token.");
+            cx.confirm(Action::DeleteKey, &label)?;
+        }
+        (true, _) => cx.confirm(Action::DeleteSecret, &label)?,
+        (false, _) => cx.confirm(Action::DeleteKey, &label)?,
+    }
     cx.job.commit()?;
     if row.own {
         world.lock(Some(&request.id));

@@ -5,6 +5,7 @@ use crate::base::ask::Action;
 use crate::base::context::unix;
 use crate::base::keys::{Acceptance, Certs as _, Protocol, StoredCert};
 use crate::base::{Address, Context, KeyId, Result};
+use crate::engine::{Incoming, Under};
 use crate::verbs::World;
 
 /// Other keys that a dialog names for one address: more nobody compares.
@@ -59,6 +60,23 @@ pub(super) fn claim(world: &World, claims: &[Claim<'_>], cx: &Context) -> Result
         true => Ok(()),
         false => cx.confirm(Action::ClaimAddress, &lines.join("\n")),
     }
+}
+
+/// What would become keys of one's own, of what is brought in.
+pub(super) fn brought(incoming: &Incoming) -> Vec<Claim<'_>> {
+    let own = incoming.keys.iter().filter_map(|key| {
+        let secret = key.secret.as_ref()?;
+        Some(Claim {
+            id: Some(&key.facts.id),
+            cert: Some(&key.cert),
+            addresses: &key.facts.addresses,
+            secret: match secret.under {
+                Under::Nothing => Half::Bare,
+                Under::Passphrase | Under::As(_) => Half::Protected,
+            },
+        })
+    });
+    own.collect()
 }
 
 /// The other keys that name an address and are not rejected for it; without those of the same
