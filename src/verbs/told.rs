@@ -2,9 +2,10 @@
 //! here, by name as far as a dialog has room.
 
 use super::World;
-use crate::base::Result;
+use super::keys::{Claim, Half, others};
 use crate::base::ask::{LABEL_MAX, shown_bytes};
 use crate::base::context::rfc3339;
+use crate::base::{Address, KeyId, Result};
 use crate::store::Copied;
 
 /// Bytes kept free in each list for how many more there are.
@@ -34,7 +35,7 @@ pub(super) fn label(world: &World, copied: &Copied) -> Result<String> {
         [] => "for every address".to_owned(),
         some => format!("for addresses at {}", some.join(" ")),
     };
-    let keys = |all: &[(crate::base::Address, crate::base::KeyId)]| {
+    let keys = |all: &[(Address, KeyId)]| {
         let named = all.iter();
         let named = named.map(|(address, id)| format!("{address} {}", id.fingerprint()));
         named.collect::<Vec<_>>()
@@ -48,6 +49,12 @@ pub(super) fn label(world: &World, copied: &Copied) -> Result<String> {
             anchors.push(format!("{} {}", id.fingerprint(), whom(&anchor.domains)));
         }
     }
+    let mut own = Vec::new();
+    for secret in &copied.secrets {
+        if !world.store.has_secret(&secret.id) {
+            own.push(new_own(world, copied, &secret.id)?);
+        }
+    }
     let rules = copied.policy.as_ref();
     let rules = rules.and_then(|policy| world.store.stated(policy));
     let (stricter, looser) = match rules {
@@ -57,6 +64,7 @@ pub(super) fn label(world: &World, copied: &Copied) -> Result<String> {
     };
     let lists = [
         ("verified no more", keys(&news.left)),
+        ("keys of your own", own),
         ("may vouch for others", introducers.collect()),
         ("may vouch for S/MIME", anchors),
         ("rules of your own", stricter),
@@ -73,6 +81,31 @@ pub(super) fn label(world: &World, copied: &Copied) -> Result<String> {
         label.push_str(&list(title, items, share));
     }
     Ok(label)
+}
+
+/// A key that would be the person's own: its addresses, and which of them another key has.
+fn new_own(world: &World, copied: &Copied, id: &KeyId) -> Result<String> {
+    let cert = copied.certs.iter().find(|cert| cert.id == *id);
+    let facts = cert.map(|cert| {
+        let engine = world.any_engine(id.protocol())?;
+        engine.facts(&cert.cert, copied.made)
+    });
+    let addresses = facts.transpose().ok().flatten();
+    let addresses = addresses.map(|facts| facts.addresses).unwrap_or_default();
+    let claim = Claim {
+        id: Some(id),
+        cert: cert.map(|cert| cert.cert.as_ref()),
+        addresses: &addresses,
+        secret: Half::Protected,
+    };
+    let mut words = vec![id.fingerprint().to_owned()];
+    for address in &addresses {
+        words.push(match others(world, &claim, address)?.is_empty() {
+            true => address.to_string(),
+            false => format!("{address} (another key has it)"),
+        });
+    }
+    Ok(words.join(" "))
 }
 
 /// A list in one line of at most `room` bytes as a dialog counts them, with how many more there

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::claim::{standing, word};
+use super::claim::{self, Claim, Half, standing, word};
 use super::show::reply;
 use super::{AcceptRequest, KeyReply};
 use crate::base::ask::Action;
@@ -111,16 +111,48 @@ pub fn settle(world: &World, request: &SettleRequest, cx: &Context) -> Result<Ke
 }
 
 /// Passes when nothing of what is about to be said goes against a key that the person has
-/// verified, or against an own one, or when they have confirmed it.
+/// verified, or against an own one, or when they have confirmed it. An own key that is to count
+/// for an address that it does not name claims that address.
 ///
 /// # Errors
 /// `consent.denied`; those of the store.
 pub(super) fn against(world: &World, said: &[Said], cx: &Context) -> Result<()> {
     let lines = counter(world, said)?;
-    match lines.is_empty() {
-        true => Ok(()),
-        false => cx.confirm(Action::LeaveVerified, &lines.join("\n")),
+    if !lines.is_empty() {
+        cx.confirm(Action::LeaveVerified, &lines.join("\n"))?;
     }
+    let mut claims = Vec::new();
+    for (id, address, level) in said {
+        let own = world.store.row(id)?.filter(|row| row.own);
+        let names = own.map(|row| row.facts.addresses.contains(address));
+        if names == Some(false)
+            && *level >= Acceptance::Accepted
+            && world.store.acceptance(id, address)? < Acceptance::Accepted
+        {
+            claims.push(Claim {
+                id: Some(id),
+                cert: None,
+                addresses: std::slice::from_ref(address),
+                secret: Half::Protected,
+            });
+        }
+    }
+    claim::claim(world, &claims, cx)
+}
+
+/// Keeps what was said; a key that is accepted while it stands in conflict ends that.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(super) fn accept_all(world: &World, said: &[Said], now: u64) -> Result<()> {
+    world.store.accept_many(said, now)?;
+    for (id, address, level) in said {
+        if *level >= Acceptance::Accepted && world.store.conflicts(address)?.contains(id) {
+            let settled = [(id.clone(), *level)];
+            world.store.settle(address, &settled, now)?;
+        }
+    }
+    Ok(())
 }
 
 /// What the person is told of that: less is said of a key that is verified or own, or another
@@ -138,7 +170,7 @@ fn counter(world: &World, said: &[Said]) -> Result<Vec<String>> {
                 id.fingerprint()
             ));
         }
-        if own || *level < Acceptance::Accepted || before >= Acceptance::Accepted {
+        if *level < Acceptance::Accepted || before >= Acceptance::Accepted {
             continue;
         }
         for rival in above(world, id, address)? {

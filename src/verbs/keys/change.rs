@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::accept::{accept_label, against, raised};
+use super::accept::{accept_all, accept_label, against, raised};
 use super::claim::{self, Claim, Half};
 use super::revocation_list;
 use super::secrets::{Brought, Wrapped, brought};
@@ -199,7 +199,7 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
         Some(Accept::Own(true)) => Some(None),
         Some(Accept::These(addresses)) => Some(Some(addresses)),
     };
-    claim::claim(world, &claim::brought(&incoming), cx)?;
+    claim::claim(world, &claim::brought(world, &incoming)?, cx)?;
     if accept.is_some() {
         let told: Vec<_> = incoming
             .keys
@@ -286,7 +286,7 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
     }
     let here: BTreeSet<_> = imported.iter().map(|filed| &filed.id).collect();
     let said = said.into_iter().filter(|(id, ..)| here.contains(id));
-    world.store.accept_many(&said.collect::<Vec<_>>(), now)?;
+    accept_all(world, &said.collect::<Vec<_>>(), now)?;
     beside::conflicts(world, &newcomers, &BTreeSet::new(), cx)?;
     for id in &secrets {
         super::life::keep_revocation(world, id, cx)?;

@@ -62,21 +62,35 @@ pub(super) fn claim(world: &World, claims: &[Claim<'_>], cx: &Context) -> Result
     }
 }
 
-/// What would become keys of one's own, of what is brought in.
-pub(super) fn brought(incoming: &Incoming) -> Vec<Claim<'_>> {
-    let own = incoming.keys.iter().filter_map(|key| {
-        let secret = key.secret.as_ref()?;
-        Some(Claim {
+/// What would become keys of one's own, of what is brought in, and own ones that may get more
+/// addresses.
+///
+/// # Errors
+/// Those of the store.
+pub(super) fn brought<'a>(world: &World, incoming: &'a Incoming) -> Result<Vec<Claim<'a>>> {
+    let mut claims = Vec::new();
+    for key in &incoming.keys {
+        let under = key.secret.as_ref().map(|secret| &secret.under);
+        let own = || {
+            world
+                .store
+                .row(&key.facts.id)
+                .map(|row| row.is_some_and(|row| row.own))
+        };
+        if under.is_none() && !own()? {
+            continue;
+        }
+        claims.push(Claim {
             id: Some(&key.facts.id),
             cert: Some(&key.cert),
             addresses: &key.facts.addresses,
-            secret: match secret.under {
-                Under::Nothing => Half::Bare,
-                Under::Passphrase | Under::As(_) => Half::Protected,
+            secret: match under {
+                Some(Under::Nothing) => Half::Bare,
+                Some(Under::Passphrase | Under::As(_)) | None => Half::Protected,
             },
-        })
-    });
-    own.collect()
+        });
+    }
+    Ok(claims)
 }
 
 /// The other keys that name an address and are not rejected for it; without those of the same

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::accept::against;
+use super::accept::{accept_all, against};
 use super::change::{filed, merged};
 use super::{Accept, ImportReply, ImportRequest, Skipped};
 use crate::base::ask::Action;
@@ -87,7 +87,7 @@ pub(super) fn import(world: &World, request: &ImportRequest, cx: &Context) -> Re
     for (key, change) in keys.iter().zip(changes) {
         imported.extend(filed(key, change, &mut skipped)?);
     }
-    world.store.accept_many(&said, now)?;
+    accept_all(world, &said, now)?;
     beside::conflicts(world, &newcomers, &BTreeSet::new(), cx)?;
     Ok(ImportReply {
         imported,

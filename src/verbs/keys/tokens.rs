@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::accept::{against, raised};
+use super::accept::{accept_all, against, raised};
 use super::{ImportChange, Imported, Skipped};
 use crate::base::ask::Action;
 use crate::base::body::Bodies;
@@ -125,7 +125,7 @@ pub fn tokens(world: &World, request: &TokensRequest, cx: &Context) -> Result<To
     for one in &found {
         imported.push(put(world, one, now)?);
     }
-    world.store.accept_many(&said, now)?;
+    accept_all(world, &said, now)?;
     // A token has several certificates for one person.
     let together = found.iter().map(|one| one.facts.id.clone()).collect();
     beside::conflicts(world, &newcomers, &together, cx)?;
