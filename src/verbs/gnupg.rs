@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
-use super::keys::{Claim, Half, others};
+use super::keys::{Claim, Half, What, others};
 use super::{World, beside};
 use crate::base::context::unix;
 use crate::base::gnupg::{GnuPg, Listed, Whose};
@@ -89,8 +89,7 @@ fn own(world: &World, gnupg: &dyn GnuPg, cx: &Context) -> Result<()> {
             continue;
         }
         let claim = Claim {
-            id: Some(id),
-            cert: Some(&key.cert),
+            what: What::Known(id, Some(&key.cert)),
             addresses: &key.facts.addresses,
             secret: Half::Protected,
         };

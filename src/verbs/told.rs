@@ -2,7 +2,7 @@
 //! here, by name as far as a dialog has room.
 
 use super::World;
-use super::keys::{Claim, Half, others};
+use super::keys::{Claim, Half, What, others};
 use crate::base::ask::{LABEL_MAX, shown_bytes};
 use crate::base::context::rfc3339;
 use crate::base::{Address, KeyId, Result};
@@ -93,8 +93,7 @@ fn new_own(world: &World, copied: &Copied, id: &KeyId) -> Result<String> {
     let addresses = facts.transpose().ok().flatten();
     let addresses = addresses.map(|facts| facts.addresses).unwrap_or_default();
     let claim = Claim {
-        id: Some(id),
-        cert: cert.map(|cert| cert.cert.as_ref()),
+        what: What::Known(id, cert.map(|cert| cert.cert.as_ref())),
         addresses: &addresses,
         secret: Half::Protected,
     };

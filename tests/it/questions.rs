@@ -194,11 +194,9 @@ fn an_address_that_another_key_has_is_claimed_only_with_a_yes() {
     let home = home.confirm(Some("no"));
     let mut host = home.start();
     host.hello();
-    for protocol in ["openpgp", "smime"] {
-        for address in [BOB, ME] {
-            let make = json!({"protocol": protocol, "address": address, "passphrase": "none"});
-            denied(&mut host, "keys/generate", make);
-        }
+    for (protocol, address) in [("openpgp", BOB), ("openpgp", ME), ("smime", BOB)] {
+        let make = json!({"protocol": protocol, "address": address, "passphrase": "none"});
+        denied(&mut host, "keys/generate", make);
     }
     for address in [BOB, ME] {
         denied(
@@ -213,6 +211,9 @@ fn an_address_that_another_key_has_is_claimed_only_with_a_yes() {
         }
     }
     assert_eq!(count(&mut host), before);
+    // Who begins has a key of each family made.
+    let both = json!({"protocol": "smime", "address": ME, "passphrase": "none"});
+    host.good("keys/generate", both);
     // The secret half of a known key gives itself out for nobody else.
     let data = host.body(&bob.wrapped);
     host.good("keys/import", json!({"data": data}));

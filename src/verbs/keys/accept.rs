@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::claim::{self, Claim, Half, standing, word};
+use super::claim::{self, Claim, Half, What, standing, word};
 use super::show::reply;
 use super::{AcceptRequest, KeyReply};
 use crate::base::ask::Action;
@@ -130,8 +130,7 @@ pub(super) fn against(world: &World, said: &[Said], cx: &Context) -> Result<()> 
             && world.store.acceptance(id, address)? < Acceptance::Accepted
         {
             claims.push(Claim {
-                id: Some(id),
-                cert: None,
+                what: What::Known(id, None),
                 addresses: std::slice::from_ref(address),
                 secret: Half::Protected,
             });

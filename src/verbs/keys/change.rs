@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::accept::{accept_all, accept_label, against, raised};
-use super::claim::{self, Claim, Half};
+use super::claim::{self, Claim, Half, What};
 use super::revocation_list;
 use super::secrets::{Brought, Wrapped, brought};
 use super::show::reply;
@@ -56,8 +56,7 @@ pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Resul
         None => request.address.to_string(),
     };
     let claim = Claim {
-        id: None,
-        cert: None,
+        what: What::Made(request.protocol),
         addresses: std::slice::from_ref(&request.address),
         secret: Half::Protected,
     };

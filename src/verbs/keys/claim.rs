@@ -13,12 +13,26 @@ const NAMED_MAX: usize = 3;
 
 /// A key that would be the person's own.
 pub(in crate::verbs) struct Claim<'a> {
-    /// `None` for one that is yet to be made.
-    pub id: Option<&'a KeyId>,
-    /// Its certificate, as far as there is one.
-    pub cert: Option<&'a [u8]>,
+    pub what: What<'a>,
     pub addresses: &'a [Address],
     pub secret: Half,
+}
+
+/// Which key it is.
+pub(in crate::verbs) enum What<'a> {
+    /// One that is yet to be made, of this family.
+    Made(Protocol),
+    /// One that is here, or was brought: with its certificate where there is one.
+    Known(&'a KeyId, Option<&'a [u8]>),
+}
+
+impl What<'_> {
+    fn id(&self) -> Option<&KeyId> {
+        match self {
+            What::Made(_) => None,
+            What::Known(id, _) => Some(id),
+        }
+    }
 }
 
 /// How the secret half of a claim comes.
@@ -30,7 +44,8 @@ pub(in crate::verbs) enum Half {
 }
 
 /// Passes when no other key that counts for something names the addresses, or when the person
-/// has confirmed it. A bare secret half asks for an own key that is this very one, too.
+/// has confirmed it. A bare secret half asks for an own key that is this very one, too; a new key
+/// beside an own one of the other family asks nothing: whoever begins has both made.
 ///
 /// # Errors
 /// `consent.denied`; those of the store.
@@ -40,7 +55,7 @@ pub(super) fn claim(world: &World, claims: &[Claim<'_>], cx: &Context) -> Result
         let mut known = Vec::new();
         for address in claim.addresses {
             let others = match (is_had(world, claim, address, cx)?, claim.secret) {
-                (false, _) => others(world, claim, address)?,
+                (false, _) => contested(world, claim, address)?,
                 (true, Half::Bare) => own(world, address)?,
                 (true, Half::Protected) => Vec::new(),
             };
@@ -52,7 +67,7 @@ pub(super) fn claim(world: &World, claims: &[Claim<'_>], cx: &Context) -> Result
             }
         }
         if !known.is_empty() {
-            let name = claim.id.map_or("a new key", KeyId::fingerprint);
+            let name = claim.what.id().map_or("a new key", KeyId::fingerprint);
             lines.push(format!("{name} for {}", known.join("; ")));
         }
     }
@@ -81,8 +96,7 @@ pub(super) fn brought<'a>(world: &World, incoming: &'a Incoming) -> Result<Vec<C
             continue;
         }
         claims.push(Claim {
-            id: Some(&key.facts.id),
-            cert: Some(&key.cert),
+            what: What::Known(&key.facts.id, Some(&key.cert)),
             addresses: &key.facts.addresses,
             secret: match under {
                 Some(Under::Nothing) => Half::Bare,
@@ -106,7 +120,7 @@ pub(in crate::verbs) fn others(
     let mut others = Vec::new();
     for protocol in Protocol::ALL {
         for cert in world.store.by_address(protocol, address)? {
-            if claim.id != Some(&cert.id)
+            if claim.what.id() != Some(&cert.id)
                 && !is_same_pair(world, &cert, claim)?
                 && world.store.acceptance(&cert.id, address)? != Acceptance::Rejected
             {
@@ -117,9 +131,26 @@ pub(in crate::verbs) fn others(
     Ok(others)
 }
 
+/// Those of [`others`] that the person is asked about.
+fn contested(world: &World, claim: &Claim<'_>, address: &Address) -> Result<Vec<StoredCert>> {
+    let others = others(world, claim, address)?;
+    let What::Made(protocol) = claim.what else {
+        return Ok(others);
+    };
+    let mut contested = Vec::new();
+    for other in others {
+        let level = world.store.acceptance(&other.id, address)?;
+        let other_family = other.id.protocol() != protocol;
+        if !(other.own && other_family && level >= Acceptance::Accepted) {
+            contested.push(other);
+        }
+    }
+    Ok(contested)
+}
+
 /// Whether an own key is about to get an address that it has already.
 fn is_had(world: &World, claim: &Claim<'_>, address: &Address, cx: &Context) -> Result<bool> {
-    let known = claim.id.map(|id| world.store.cert(id)).transpose()?;
+    let known = claim.what.id().map(|id| world.store.cert(id)).transpose()?;
     let Some(known) = known.flatten().filter(|known| known.own) else {
         return Ok(false);
     };
@@ -140,7 +171,7 @@ fn own(world: &World, address: &Address) -> Result<Vec<StoredCert>> {
 
 /// Whether a certificate has the key pair of the claim: an authority has renewed it.
 fn is_same_pair(world: &World, cert: &StoredCert, claim: &Claim<'_>) -> Result<bool> {
-    let (Some(id), Some(bytes)) = (claim.id, claim.cert) else {
+    let What::Known(id, Some(bytes)) = claim.what else {
         return Ok(false);
     };
     if id.protocol() != cert.id.protocol() {

@@ -19,7 +19,7 @@ pub use accept::{SettleRequest, accept, settle};
 pub(in crate::verbs) use change::merged;
 pub use change::{delete, export, generate, import};
 pub(super) use change::{native, new_passphrase, old_passphrase};
-pub(in crate::verbs) use claim::{Claim, Half, others};
+pub(in crate::verbs) use claim::{Claim, Half, What, others};
 pub use discover::discover;
 pub use introduce::{dismiss, introduce};
 pub(in crate::verbs) use life::keep_revocation;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::KeyReply;
 use super::accept::raised;
-use super::claim::{self, Claim, Half};
+use super::claim::{self, Claim, Half, What};
 use super::life::{own, put};
 use super::show::reply;
 use crate::base::ask::{Action, Answers, Need};
@@ -90,8 +90,7 @@ pub fn address(world: &World, request: &AddressRequest, cx: &Context) -> Result<
     }
     if let Some(address) = &request.add {
         let claim = Claim {
-            id: Some(&request.id),
-            cert: Some(&own.cert),
+            what: What::Known(&request.id, Some(&own.cert)),
             addresses: std::slice::from_ref(address),
             secret: Half::Protected,
         };
