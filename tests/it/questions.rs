@@ -211,6 +211,10 @@ fn an_address_that_another_key_has_is_claimed_only_with_a_yes() {
         }
     }
     assert_eq!(count(&mut host), before);
+    // Nor is the way there to reject the other first.
+    say(&mut host, &bob.id, BOB, "rejected");
+    let make = json!({"protocol": "openpgp", "address": BOB, "passphrase": "none"});
+    denied(&mut host, "keys/generate", make);
     // Who begins has a key of each family made.
     let both = json!({"protocol": "smime", "address": ME, "passphrase": "none"});
     host.good("keys/generate", both);

@@ -43,7 +43,7 @@ pub(in crate::verbs) enum Half {
     Bare,
 }
 
-/// Passes when no other key that counts for something names the addresses, or when the person
+/// Passes when no other key names the addresses, or when the person
 /// has confirmed it. A bare secret half asks for an own key that is this very one, too; a new key
 /// beside an own one of the other family asks nothing: whoever begins has both made.
 ///
@@ -107,8 +107,9 @@ pub(super) fn brought<'a>(world: &World, incoming: &'a Incoming) -> Result<Vec<C
     Ok(claims)
 }
 
-/// The other keys that name an address and are not rejected for it; without those of the same
-/// pair, of which an authority may have made several certificates.
+/// The other keys that name an address, rejected ones too: a program may reject whom nobody has
+/// verified. Without those of the same pair, of which an authority may have made several
+/// certificates.
 ///
 /// # Errors
 /// Those of the store.
@@ -120,10 +121,7 @@ pub(in crate::verbs) fn others(
     let mut others = Vec::new();
     for protocol in Protocol::ALL {
         for cert in world.store.by_address(protocol, address)? {
-            if claim.what.id() != Some(&cert.id)
-                && !is_same_pair(world, &cert, claim)?
-                && world.store.acceptance(&cert.id, address)? != Acceptance::Rejected
-            {
+            if claim.what.id() != Some(&cert.id) && !is_same_pair(world, &cert, claim)? {
                 others.push(cert);
             }
         }
