@@ -2,12 +2,16 @@
 //! another for its address. Mail and look-ups ask the same of one certificate at a time, by the same
 //! rule ([`harvest::contradicts`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{World, harvest};
 use crate::base::context::unix;
-use crate::base::keys::{Acceptance, CertFacts, Certs as _, StoredCert, Usage};
+use crate::base::keys::{Acceptance, CertFacts, Certs as _, Protocol, StoredCert};
 use crate::base::{Address, Context, KeyId, Result};
+
+/// Keys that stand side by side for one address: whoever has to choose compares no more, and a file
+/// with thousands for one address costs as little as any.
+const RIVALS_MAX: usize = 20;
 
 /// A certificate and an address that it did not name here before.
 pub(super) type Newcomer = (KeyId, Address);
@@ -56,31 +60,53 @@ pub(super) fn conflicts(
     together: &BTreeSet<KeyId>,
     cx: &Context,
 ) -> Result<()> {
+    let mut by_address: BTreeMap<(Protocol, &Address), BTreeSet<&KeyId>> = BTreeMap::new();
     for (id, address) in newcomers {
-        let protocol = id.protocol();
-        // Hardly any address has two keys: nothing more is read of the others.
-        let all = world.store.by_address(protocol, address)?;
-        let Some(cert) = all.iter().find(|cert| cert.id == *id) else {
-            continue;
-        };
-        let other = |other: &StoredCert| {
+        let new = by_address.entry((id.protocol(), address)).or_default();
+        new.insert(id);
+    }
+    for ((protocol, address), new) in by_address {
+        // Hardly any address has two keys: nothing is read of the others.
+        if world.store.is_shared(protocol, address)? {
+            conflict(world, (protocol, address), &new, together, cx)?;
+        }
+    }
+    Ok(())
+}
+
+fn conflict(
+    world: &World,
+    (protocol, address): (Protocol, &Address),
+    new: &BTreeSet<&KeyId>,
+    together: &BTreeSet<KeyId>,
+    cx: &Context,
+) -> Result<()> {
+    let rivals = harvest::rivals(world, protocol, address, cx)?;
+    let mut found = false;
+    for cert in rivals.iter().filter(|cert| new.contains(&cert.id)) {
+        let other = |other: &&StoredCert| {
             let own = cert.own && other.own;
-            other.id != *id && !own && !together.contains(&other.id)
+            other.id != cert.id && !own && !together.contains(&other.id)
         };
-        if !all.iter().any(other) || world.store.acceptance(id, address)? != Acceptance::Undecided {
+        if world.store.acceptance(&cert.id, address)? != Acceptance::Undecided
+            || !rivals.iter().any(|rival| other(&rival))
+        {
             continue;
         }
-        let engine = world.any_engine(protocol)?;
-        let now = unix(cx.now);
-        let unfit = engine.unfit(&cert.cert, Usage::Encrypt, Some(address), now);
-        let mut rivals = harvest::rivals(world, protocol, address, cx)?;
-        rivals.retain(other);
-        if unfit.is_empty()
-            && !rivals.is_empty()
-            && harvest::contradicts(world, &cert.cert, protocol, address, &rivals, cx)
-        {
-            harvest::in_conflict(world, protocol, address, id, cx)?;
+        let others: Vec<_> = rivals.iter().filter(other).take(RIVALS_MAX).collect();
+        found |= others.len() == RIVALS_MAX
+            || harvest::contradicts(world, &cert.cert, protocol, address, &others, cx);
+        if found {
+            break;
         }
+    }
+    if found {
+        // A newcomer is among those that are shown, however many there were.
+        let known = rivals.iter().filter(|cert| !new.contains(&cert.id));
+        let known = known.take(RIVALS_MAX / 2);
+        let all = known.chain(rivals.iter().filter(|cert| new.contains(&cert.id)));
+        let ids: Vec<_> = all.take(RIVALS_MAX).map(|cert| cert.id.clone()).collect();
+        world.store.conflict(address, &ids, unix(cx.now))?;
     }
     Ok(())
 }

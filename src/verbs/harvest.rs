@@ -272,6 +272,7 @@ pub(super) fn change(
     if rivals.is_empty() {
         return Ok(FoundChange::New);
     }
+    let rivals: Vec<_> = rivals.iter().collect();
     Ok(
         match contradicts(world, cert, protocol, address, &rivals, cx) {
             true => FoundChange::Conflict,
@@ -291,7 +292,7 @@ pub(super) fn contradicts(
     cert: &[u8],
     protocol: Protocol,
     address: &Address,
-    rivals: &[StoredCert],
+    rivals: &[&StoredCert],
     cx: &Context,
 ) -> bool {
     let Ok(engine) = world.any_engine(protocol) else {
@@ -300,7 +301,7 @@ pub(super) fn contradicts(
     let now = unix(cx.judged_at());
     let handle = engine.key_handle(cert);
     let same_key =
-        |rival: &StoredCert| handle.is_some() && engine.key_handle(&rival.cert) == handle;
+        |rival: &&StoredCert| handle.is_some() && engine.key_handle(&rival.cert) == handle;
     let for_other_use = !engine
         .unfit(cert, Usage::Encrypt, Some(address), now)
         .is_empty();

@@ -291,3 +291,25 @@ fn a_backup_asks_nothing_that_was_answered_where_it_was_made() {
     let listed = host.good("keys/list", json!({"conflicts": true}));
     assert_eq!(listed["keys"], json!([]));
 }
+
+/// A file with any number of keys for one address is one conflict, of as many as can be compared.
+#[test]
+fn a_crowd_for_one_address_is_one_conflict() {
+    use sequoia_openpgp::cert::CertBuilder;
+    use sequoia_openpgp::serialize::Serialize as _;
+    let first = made(BOB);
+    let mut road = Road::knowing(Home::new(), &first);
+    let number = crate::harness::amount(60, 3000);
+    let mut crowd = Vec::new();
+    for _ in 0..number {
+        let user = format!("Bob <{BOB}>");
+        let (cert, _) = CertBuilder::general_purpose(Some(user)).generate().unwrap();
+        cert.serialize(&mut crowd).unwrap();
+    }
+    let reply = import(&mut road.host, &crowd, Value::Null);
+    assert_eq!(reply["imported"].as_array().unwrap().len(), number);
+    let listed = road.host.good("keys/list", json!({"conflicts": true}));
+    let keys = listed["keys"].as_array().unwrap();
+    assert!((3..=20).contains(&keys.len()), "{}", keys.len());
+    assert!(keys.iter().any(|key| key["id"] == *first.id));
+}

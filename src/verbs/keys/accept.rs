@@ -198,7 +198,7 @@ fn above(world: &World, id: &KeyId, address: &Address) -> Result<Vec<StoredCert>
     let pair = cert.as_ref().map(handle).transpose()?.flatten();
     let mut above = Vec::new();
     for protocol in Protocol::ALL {
-        for rival in world.store.by_address(protocol, address)? {
+        for rival in world.store.naming(protocol, address)? {
             let level = world.store.acceptance(&rival.id, address)?;
             let counts = level == Acceptance::Verified || rival.own && level > Acceptance::Rejected;
             if rival.id == *id || !counts {

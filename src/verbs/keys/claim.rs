@@ -1,6 +1,8 @@
 //! Addresses that somebody has already. A key of one's own for one of them, beside the key that is
 //! here, is made or brought only with the person's yes.
 
+use std::collections::BTreeSet;
+
 use crate::base::ask::Action;
 use crate::base::context::unix;
 use crate::base::keys::{Acceptance, Certs as _, Protocol, StoredCert};
@@ -83,16 +85,14 @@ pub(super) fn claim(world: &World, claims: &[Claim<'_>], cx: &Context) -> Result
 /// # Errors
 /// Those of the store.
 pub(super) fn brought<'a>(world: &World, incoming: &'a Incoming) -> Result<Vec<Claim<'a>>> {
+    let mut own = BTreeSet::new();
+    for protocol in Protocol::ALL {
+        own.extend(world.store.own(protocol)?.into_iter().map(|cert| cert.id));
+    }
     let mut claims = Vec::new();
     for key in &incoming.keys {
         let under = key.secret.as_ref().map(|secret| &secret.under);
-        let own = || {
-            world
-                .store
-                .row(&key.facts.id)
-                .map(|row| row.is_some_and(|row| row.own))
-        };
-        if under.is_none() && !own()? {
+        if under.is_none() && !own.contains(&key.facts.id) {
             continue;
         }
         claims.push(Claim {
