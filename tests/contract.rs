@@ -41,6 +41,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("base/keys.rs", "Attention", "attention"),
     ("base/job.rs", "Stage", "progress stage"),
     ("base/ask.rs", "Need", "need"),
+    ("base/ask.rs", "Action", "what is confirmed (`unconfirmed`)"),
     ("base/autocrypt.rs", "PreferEncrypt", "wish"),
     (
         "base/autocrypt.rs",

@@ -43,6 +43,33 @@ pub enum Action {
     SetAccount,
     RestoreBackup,
     Introduce,
+    /// To say less of a key that was verified, or of an own one, or as much of another beside it.
+    LeaveVerified,
+    /// To let a key end sooner.
+    Shorten,
+    /// To have a key of one's own for an address that another key names.
+    ClaimAddress,
+    WriteBackup,
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Action; 14] = [
+        Action::AcceptVerified,
+        Action::AcceptByImport,
+        Action::DeleteKey,
+        Action::DeleteSecret,
+        Action::ExportSecret,
+        Action::Revoke,
+        Action::ChangeAnchors,
+        Action::SetAccount,
+        Action::RestoreBackup,
+        Action::Introduce,
+        Action::LeaveVerified,
+        Action::Shorten,
+        Action::ClaimAddress,
+        Action::WriteBackup,
+    ];
 }
 
 /// One question.

@@ -133,6 +133,7 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
                 address: address_of(address)?,
                 keep: id(session, &key.key)?,
                 reject: rejected?,
+                ask: session.ask(),
             };
             let reply = session.run(|world, cx| keys::settle(world, &request, cx))?;
             let told = format!("{} is the key for {}", request.keep, request.address);

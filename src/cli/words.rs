@@ -121,6 +121,10 @@ pub fn action(action: Action) -> &'static str {
         Action::SetAccount => "This mail account changes",
         Action::RestoreBackup => "What is in this backup is taken up",
         Action::Introduce => "The owner of this key may vouch for others from now on",
+        Action::LeaveVerified => "Which key counts for this address changes",
+        Action::Shorten => "This key ends sooner",
+        Action::ClaimAddress => "You get a key of your own for an address that another key has",
+        Action::WriteBackup => "All keys are given out, in a backup under a passphrase",
     }
 }
 

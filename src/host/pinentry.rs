@@ -364,8 +364,78 @@ fn refused(code: u32) -> Given {
     }
 }
 
+/// What a person is asked before something is done, and what follows from it: for pinentry both
+/// have to be short, see [`LABEL_MAX`].
+fn words(action: Action) -> (&'static str, &'static str) {
+    match action {
+        Action::AcceptVerified => (
+            "Accept this key as verified?",
+            "What it signs is theirs then, and mail to them goes to it. Compare the fingerprint \
+             with its owner first. You can take it back.",
+        ),
+        Action::AcceptByImport => (
+            "Accept the imported keys?",
+            "What they sign is their owners' then, and mail to those goes to them. You can take \
+             it back.",
+        ),
+        Action::DeleteKey => (
+            "Delete this key?",
+            "What was decided about it goes too. It can be brought in again.",
+        ),
+        Action::DeleteSecret => (
+            "Delete this secret key?",
+            "Without a copy it can't be brought back, and what was encrypted to it can't be read \
+             any more.",
+        ),
+        Action::ExportSecret => (
+            "Give out this secret key?",
+            "Whoever has it, and its passphrase or code, can read your mail and sign as you. It \
+             can't be called back.",
+        ),
+        Action::Revoke => (
+            "Revoke this?",
+            "Nobody who hears of it uses it any more. It can't be taken back.",
+        ),
+        Action::ChangeAnchors => (
+            "Change who vouches for S/MIME certificates?",
+            "It decides which signatures are good. You can change it back.",
+        ),
+        Action::SetAccount => (
+            "Change this mail account?",
+            "Mail goes out through it then. You can change it back.",
+        ),
+        Action::RestoreBackup => (
+            "Take up what is in this backup?",
+            "Keys that are here stay as they are. What comes can be taken back, one by one.",
+        ),
+        Action::Introduce => (
+            "Let the owner of this key vouch for others?",
+            "Keys that they signed count as accepted then. You can end it again.",
+        ),
+        Action::LeaveVerified => (
+            "Change which key counts for this address?",
+            "It decides whose signatures are good, and to which key mail goes. You can change it \
+             back.",
+        ),
+        Action::Shorten => (
+            "Let this key end sooner?",
+            "After its end nobody encrypts to it. As long as you have it, it can get a later end.",
+        ),
+        Action::ClaimAddress => (
+            "Have a key of your own for an address that another has?",
+            "Say yes only if the address is yours. To undo it, delete your key.",
+        ),
+        Action::WriteBackup => (
+            "Give out all your keys in a backup?",
+            "Whoever has it and its passphrase can read your mail and sign as you. It can't be \
+             called back.",
+        ),
+    }
+}
+
 fn describe(question: &Question) -> String {
     let code;
+    let mut follows = "";
     let (sentence, label) = match question {
         Question::Passphrase { need, label, .. } => (
             match need {
@@ -376,21 +446,11 @@ fn describe(question: &Question) -> String {
             },
             label,
         ),
-        Question::Confirm { action, label } => (
-            match action {
-                Action::AcceptVerified => "Accept this key as verified?",
-                Action::AcceptByImport => "Accept the imported keys?",
-                Action::DeleteKey => "Delete this key?",
-                Action::DeleteSecret => "Delete this secret key? It can't be brought back.",
-                Action::ExportSecret => "Give out this secret key?",
-                Action::Revoke => "Revoke this key? It can't be taken back.",
-                Action::ChangeAnchors => "Change which authorities are trusted?",
-                Action::SetAccount => "Change this mail account?",
-                Action::RestoreBackup => "Take up what is in this backup?",
-                Action::Introduce => "Let the owner of this key vouch for others?",
-            },
-            label,
-        ),
+        Question::Confirm { action, label } => {
+            let (question, outcome) = words(*action);
+            follows = outcome;
+            (question, label)
+        }
         Question::Show { shown, label } => {
             code = format!("{}\n{label}", String::from_utf8_lossy(shown.expose()));
             ("Write this code down. You will be asked for it.", &code)
@@ -410,7 +470,10 @@ fn describe(question: &Question) -> String {
         room = left;
         label.push(c);
     }
-    format!("{sentence}\n\n{label}")
+    match follows {
+        "" => format!("{sentence}\n\n{label}"),
+        follows => format!("{sentence}\n\n{label}\n\n{follows}"),
+    }
 }
 
 /// Assuan's escapes for a line of text.
@@ -422,7 +485,7 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{LABEL_MAX, describe, escape, unescape};
+    use super::{LABEL_MAX, describe, escape, unescape, words};
     use crate::base::ask::{Action, Question};
     use crate::gnupg::lines::LINE_MAX;
 
@@ -439,14 +502,19 @@ mod tests {
 
     #[test]
     fn a_label_can_neither_end_the_line_nor_hide() {
-        let label = format!("A\r\nGETPIN\u{202E}{}", "%".repeat(5000));
-        let question = Question::Confirm {
-            action: Action::DeleteKey,
-            label,
-        };
-        let line = escape(&describe(&question));
-        assert!(!line.contains(['\r', '\n', '\u{202E}']));
-        assert!(line.len() < LINE_MAX - "SETDESC ".len());
-        assert!(line.matches("%25").count() < LABEL_MAX);
+        for action in Action::ALL {
+            let label = format!("A\r\nGETPIN\u{202E}{}", "%".repeat(5000));
+            let question = Question::Confirm { action, label };
+            let line = escape(&describe(&question));
+            assert!(!line.contains(['\r', '\n', '\u{202E}']));
+            // With its line end.
+            assert!(
+                line.len() < LINE_MAX - "SETDESC ".len(),
+                "{action:?}: {}",
+                line.len()
+            );
+            assert!(line.matches("%25").count() < LABEL_MAX);
+            assert!(line.ends_with(&escape(words(action).1)));
+        }
     }
 }

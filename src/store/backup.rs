@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::certs::{Folder, Place};
 use super::pieces::{self, Piece};
+use super::policy::Stated;
 use super::query::{Only, Query};
 use super::secrets::{self, Wrap};
 use super::{Store, authorities, files, journal, policy, tables};
@@ -244,18 +245,28 @@ impl Store {
         Ok(self.anchor_ids()?.contains(id) && self.whole_anchor(id)?.is_some())
     }
 
-    /// Takes up rules where there are none; false when there are some, or these can't be read.
-    /// They hold from the next start on.
+    /// What the rules of a backup would bring; `None` where there are some here, or these can't
+    /// be read.
+    pub fn stated(&self, policy: &Secret) -> Option<Stated> {
+        match files::stamp(&self.home.policy()) {
+            Some(_) => None,
+            None => policy::stated(policy.expose()),
+        }
+    }
+
+    /// Takes up rules where there are none, as long as they only forbid; false otherwise. They
+    /// hold from the next start on.
     ///
     /// # Errors
     /// `store.unavailable`.
     pub fn put_policy(&self, policy: &Secret) -> Result<bool> {
-        let path = self.home.policy();
-        if files::stamp(&path).is_some() || !policy::is_policy(policy.expose()) {
-            return Ok(false);
+        match self.stated(policy) {
+            Some(stated) if stated.looser.is_empty() => {
+                files::write_first(&self.home.policy(), policy.expose())?;
+                Ok(true)
+            }
+            _ => Ok(false),
         }
-        files::write_first(&path, policy.expose())?;
-        Ok(true)
     }
 }
 

@@ -23,6 +23,34 @@ impl Store {
         Ok(())
     }
 
+    /// What [`Store::merge_decisions`] would change, for the person to know of.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn news(&self, journal: &[u8]) -> Result<News> {
+        let theirs = Standing::of(&journal::entries(journal));
+        let here = Standing::of(&journal::readable(&self.home.decisions())?);
+        let mut news = News::default();
+        for (_, entry) in merged(&here, &theirs, 0) {
+            match entry {
+                Entry::Accept { id, address, level } => {
+                    if here.level(&address, &id) == Some(Acceptance::Verified) {
+                        news.left.push((address.clone(), id.clone()));
+                    }
+                    match level {
+                        Acceptance::Verified => news.verified.push((address, id)),
+                        Acceptance::Accepted => news.accepted += 1,
+                        Acceptance::Rejected => news.rejected += 1,
+                        Acceptance::Undecided => {}
+                    }
+                }
+                Entry::Introduce { id, domains } => news.introducers.push((id, domains)),
+                _ => {}
+            }
+        }
+        Ok(news)
+    }
+
     /// Takes up the decisions of another journal; gives how many were new.
     ///
     /// # Errors
@@ -37,6 +65,18 @@ impl Store {
             Ok(new.len())
         })
     }
+}
+
+/// What another journal brings.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct News {
+    pub accepted: usize,
+    pub rejected: usize,
+    pub verified: Vec<(Address, KeyId)>,
+    /// What is verified here and would be so no more.
+    pub left: Vec<(Address, KeyId)>,
+    /// With the domains that they may speak for; none: for all.
+    pub introducers: Vec<(KeyId, Vec<String>)>,
 }
 
 /// What a journal comes to.

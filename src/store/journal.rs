@@ -95,6 +95,14 @@ pub(super) fn since(path: &Path, seen: u64) -> Result<(Vec<Dated>, u64)> {
     }
 }
 
+/// All entries that can be read. Rotten ones are passed over.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(super) fn readable(path: &Path) -> Result<Vec<Dated>> {
+    Ok(entries(&files::read_from(path, 0, READ_MAX)?))
+}
+
 /// The numbers of the lines that have rotted, from 1.
 ///
 /// # Errors

@@ -137,6 +137,24 @@ fn unindexed(store: &Store, id: &KeyId) -> Result<Option<StoredCert>> {
 }
 
 impl Store {
+    /// As [`Certs::by_address`], for thousands of addresses of which hardly any has a certificate:
+    /// without looking whether another program has just brought one.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn naming(&self, protocol: Protocol, address: &Address) -> Result<Vec<StoredCert>> {
+        self.open_all(self.look(Sight::Usual, |db| db.by_address(protocol, address))?)
+    }
+
+    /// Whether more than one certificate names an address; reads none of them.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn is_shared(&self, protocol: Protocol, address: &Address) -> Result<bool> {
+        let found = self.look(Sight::Usual, |db| db.by_address(protocol, address))?;
+        Ok(found.len() > 1)
+    }
+
     /// Reads the files of these certificates.
     fn open_all(&self, rows: Vec<Brief>) -> Result<Vec<StoredCert>> {
         let mut certs = Vec::with_capacity(rows.len());

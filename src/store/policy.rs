@@ -7,14 +7,17 @@ use toml::{Table, Value};
 use super::access;
 use super::files::{self, Stamp};
 use super::home::Home;
-use crate::base::policy::{Origin, Policy, Ruled};
+use crate::base::policy::{
+    ANCHORS_FILES, CONNECT_TO, DIRECTORIES, ENCRYPT_ALSO, KEYSERVERS, NETWORK_AUTHORITIES, Origin,
+    PKCS11_MODULES, Policy, Ruled,
+};
 use crate::base::{Error, Kind, Result};
 
 /// The largest policy file, in bytes: the whole vocabulary fits into a hundredth of it.
 pub(super) const POLICY_MAX: u64 = 64 << 10;
 
 /// Sections whose names are not ours: each is one rule.
-const NAMED: [&str; 2] = ["groups", crate::base::policy::CONNECT_TO];
+const NAMED: [&str; 2] = ["groups", CONNECT_TO];
 
 /// The administrator's file.
 #[cfg(unix)]
@@ -57,10 +60,48 @@ fn load(person: &Path, system: &Path) -> Result<Ruled> {
     Ok(Ruled { policy, origins })
 }
 
-/// Whether these bytes are a file of rules that can be read.
-pub(super) fn is_policy(bytes: &[u8]) -> bool {
-    bytes.len() as u64 <= POLICY_MAX
-        && std::str::from_utf8(bytes).is_ok_and(|text| File::read(text).is_ok())
+/// Rules that bring in somebody or something else: whatever they say allows more than nothing said.
+const OPENING: [&str; 10] = [
+    ANCHORS_FILES,
+    CONNECT_TO,
+    DIRECTORIES,
+    ENCRYPT_ALSO,
+    "groups",
+    KEYSERVERS,
+    NETWORK_AUTHORITIES,
+    PKCS11_MODULES,
+    "private-hosts",
+    "unconfirmed",
+];
+
+/// What a file of rules says, by the names that `policy.toml` has for them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stated {
+    /// Rules that differ from the defaults and only forbid.
+    pub stricter: Vec<String>,
+    /// Rules that allow more than the defaults do, or bring in somebody else.
+    pub looser: Vec<String>,
+}
+
+/// What these bytes say; `None` when they are no file of rules that can be read.
+pub(super) fn stated(bytes: &[u8]) -> Option<Stated> {
+    let short = bytes.len() as u64 <= POLICY_MAX;
+    let text = std::str::from_utf8(bytes).ok().filter(|_| short)?;
+    let policy = File::read(text).ok()?.policy;
+    let careful = values(&Policy::default().stricter(&policy)).ok()?;
+    let default = values(&Policy::default()).ok()?;
+    let mut stated = Stated::default();
+    for (rule, value) in values(&policy).ok()? {
+        if default.get(&rule) == Some(&value) {
+            continue;
+        }
+        let forbids = careful.get(&rule) == Some(&value) && !OPENING.contains(&rule.as_str());
+        match forbids {
+            true => stated.stricter.push(rule),
+            false => stated.looser.push(rule),
+        }
+    }
+    Some(stated)
 }
 
 /// Who made a rule what it is.
@@ -368,6 +409,51 @@ mod tests {
             assert_eq!(error.kind.name(), "policy.refused");
             assert!(error.message.contains(name), "{}", error.message);
         }
+    }
+
+    #[test]
+    fn rules_that_only_forbid_are_told_from_others() {
+        let said = |text: &str| stated(text.as_bytes()).unwrap();
+        for text in [
+            "unlock-seconds = 1",
+            "clients = [\"a\"]",
+            "protocols = [\"smime\"]",
+            "ask-client = false",
+            "discovery = \"never\"",
+            "require-signing = [\"*\"]",
+            "minimum-rsa-bits = 4096",
+        ] {
+            let stated = said(text);
+            assert_eq!(
+                (stated.stricter.len(), stated.looser.len()),
+                (1, 0),
+                "{text}"
+            );
+        }
+        for text in [
+            "unlock-seconds = 100000",
+            "legacy = true",
+            "fetch-revocation = \"always\"",
+            "unconfirmed = [\"delete-key\"]",
+            "pkcs11-modules = [\"/tmp/x.so\"]",
+            "private-hosts = [\"localhost\"]",
+            "anchors-files = [\"/tmp/x\"]",
+            "network-authorities = [\"/tmp/x\"]",
+            "keyservers = []",
+            "directories = [\"ldaps://x.example/c=x\"]",
+            "connect-to = {\"a.example:443\" = \"192.0.2.1:443\"}",
+            "groups = {\"a@x.example\" = \"b@x.example\"}",
+            "[encrypt]\nalso = [\"openpgp:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"]",
+        ] {
+            let stated = said(text);
+            assert_eq!(
+                (stated.stricter.len(), stated.looser.len()),
+                (0, 1),
+                "{text}"
+            );
+        }
+        assert_eq!(said("legacy = false\n# nothing"), Stated::default());
+        assert_eq!(stated(b"legacy = 7"), None);
     }
 
     #[test]

@@ -146,9 +146,8 @@ pub fn add(world: &World, request: &AddRequest, cx: &Context) -> Result<ListRepl
                 "this is no authority's certificate; accept it with keys/accept instead",
             ));
         }
-        let name = key.facts.name.as_deref().unwrap_or_default();
-        let name: String = name.chars().filter(|c| !c.is_control()).collect();
-        label.push_str(&format!("{name} {}\n", key.facts.id.fingerprint()));
+        let name = plain(key.facts.name.as_deref().unwrap_or_default());
+        label.push_str(&format!("add {name} {}\n", key.facts.id.fingerprint()));
     }
     match domains.as_slice() {
         [] => label.push_str("for every address"),
@@ -164,6 +163,11 @@ pub fn add(world: &World, request: &AddRequest, cx: &Context) -> Result<ListRepl
         world.store.put_anchor(&key.facts.id, &anchor)?;
     }
     list(world, &ListRequest {}, cx)
+}
+
+/// A name without what moves a line.
+fn plain(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).collect()
 }
 
 /// Domains as A-labels, lower case.
@@ -193,9 +197,22 @@ pub(super) fn domains(given: &[String]) -> Result<Vec<String>> {
 /// # Errors
 /// `key.missing`; `consent.denied`; `store.unavailable`.
 pub fn remove(world: &World, request: &RemoveRequest, cx: &Context) -> Result<ListReply> {
+    let engine = world.engine(Protocol::Smime)?;
+    let now = unix(cx.now);
+    let own = world.store.anchors()?;
+    let mut own = own
+        .iter()
+        .filter_map(|own| engine.facts(&own.cert, now).ok());
+    let facts = own.find(|facts| facts.id == request.id);
+    // One whose certificate can't be read any more can be removed all the same.
+    if facts.is_none() && !world.store.has_anchor(&request.id)? {
+        return Err(no_such_key());
+    }
+    let name = facts.and_then(|facts| facts.name).unwrap_or_default();
+    let name = plain(&name);
     cx.confirm(
         Action::ChangeAnchors,
-        &format!("remove {}", request.id.fingerprint()),
+        &format!("remove {name} {}", request.id.fingerprint()),
     )?;
     cx.job.commit()?;
     if !world.store.remove_anchor(&request.id)? {

@@ -3,15 +3,18 @@
 //!
 //! The file is an OpenPGP message under a passphrase with a tar in it: any program of the family
 //! opens it. Taking it up only adds. Secret halves that are here stay; decisions that are newer
-//! here stay; what was rejected here stays rejected.
+//! here stay; what was rejected here stays rejected. Rules that only forbid come along where there
+//! are none; those that allow more (see [`crate::store::Stated`]) do not, whoever says yes: a person who
+//! wants their keys back has not thought of modules that are to run, or of questions that are to be
+//! asked no more. They stay in the file, for its owner to put in place.
 
 use serde::{Deserialize, Serialize};
 
 use super::keys::{DataReply, native, new_passphrase};
-use super::{Ask, Asks, World};
+use super::{Ask, Asks, World, beside, told};
 use crate::base::ask::Action;
 use crate::base::body::{Bodies, Body};
-use crate::base::context::{rfc3339, unix};
+use crate::base::context::unix;
 use crate::base::job::Stage;
 use crate::base::keys::Certs as _;
 use crate::base::{Context, Error, KeyId, Kind, Protocol, Result, Secret};
@@ -102,7 +105,7 @@ impl Asks for ReadRequest {
 /// `consent.denied`; `passphrase.*`; `limit.exceeded` when it is too much for one file;
 /// `store.unavailable`.
 pub fn write(world: &World, _request: &WriteRequest, cx: &Context) -> Result<DataReply> {
-    cx.confirm(Action::ExportSecret, LABEL)?;
+    cx.confirm(Action::WriteBackup, LABEL)?;
     let passphrase = new_passphrase(None, LABEL, cx)?;
     cx.job.stage(Stage::Reading);
     let copy = world.store.copy(unix(cx.now))?;
@@ -129,7 +132,7 @@ pub fn read(world: &World, request: &ReadRequest, cx: &Context) -> Result<ReadRe
     }
     let opened = open_file(sealed, LABEL, cx).map_err(about_a_backup)?;
     let copied = Copied::read(&opened)?;
-    cx.confirm(Action::RestoreBackup, &label(&copied))?;
+    cx.confirm(Action::RestoreBackup, &told::label(world, &copied)?)?;
     cx.job.commit()?;
     Restoring {
         world,
@@ -152,24 +155,6 @@ fn about_a_backup(mut error: Error) -> Error {
     };
     message.clone_into(&mut error.message);
     error
-}
-
-/// What the person confirms: what is in it, and what of that they would not expect.
-fn label(copied: &Copied) -> String {
-    let made = match copied.made {
-        0 => "a backup of unknown date".to_owned(),
-        made => format!("a backup of {}", rfc3339(made)),
-    };
-    let rules = match copied.policy {
-        Some(_) => ", rules of your own",
-        None => "",
-    };
-    format!(
-        "{made}: {} secret keys, {} certificates, {} authorities{rules}",
-        copied.secrets.len(),
-        copied.certs.len(),
-        copied.anchors.len()
-    )
 }
 
 /// What became of one secret half.
@@ -225,7 +210,11 @@ impl Restoring<'_> {
         store.merge_seen(&copied.seen)?;
         self.authorities(copied)?;
         if let Some(policy) = &copied.policy {
+            let stated = store.stated(policy);
             self.restored.policy = store.put_policy(policy)?;
+            if stated.is_some_and(|stated| !stated.looser.is_empty()) {
+                self.skip(None, "rules-allow-more");
+            }
         }
         Ok(ReadReply {
             restored: self.restored,
@@ -338,14 +327,24 @@ impl Restoring<'_> {
             })
             .collect();
         let missing = || Error::internal("a certificate was put twice; report this");
+        let mut newcomers = Vec::new();
         let changes = self.world.store.put_many(&puts, self.now, &mut |n, old| {
             let new = copied.certs.get(n).ok_or_else(missing)?;
             let engine = self.world.any_engine(new.id.protocol())?;
             // With itself, where there is none: nothing but a certificate comes of that.
             let cert = engine.merge(old.unwrap_or(&new.cert), &new.cert)?;
             let facts = engine.facts(&cert, self.now)?;
+            let known = match old.map(|old| engine.facts(old, self.now)) {
+                Some(Ok(known)) => known.addresses,
+                _ => Vec::new(),
+            };
+            let named = facts.addresses.iter().filter(|a| !known.contains(a));
+            newcomers.extend(named.map(|address| (new.id.clone(), address.clone())));
             Ok((cert, facts))
         })?;
+        // What stood side by side where the backup was made was seen there.
+        let together = copied.certs.iter().map(|cert| cert.id.clone()).collect();
+        beside::conflicts(self.world, &newcomers, &together, self.cx)?;
         for (change, cert) in changes.into_iter().zip(&copied.certs) {
             match change {
                 Ok(Change::Unchanged) => {}

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::World;
+use super::keys::{Claim, Half, What, others};
+use super::{World, beside};
 use crate::base::context::unix;
 use crate::base::gnupg::{GnuPg, Listed, Whose};
 use crate::base::job::Job;
@@ -73,7 +74,7 @@ impl Drop for Look<'_> {
 
 /// Takes up what GnuPG's agent has, when that has changed since it was last looked at: public
 /// halves, what the agent calls the secret ones, and that a person's own keys are accepted for
-/// their own addresses. Where GnuPG can't be used, everything stays as it was.
+/// their own addresses, unless another key has those. Where GnuPG can't be used, everything stays as it was.
 pub(super) fn take_up(world: &World, cx: &Context) {
     let Some((gnupg, looks)) = &world.gnupg else {
         return;
@@ -123,6 +124,7 @@ fn own(world: &World, gnupg: &dyn GnuPg, cx: &Context) -> Result<()> {
     let engine = world.engine(Protocol::OpenPgp)?;
     let keys = engine.read_keys(&exported, cx)?.keys;
     let now = unix(cx.now);
+    let newcomers = beside::newcomers(world, keys.iter().map(|key| &key.facts))?;
     let puts = keys.iter().map(|key| Put {
         id: key.facts.id.clone(),
         source: Source::Gnupg,
@@ -145,14 +147,23 @@ fn own(world: &World, gnupg: &dyn GnuPg, cx: &Context) -> Result<()> {
         if !world.store.put_grips(id, &listed.secrets)? {
             continue;
         }
+        let claim = Claim {
+            what: What::Known(id, Some(&key.cert)),
+            addresses: &key.facts.addresses,
+            secret: Half::Protected,
+        };
         for address in valid(listed, &key.facts.addresses) {
-            if world.store.acceptance(id, &address)? == Acceptance::Undecided {
+            // Nobody can be asked here: where another key has the address, the person decides.
+            let others = others(world, &claim, &address)?;
+            let claimed = others.iter().any(|other| !theirs.contains_key(&other.id));
+            if !claimed && world.store.acceptance(id, &address)? == Acceptance::Undecided {
                 accepted.push((id.clone(), address, Acceptance::Accepted));
             }
         }
     }
     world.store.accept_many(&accepted, now)?;
-    log::info!("gnupg: {} keys in place", theirs.len());
+    beside::conflicts(world, &newcomers, &theirs.into_keys().collect(), cx)?;
+    log::info!("gnupg: {} keys in place", names.len());
     Ok(())
 }
 

@@ -248,10 +248,6 @@ pub(super) fn in_conflict(
 }
 
 /// What a certificate would change for an address, without changing anything.
-///
-/// An S/MIME certificate that an authority vouches for, that has the key of one that is here,
-/// or that is meant for another use contradicts nobody: renewals and pairs of certificates are
-/// everyday life.
 pub(super) fn change(
     world: &World,
     cert: &[u8],
@@ -276,9 +272,36 @@ pub(super) fn change(
     if rivals.is_empty() {
         return Ok(FoundChange::New);
     }
+    let rivals: Vec<_> = rivals.iter().collect();
+    Ok(
+        match contradicts(world, cert, protocol, address, &rivals, cx) {
+            true => FoundChange::Conflict,
+            false => FoundChange::Update,
+        },
+    )
+}
+
+/// Whether a certificate contradicts those that could be used for its address: every road by
+/// which one comes in is held to this.
+///
+/// An S/MIME certificate that an authority vouches for, that has the key of one that is here,
+/// or that is meant for another use contradicts nobody: renewals and pairs of certificates are
+/// everyday life.
+pub(super) fn contradicts(
+    world: &World,
+    cert: &[u8],
+    protocol: Protocol,
+    address: &Address,
+    rivals: &[&StoredCert],
+    cx: &Context,
+) -> bool {
+    let Ok(engine) = world.any_engine(protocol) else {
+        return true;
+    };
+    let now = unix(cx.judged_at());
     let handle = engine.key_handle(cert);
     let same_key =
-        |rival: &StoredCert| handle.is_some() && engine.key_handle(&rival.cert) == handle;
+        |rival: &&StoredCert| handle.is_some() && engine.key_handle(&rival.cert) == handle;
     let for_other_use = !engine
         .unfit(cert, Usage::Encrypt, Some(address), now)
         .is_empty();
@@ -286,10 +309,7 @@ pub(super) fn change(
         && (for_other_use
             || rivals.iter().any(same_key)
             || engine.trust(cert, address, cx) == Trust::Anchored);
-    Ok(match update {
-        true => FoundChange::Update,
-        false => FoundChange::Conflict,
-    })
+    !update
 }
 
 /// Whether a copy of a certificate that is here says more than that.
@@ -313,7 +333,7 @@ pub(super) fn is_gossip(cert: &StoredCert, peer: &Peer) -> bool {
 
 /// The certificates that could be used for an address today, those aside that only others have
 /// passed on.
-fn rivals(
+pub(super) fn rivals(
     world: &World,
     protocol: Protocol,
     address: &Address,

@@ -15,6 +15,7 @@ pub mod answer;
 mod archive;
 pub mod autocrypt;
 pub mod backup;
+mod beside;
 mod choose;
 pub mod doctor;
 mod drafts;
@@ -37,6 +38,7 @@ mod route;
 pub mod seal;
 pub mod setup;
 pub mod text;
+mod told;
 mod verdict;
 mod world;
 

@@ -18,7 +18,7 @@ use crate::peer::Gpg;
 
 const ALICE: &str = "alice@sealpost.example";
 const BOB: &str = "bob@sealpost.example";
-const PHRASE: &str = "correct horse";
+pub const PHRASE: &str = "correct horse";
 
 /// Calls a method and answers its questions, one after the other; how many there were.
 fn asked(

@@ -8,7 +8,7 @@ use crate::peer::Gpg;
 const ME: &str = "me@sealpost.example";
 
 /// The code that the person was shown.
-fn code_in(text: &str) -> Option<String> {
+pub fn code_in(text: &str) -> Option<String> {
     let is_code = |word: &&str| {
         let groups: Vec<_> = word.split('-').collect();
         let four = |group: &&str| group.len() == 4 && group.bytes().all(|b| b.is_ascii_digit());

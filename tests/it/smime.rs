@@ -1304,9 +1304,12 @@ fn a_rival_certificate_takes_nobodys_place() {
     let planned = json!({"from": BOB, "to": [ALICE], "protect": {"sign": true, "encrypt": true}});
     let plan = bob.good("message/plan", planned.clone());
     assert_eq!(plan["recipients"][0]["keys"][0]["id"], first, "{plan}");
-    // Brought by hand it stands behind the one that was accepted.
+    // Brought by hand it is a question, until the person has answered it.
     import(&mut bob, &eve_cert, Value::Null);
     assert_eq!(known(&mut bob), 2);
+    let plan = bob.good("message/plan", planned.clone());
+    assert_eq!(plan["recipients"][0]["state"], "conflict", "{plan}");
+    bob.good("keys/settle", json!({"address": ALICE, "keep": first}));
     let plan = bob.good("message/plan", planned);
     assert_eq!(plan["recipients"][0]["state"], "ready", "{plan}");
     assert_eq!(plan["recipients"][0]["keys"][0]["id"], first, "{plan}");

@@ -62,7 +62,7 @@ impl Soft {
     }
 
     /// The same with one token and the keys of these people on it.
-    fn with(ca: &Ca, people: &[(&str, &str, &str)]) -> Option<Soft> {
+    pub(crate) fn with(ca: &Ca, people: &[(&str, &str, &str)]) -> Option<Soft> {
         let soft = Soft::new()?;
         soft.token("Card");
         for (name, kind, address) in people {

@@ -1,28 +1,58 @@
-//! `keys/accept`, and how acceptance is put to the person.
+//! `keys/accept` and `keys/settle`, and how acceptance is put to the person.
 
+use serde::Deserialize;
+
+use super::claim::{self, Claim, Half, What, standing, word};
 use super::show::reply;
 use super::{AcceptRequest, KeyReply};
 use crate::base::ask::Action;
+use crate::base::body::Bodies;
 use crate::base::context::unix;
-use crate::base::keys::{Acceptance, Certs as _, no_such_key};
-use crate::base::{Address, Context, KeyId, Result};
-use crate::verbs::World;
+use crate::base::keys::{Acceptance, Certs as _, Protocol, StoredCert, no_such_key};
+use crate::base::{Address, Context, Error, KeyId, Result};
+use crate::verbs::{Ask, Asks, World};
+
+/// `keys/settle`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SettleRequest {
+    pub address: Address,
+    pub keep: KeyId,
+    #[serde(default)]
+    pub reject: Vec<KeyId>,
+    #[serde(default)]
+    pub ask: Ask,
+}
+
+impl Bodies for SettleRequest {}
+
+impl Asks for SettleRequest {
+    fn ask(&self) -> Ask {
+        self.ask
+    }
+}
+
+/// One word about a key for an address.
+pub(in crate::verbs) type Said = (KeyId, Address, Acceptance);
 
 /// `keys/accept`: what the person thinks of a key for one address. Accepting one of the keys
 /// in a conflict, or rejecting all but one, ends it.
 ///
 /// # Errors
-/// `key.missing`; `consent.denied` at `verified`.
+/// `key.missing`; `consent.denied` at `verified`, and for what goes against a key that is verified
+/// or one's own.
 pub fn accept(world: &World, request: &AcceptRequest, cx: &Context) -> Result<KeyReply> {
     let AcceptRequest {
         id, address, level, ..
     } = request;
     world.store.row(id)?.ok_or_else(no_such_key)?;
+    let said = [(id.clone(), address.clone(), *level)];
     if *level == Acceptance::Verified {
-        cx.confirm(
-            Action::AcceptVerified,
-            &format!("{} for {address}", id.fingerprint()),
-        )?;
+        let mut lines = vec![format!("{} for {address}", id.fingerprint())];
+        lines.extend(counter(world, &said)?);
+        cx.confirm(Action::AcceptVerified, &lines.join("\n"))?;
+    } else {
+        against(world, &said, cx)?;
     }
     let rivals = world.store.conflicts(address)?;
     let mut open = 0;
@@ -43,6 +73,157 @@ pub fn accept(world: &World, request: &AcceptRequest, cx: &Context) -> Result<Ke
         world.store.accept(id, address, *level, unix(cx.now))?;
     }
     reply(world, id, cx)
+}
+
+/// `keys/settle`: ends the conflict about an address: one key is accepted (one that is verified
+/// stays so), others are rejected.
+///
+/// # Errors
+/// `key.missing`; `request.invalid` when a key is to be kept and rejected; `consent.denied` for
+/// what goes against a key that is verified or one's own.
+pub fn settle(world: &World, request: &SettleRequest, cx: &Context) -> Result<KeyReply> {
+    let SettleRequest {
+        address,
+        keep,
+        reject,
+        ..
+    } = request;
+    if reject.contains(keep) {
+        return Err(Error::invalid(
+            "/reject",
+            "a key can be kept or rejected, not both",
+        ));
+    }
+    let level = world.store.acceptance(keep, address)?;
+    let level = level.max(Acceptance::Accepted);
+    let kept = (keep.clone(), level);
+    let rejected = reject.iter().map(|id| (id.clone(), Acceptance::Rejected));
+    let settled: Vec<_> = std::iter::once(kept).chain(rejected).collect();
+    for (id, _) in &settled {
+        world.store.row(id)?.ok_or_else(no_such_key)?;
+    }
+    let said = settled.iter();
+    let said = said.map(|(id, level)| (id.clone(), address.clone(), *level));
+    against(world, &said.collect::<Vec<_>>(), cx)?;
+    cx.job.commit()?;
+    world.store.settle(address, &settled, unix(cx.now))?;
+    reply(world, keep, cx)
+}
+
+/// Passes when nothing of what is about to be said goes against a key that the person has
+/// verified, or against an own one, or when they have confirmed it. An own key that is to count
+/// for an address that it does not name claims that address.
+///
+/// # Errors
+/// `consent.denied`; those of the store.
+pub(super) fn against(world: &World, said: &[Said], cx: &Context) -> Result<()> {
+    let lines = counter(world, said)?;
+    if !lines.is_empty() {
+        cx.confirm(Action::LeaveVerified, &lines.join("\n"))?;
+    }
+    let mut claims = Vec::new();
+    for (id, address, level) in said {
+        let own = world.store.row(id)?.filter(|row| row.own);
+        let names = own.map(|row| row.facts.addresses.contains(address));
+        if names == Some(false)
+            && *level >= Acceptance::Accepted
+            && world.store.acceptance(id, address)? < Acceptance::Accepted
+        {
+            claims.push(Claim {
+                what: What::Known(id, None),
+                addresses: std::slice::from_ref(address),
+                secret: Half::Protected,
+            });
+        }
+    }
+    claim::claim(world, &claims, cx)
+}
+
+/// Keeps what was said; a key that is accepted while it stands in conflict ends that.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(super) fn accept_all(world: &World, said: &[Said], now: u64) -> Result<()> {
+    world.store.accept_many(said, now)?;
+    for (id, address, level) in said {
+        if *level >= Acceptance::Accepted && world.store.conflicts(address)?.contains(id) {
+            let settled = [(id.clone(), *level)];
+            world.store.settle(address, &settled, now)?;
+        }
+    }
+    Ok(())
+}
+
+/// What the person is told of that: less is said of a key that is verified or own, or another
+/// comes to count for its address.
+fn counter(world: &World, said: &[Said]) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for (id, address, level) in said {
+        let before = world.store.acceptance(id, address)?;
+        let own = world.store.row(id)?.is_some_and(|row| row.own);
+        if *level < before && (own || before == Acceptance::Verified) {
+            let whose = if own { "your own key" } else { "the key" };
+            let (was, becomes) = (word(before), word(*level));
+            lines.push(format!(
+                "{whose} {} for {address}: {was} so far, {becomes} then",
+                id.fingerprint()
+            ));
+        }
+        if *level < Acceptance::Accepted || before >= Acceptance::Accepted {
+            continue;
+        }
+        for rival in above(world, id, address)? {
+            // What becomes of it is told by itself.
+            if !said.iter().any(|(known, _, _)| *known == rival.id) {
+                lines.push(format!(
+                    "the key {} for {address}, beside {} ({})",
+                    id.fingerprint(),
+                    rival.id.fingerprint(),
+                    standing(world, &rival, address)?
+                ));
+            }
+        }
+    }
+    Ok(lines)
+}
+
+/// The other keys for an address that the person has verified, or that are own and count for it.
+/// An S/MIME certificate of the same key pair is no other.
+fn above(world: &World, id: &KeyId, address: &Address) -> Result<Vec<StoredCert>> {
+    let cert = world.store.cert(id)?;
+    let handle = |cert: &StoredCert| -> Result<Option<String>> {
+        let engine = world.any_engine(cert.id.protocol())?;
+        Ok(engine.key_handle(&cert.cert))
+    };
+    let pair = cert.as_ref().map(handle).transpose()?.flatten();
+    let mut above = Vec::new();
+    for protocol in Protocol::ALL {
+        for rival in world.store.naming(protocol, address)? {
+            let level = world.store.acceptance(&rival.id, address)?;
+            let counts = level == Acceptance::Verified || rival.own && level > Acceptance::Rejected;
+            if rival.id == *id || !counts {
+                continue;
+            }
+            let same = protocol == id.protocol() && pair.is_some() && handle(&rival)? == pair;
+            if !same {
+                above.push(rival);
+            }
+        }
+    }
+    Ok(above)
+}
+
+/// What of it says more than what stands: nothing that was verified is accepted only, for having
+/// come once more.
+pub(super) fn raised(world: &World, said: Vec<Said>) -> Result<Vec<Said>> {
+    let mut raised = Vec::with_capacity(said.len());
+    for one in said {
+        let (id, address, level) = &one;
+        if world.store.acceptance(id, address)? < *level {
+            raised.push(one);
+        }
+    }
+    Ok(raised)
 }
 
 /// What the person confirms: fingerprints and the addresses they are accepted for, all of them.

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::accept::accept_label;
+use super::accept::{accept_all, accept_label, against, raised};
+use super::claim::{self, Claim, Half, What};
 use super::revocation_list;
 use super::secrets::{Brought, Wrapped, brought};
 use super::show::reply;
@@ -20,7 +21,7 @@ use crate::base::{Address, Body, Context, Error, KeyId, Protocol, Result, Secret
 use crate::engine::smime::read_revocation_list;
 use crate::engine::{Format, IncomingKey, KeySpec, NewKey, Passphrase};
 use crate::store::{Change, Place, Put, Wrap};
-use crate::verbs::{World, setup};
+use crate::verbs::{World, beside, setup};
 
 /// The largest thing that can be imported at once: twenty thousand certificates of the usual
 /// size.
@@ -36,7 +37,7 @@ const NAME_MAX: usize = 256;
 ///
 /// # Errors
 /// `passphrase.unavailable` when a passphrase is wanted and nobody can be asked;
-/// `request.invalid`; `store.unavailable`.
+/// `request.invalid`; `consent.denied` where another key has the address; `store.unavailable`.
 pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Result<GenerateReply> {
     let engine = world.engine(request.protocol)?;
     let name = name(request.name.as_deref())?;
@@ -54,6 +55,12 @@ pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Resul
         Some(name) => format!("{name} <{}>", request.address),
         None => request.address.to_string(),
     };
+    let claim = Claim {
+        what: What::Made(request.protocol),
+        addresses: std::slice::from_ref(&request.address),
+        secret: Half::Protected,
+    };
+    claim::claim(world, &[claim], cx)?;
     let (passphrase, wrap) = match request.passphrase {
         NewPassphrase::Ask => (
             Passphrase::Human(new_passphrase(None, &label, cx)?),
@@ -213,6 +220,7 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
         Some(Accept::Own(true)) => Some(None),
         Some(Accept::These(addresses)) => Some(Some(addresses)),
     };
+    claim::claim(world, &claim::brought(world, &incoming)?, cx)?;
     if accept.is_some() {
         let told: Vec<_> = incoming
             .keys
@@ -227,6 +235,24 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
             .collect();
         cx.confirm(Action::AcceptByImport, &accept_label(&told))?;
     }
+    let mut said = Vec::new();
+    for key in &incoming.keys {
+        if let Some(named) = accept {
+            let addresses = accepted_for(&key.facts.addresses, named.map(Vec::as_slice));
+            let level = Acceptance::Accepted;
+            said.extend(
+                addresses
+                    .into_iter()
+                    .map(|a| (key.facts.id.clone(), a, level)),
+            );
+        }
+    }
+    let said = raised(world, said)?;
+    // A key of one's own was asked about above.
+    let others = incoming.keys.iter().filter(|key| key.secret.is_none());
+    let others: BTreeSet<_> = others.map(|key| key.facts.id.clone()).collect();
+    let theirs = said.iter().filter(|(id, ..)| others.contains(id));
+    against(world, &theirs.cloned().collect::<Vec<_>>(), cx)?;
     let mut secrets = BTreeSet::new();
     let mut wrapped = Vec::new();
     for key in &mut incoming.keys {
@@ -252,6 +278,9 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
         secrets.insert(id);
     }
     let now = unix(cx.now);
+    let theirs = incoming.keys.iter().map(|key| &key.facts);
+    let theirs = theirs.filter(|facts| !secrets.contains(&facts.id));
+    let newcomers = beside::newcomers(world, theirs)?;
     let puts = incoming.keys.iter().map(|key| Put {
         id: key.facts.id.clone(),
         source: Source::Imported,
@@ -264,7 +293,6 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
             merged(world, key, old, now)
         })?;
     let mut imported = Vec::new();
-    let mut said = Vec::new();
     let mut skipped: Vec<_> = incoming
         .skipped
         .iter()
@@ -276,16 +304,11 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
         };
         filed.secret = secrets.contains(&key.facts.id);
         imported.push(filed);
-        if let Some(named) = accept {
-            let addresses = accepted_for(&key.facts.addresses, named.map(Vec::as_slice));
-            said.extend(
-                addresses
-                    .into_iter()
-                    .map(|address| (key.facts.id.clone(), address, Acceptance::Accepted)),
-            );
-        }
     }
-    world.store.accept_many(&said, now)?;
+    let here: BTreeSet<_> = imported.iter().map(|filed| &filed.id).collect();
+    let said = said.into_iter().filter(|(id, ..)| here.contains(id));
+    accept_all(world, &said.collect::<Vec<_>>(), now)?;
+    beside::conflicts(world, &newcomers, &BTreeSet::new(), cx)?;
     for id in &secrets {
         super::life::keep_revocation(world, id, cx)?;
     }
@@ -413,6 +436,12 @@ pub fn export(world: &World, request: &ExportRequest, cx: &Context) -> Result<Da
     }
     let label = world.label(first)?;
     let sealed = world.store.sealed_secret(first)?;
+    if !holds_secrets(protocol, format) {
+        return Err(Error::invalid(
+            "/format",
+            "secret keys have no such format; choose armored or binary for OpenPGP, pkcs12, pem or der for S/MIME",
+        ));
+    }
     cx.confirm(Action::ExportSecret, &label)?;
     let (old, attempt) = old_passphrase(first, sealed.device, &label, cx)?;
     let new = Passphrase::Human(new_passphrase(Some(first), &label, cx)?);
@@ -427,6 +456,14 @@ pub fn export(world: &World, request: &ExportRequest, cx: &Context) -> Result<Da
     Ok(DataReply {
         data: Body::from(data),
     })
+}
+
+/// Whether there is such a format of secret keys.
+fn holds_secrets(protocol: Protocol, format: Format) -> bool {
+    match protocol {
+        Protocol::OpenPgp => matches!(format, Format::Armored | Format::Binary),
+        Protocol::Smime => matches!(format, Format::Pkcs12 | Format::Pem | Format::Der),
+    }
 }
 
 /// `keys/delete`: a certificate, and with `secret` the secret half that goes with it.
@@ -451,12 +488,16 @@ pub fn delete(world: &World, request: &DeleteRequest, cx: &Context) -> Result<Re
             "this key is GnuPG's, and only used from there; delete it with gpg",
         ));
     }
-    let action = if row.own {
-        Action::DeleteSecret
-    } else {
-        Action::DeleteKey
-    };
-    cx.confirm(action, &world.label(&request.id)?)?;
+    let label = world.label(&request.id)?;
+    match (row.own, row.wrap) {
+        // Nothing is lost.
+        (true, Some(Wrap::Token)) => {
+            let label = format!("{label}\nIts secret half stays on the token.");
+            cx.confirm(Action::DeleteKey, &label)?;
+        }
+        (true, _) => cx.confirm(Action::DeleteSecret, &label)?,
+        (false, _) => cx.confirm(Action::DeleteKey, &label)?,
+    }
     cx.job.commit()?;
     if row.own {
         world.forget(&request.id);

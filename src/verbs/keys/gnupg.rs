@@ -1,8 +1,9 @@
 //! `keys/import` from GnuPG's keyring: other people's certificates, and on request what GnuPG
 //! thinks of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::accept::{accept_all, against};
 use super::change::{filed, merged};
 use super::{Accept, ImportReply, ImportRequest, Skipped};
 use crate::base::ask::Action;
@@ -11,7 +12,7 @@ use crate::base::gnupg::Whose;
 use crate::base::keys::{Acceptance, Certs as _, Protocol, Source, no_such_key};
 use crate::base::{Address, Context, Error, KeyId, Result};
 use crate::store::{Place, Put};
-use crate::verbs::{World, gnupg};
+use crate::verbs::{World, beside, gnupg};
 
 /// Copies all certificates of GnuPG's keyring; with `accept`, those that GnuPG takes for valid
 /// are accepted for the addresses that it says so of (or those among them that are named). What
@@ -62,9 +63,11 @@ pub(super) fn import(world: &World, request: &ImportRequest, cx: &Context) -> Re
     }
     if !said.is_empty() {
         cx.confirm(Action::AcceptByImport, &summary(&told(&said)))?;
+        against(world, &said, cx)?;
     }
     cx.job.commit()?;
     let now = unix(cx.now);
+    let newcomers = beside::newcomers(world, keys.iter().map(|key| &key.facts))?;
     let puts = keys.iter().map(|key| Put {
         id: key.facts.id.clone(),
         source: Source::Gnupg,
@@ -84,7 +87,8 @@ pub(super) fn import(world: &World, request: &ImportRequest, cx: &Context) -> Re
     for (key, change) in keys.iter().zip(changes) {
         imported.extend(filed(key, change, &mut skipped)?);
     }
-    world.store.accept_many(&said, now)?;
+    accept_all(world, &said, now)?;
+    beside::conflicts(world, &newcomers, &BTreeSet::new(), cx)?;
     Ok(ImportReply {
         imported,
         skipped,

@@ -1,30 +1,44 @@
-//! What becomes of own keys: another end, a revocation, another passphrase; and which of several
-//! keys for an address stays.
+//! What becomes of own keys: another end, a revocation, another passphrase.
 
 use super::show::reply;
-use super::{KeyReply, OneRequest, RenewReply, RenewRequest, RevokeRequest, SettleRequest};
+use super::{KeyReply, OneRequest, RenewReply, RenewRequest, RevokeRequest};
 use crate::base::ask::{Action, Answers, Need};
-use crate::base::context::{parse_rfc3339, unix};
+use crate::base::context::{parse_rfc3339, rfc3339, unix};
 use crate::base::error::Kind;
-use crate::base::keys::{Acceptance, Certs, Source, StoredCert, no_such_key};
+use crate::base::keys::{Certs, Source, StoredCert, no_such_key};
 use crate::base::{Body, Context, Error, KeyId, Result, Secret};
 use crate::engine::{Passphrase, Revoking};
 use crate::store::{Place, Put, Wrap};
 use crate::verbs::World;
 
+/// An end within this many seconds is as good as none: nobody could renew the key meanwhile.
+const AT_ONCE: u64 = 24 * 60 * 60;
+
 /// `keys/renew`: an own key gets another end; of S/MIME comes a request for its authority, with
 /// the same key.
 ///
 /// # Errors
-/// `key.missing`; `key.locked`; `key.unusable` when it is revoked; `request.invalid`.
+/// `key.missing`; `key.locked`; `key.unusable` when it is revoked; `request.invalid`;
+/// `consent.denied` for an end that is nearer than the one it has, or than a day.
 pub fn renew(world: &World, request: &RenewRequest, cx: &Context) -> Result<RenewReply> {
     let expires = parse_rfc3339(&request.expires)
         .filter(|expires| *expires > unix(cx.now))
         .ok_or_else(|| Error::invalid("/expires", "use an RFC 3339 instant in the future"))?;
     let own = own(world, &request.id)?;
     let engine = world.engine(request.id.protocol())?;
+    // What can't be done is told before the person is asked.
     let renewed = engine.renew(&own.cert, expires, cx)?;
     if let Some(cert) = &renewed.cert {
+        let now = unix(cx.now);
+        let end = engine.facts(&own.cert, now)?.expires;
+        let before = end.as_deref().and_then(parse_rfc3339);
+        let nearer = before.is_none_or(|before| expires < before);
+        if nearer || expires < now.saturating_add(AT_ONCE) {
+            let end = end.as_deref().unwrap_or("never");
+            let label = world.label(&request.id)?;
+            let label = format!("{label}\nends {} (so far: {end})", rfc3339(expires));
+            cx.confirm(Action::Shorten, &label)?;
+        }
         put(world, &own, cert, cx)?;
     }
     let KeyReply { key, revision } = reply(world, &request.id, cx)?;
@@ -44,16 +58,18 @@ pub fn renew(world: &World, request: &RenewRequest, cx: &Context) -> Result<Rene
 pub fn revoke(world: &World, request: &RevokeRequest, cx: &Context) -> Result<KeyReply> {
     let own = own(world, &request.id)?;
     let engine = world.engine(request.id.protocol())?;
-    cx.confirm(Action::Revoke, &world.label(&request.id)?)?;
     let kept = match world.store.revocation(&request.id) {
         // The key itself can say so, too.
         Err(error) if error.kind == Kind::StoreDamaged => None,
         kept => kept?,
     };
+    // What can't be done is told before the person is asked.
     let revoked = match (request.reason, kept) {
         (Revoking::Unspecified, Some(kept)) => engine.revoke_by(&own.cert, &kept)?,
         (why, _) => engine.revoke(&own.cert, why, cx)?,
     };
+    let label = format!("the whole key {}", world.label(&request.id)?);
+    cx.confirm(Action::Revoke, &label)?;
     put(world, &own, &revoked, cx)?;
     reply(world, &request.id, cx)
 }
@@ -105,31 +121,6 @@ pub fn passphrase(world: &World, request: &OneRequest, cx: &Context) -> Result<K
         .put_secret(id, &Secret::new(changed), Wrap::Passphrase)?;
     world.forget(id);
     reply(world, id, cx)
-}
-
-/// `keys/settle`: ends the conflict about an address: one key is accepted, others are rejected.
-///
-/// # Errors
-/// `key.missing`; `request.invalid` when a key is to be kept and rejected.
-pub fn settle(world: &World, request: &SettleRequest, cx: &Context) -> Result<KeyReply> {
-    if request.reject.contains(&request.keep) {
-        return Err(Error::invalid(
-            "/reject",
-            "a key can be kept or rejected, not both",
-        ));
-    }
-    let kept = (request.keep.clone(), Acceptance::Accepted);
-    let rejected = request
-        .reject
-        .iter()
-        .map(|id| (id.clone(), Acceptance::Rejected));
-    let said: Vec<_> = std::iter::once(kept).chain(rejected).collect();
-    for (id, _) in &said {
-        world.store.row(id)?.ok_or_else(no_such_key)?;
-    }
-    cx.job.commit()?;
-    world.store.settle(&request.address, &said, unix(cx.now))?;
-    reply(world, &request.keep, cx)
 }
 
 /// A certificate whose secret half is here.

@@ -2,6 +2,7 @@
 
 mod accept;
 mod change;
+mod claim;
 mod discover;
 mod gnupg;
 mod introduce;
@@ -14,14 +15,15 @@ mod show;
 mod tokens;
 mod unlock;
 
-pub use accept::accept;
+pub use accept::{SettleRequest, accept, settle};
 pub(in crate::verbs) use change::merged;
 pub use change::{delete, export, generate, import};
 pub(super) use change::{native, new_passphrase, old_passphrase};
+pub(in crate::verbs) use claim::{Claim, Half, What, others};
 pub use discover::discover;
 pub use introduce::{dismiss, introduce};
 pub(in crate::verbs) use life::keep_revocation;
-pub use life::{passphrase, renew, revoke, settle};
+pub use life::{passphrase, renew, revoke};
 pub use parts::{AddressRequest, SubkeyRequest, address, subkey};
 pub use publish::publish;
 pub use show::{list, show};
@@ -265,16 +267,6 @@ pub struct RevokeRequest {
     pub ask: Ask,
 }
 
-/// `keys/settle`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SettleRequest {
-    pub address: Address,
-    pub keep: KeyId,
-    #[serde(default)]
-    pub reject: Vec<KeyId>,
-}
-
 /// `keys/introduce`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -430,7 +422,6 @@ impl Bodies for RevisionReply {}
 impl Bodies for AcceptRequest {}
 impl Bodies for RenewRequest {}
 impl Bodies for RevokeRequest {}
-impl Bodies for SettleRequest {}
 impl Bodies for IntroduceRequest {}
 impl Bodies for DismissRequest {}
 impl Bodies for UnlockReply {}
@@ -472,7 +463,6 @@ impl Asks for ListRequest {}
 impl Asks for DiscoverRequest {}
 impl Asks for PublishRequest {}
 impl Asks for LockRequest {}
-impl Asks for SettleRequest {}
 impl Asks for DismissRequest {}
 
 macro_rules! asks {

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 
 use super::KeyReply;
+use super::accept::raised;
+use super::claim::{self, Claim, Half, What};
 use super::life::{own, put};
 use super::show::reply;
 use crate::base::ask::{Action, Answers, Need};
@@ -79,17 +81,26 @@ pub fn address(world: &World, request: &AddressRequest, cx: &Context) -> Result<
         }
     };
     let own = own(world, &request.id)?;
-    if request.retire.is_some() {
-        cx.confirm(Action::Revoke, &world.label(&request.id)?)?;
-    }
     let engine = world.engine(request.id.protocol())?;
+    // What can't be done is told before the person is asked.
     let changed = engine.change(&own.cert, &part, cx)?;
+    if let Some(address) = &request.retire {
+        let label = format!("the address {address} of {}", world.label(&request.id)?);
+        cx.confirm(Action::Revoke, &label)?;
+    }
+    if let Some(address) = &request.add {
+        let claim = Claim {
+            what: What::Known(&request.id, Some(&own.cert)),
+            addresses: std::slice::from_ref(address),
+            secret: Half::Protected,
+        };
+        claim::claim(world, &[claim], cx)?;
+    }
     put(world, &own, &changed, cx)?;
     if let Some(address) = &request.add {
-        let level = Acceptance::Accepted;
-        world
-            .store
-            .accept(&request.id, address, level, unix(cx.now))?;
+        let said = vec![(request.id.clone(), address.clone(), Acceptance::Accepted)];
+        let said = raised(world, said)?;
+        world.store.accept_many(&said, unix(cx.now))?;
     }
     reply(world, &request.id, cx)
 }
@@ -124,9 +135,10 @@ pub fn subkey(world: &World, request: &SubkeyRequest, cx: &Context) -> Result<Ke
             put(world, &own, &cert, cx)?;
         }
         (None, Some(handle)) => {
-            cx.confirm(Action::Revoke, &label)?;
             let handle = handle.to_ascii_uppercase();
             let changed = engine.change(&own.cert, &Part::NoSubkey(&handle), cx)?;
+            let label = format!("the subkey {handle} of {label}");
+            cx.confirm(Action::Revoke, &label)?;
             put(world, &own, &changed, cx)?;
         }
         _ => {

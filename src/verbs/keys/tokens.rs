@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::accept::{accept_all, against, raised};
 use super::{ImportChange, Imported, Skipped};
 use crate::base::ask::Action;
 use crate::base::body::Bodies;
@@ -13,7 +14,7 @@ use crate::base::keys::{
 use crate::base::{Context, KeyId, Result, Secret};
 use crate::store::{Change, Place as Folder, Wrap};
 use crate::tokens::{Look, Place, TokenLook};
-use crate::verbs::{Ask, Asks, World};
+use crate::verbs::{Ask, Asks, World, beside};
 
 /// `keys/tokens`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -109,17 +110,25 @@ pub fn tokens(world: &World, request: &TokensRequest, cx: &Context) -> Result<To
     if request.accept && found.iter().any(|one| one.place.is_some()) {
         cx.confirm(Action::AcceptByImport, &accept_label(&found))?;
     }
-    cx.job.commit()?;
-    let mut imported = Vec::new();
     let mut said = Vec::new();
     for one in &found {
         if request.accept && one.place.is_some() {
             let addresses = one.facts.addresses.iter().cloned();
             said.extend(addresses.map(|a| (one.facts.id.clone(), a, Acceptance::Accepted)));
         }
+    }
+    let said = raised(world, said)?;
+    against(world, &said, cx)?;
+    cx.job.commit()?;
+    let newcomers = beside::newcomers(world, found.iter().map(|one| &one.facts))?;
+    let mut imported = Vec::new();
+    for one in &found {
         imported.push(put(world, one, now)?);
     }
-    world.store.accept_many(&said, now)?;
+    accept_all(world, &said, now)?;
+    // A token has several certificates for one person.
+    let together = found.iter().map(|one| one.facts.id.clone()).collect();
+    beside::conflicts(world, &newcomers, &together, cx)?;
     Ok(TokensReply {
         modules: looks.iter().map(module).collect(),
         tokens: listed.into_iter().map(|(_, token)| token).collect(),
