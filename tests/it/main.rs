@@ -62,6 +62,7 @@ mod roads;
 mod roundtrip;
 mod samples;
 mod setup;
+mod shown;
 mod smime;
 mod smime_attacks;
 mod store;

@@ -69,7 +69,7 @@ impl Asks for SubkeyRequest {
 pub fn address(world: &World, request: &AddressRequest, cx: &Context) -> Result<KeyReply> {
     let part = match (&request.add, &request.retire) {
         (Some(address), None) => Part::Address {
-            name: super::change::name(request.name.as_deref())?,
+            name: super::generate::name(request.name.as_deref())?,
             address,
         },
         (None, Some(address)) => Part::NoAddress(address),

@@ -1,0 +1,195 @@
+//! What is shown of what a signature or an encryption covers: those very bytes, however the rest
+//! of the message is made.
+
+use serde_json::{Value, json};
+
+use crate::harness::shorten;
+use crate::mime::{crlf, mixed};
+use crate::protection::{Crypto, INNER, OUTER, Peer, Post, by_hand, posts};
+
+fn texts(post: &mut Post, opened: &Value) -> Vec<String> {
+    let show = opened["show"].as_array().unwrap().clone();
+    let parts = opened["parts"].as_array().unwrap().clone();
+    let shown = parts.iter().filter(|part| show.contains(&part["id"]));
+    let bytes = shown.map(|part| post.bob.bytes(&part["body"]));
+    bytes.map(|body| String::from_utf8(body).unwrap()).collect()
+}
+
+/// The charset of an inline text stands outside of what is signed, so that it may be anybody's
+/// who passed the message on.
+#[test]
+fn no_charset_makes_other_words_of_a_signed_text() {
+    for mut post in posts() {
+        let Peer::Gpg { gpg, key } = &post.peer else {
+            continue;
+        };
+        // `+AAo-` is a line end in UTF-7, `~{` begins Chinese in HZ.
+        let text = "No. > Ref. +AAoACg-Yes +AHAAYQB5- ~{VPND~} \\ é€\n";
+        let signing = ["--local-user", key, "--armor"];
+        let also = |more: &[&str]| gpg.text(&[&signing[..], more].concat(), text.as_bytes());
+        let signed = also(&["--clearsign"]);
+        let sealed = also(&[
+            "--trust-model",
+            "always",
+            "--recipient",
+            "bob@sealpost.example",
+            "--sign",
+            "--encrypt",
+        ]);
+        for armor in [signed, sealed] {
+            for charset in [
+                "utf-8",
+                "us-ascii",
+                "utf-7",
+                "utf-16",
+                "utf-16le",
+                "utf-32",
+                "hz-gb-2312",
+                "iso-2022-jp",
+                "iso-8859-1",
+                "gb18030",
+                "shift_jis",
+                "unicode-1-1-utf-7",
+                "x-nothing",
+            ] {
+                let outer = crlf(OUTER).replace("DATE", &chrono::Utc::now().to_rfc2822());
+                let armor = crlf(&armor);
+                let message =
+                    format!("{outer}Content-Type: text/plain; charset={charset}\r\n\r\n{armor}");
+                let opened = post.bob.open(message.as_bytes()).unwrap();
+                assert_eq!(opened["summary"]["signed"], "good", "{}", shorten(&opened));
+                let body = post.bob.bytes(&opened["parts"][0]["body"]);
+                let body = String::from_utf8(body).unwrap();
+                assert_eq!(body.trim_end(), text.trim_end(), "{charset}");
+            }
+        }
+    }
+}
+
+/// A signature is over an attached message's bytes, whatever stands in them.
+#[test]
+fn an_attached_message_is_its_own_affair() {
+    let junk =
+        "junk line\nFrom: a@b.example\nContent-Type: text/plain\nContent-Type: text/html\n\nspam\n";
+    for mut post in posts() {
+        let payload = format!(
+            "Content-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: text/plain\n\nSee there.\n\
+             --m\nContent-Type: message/rfc822\n\n{junk}\n--m--\n"
+        );
+        for crypto in [Crypto::Multipart, Crypto::SignedEncrypted] {
+            let opened = by_hand(&mut post, crypto, OUTER, &payload);
+            assert_eq!(opened["summary"]["signed"], "good", "{}", shorten(&opened));
+        }
+        // Where the message itself is ambiguous, nothing is.
+        let payload = "Content-Type: text/plain\nContent-Type: text/html\n\nSee there.\n";
+        let opened = by_hand(&mut post, Crypto::Multipart, OUTER, payload);
+        assert_eq!(opened["summary"]["signed"], "bad", "{}", shorten(&opened));
+    }
+}
+
+/// Of alternatives, what can be shown.
+#[test]
+fn a_page_that_can_not_be_shown_gives_way_to_its_text() {
+    let page = |html: &str| {
+        format!(
+            "Content-Type: multipart/alternative; boundary=a\n\n--a\nContent-Type: text/plain\n\nplain words\n\
+             --a\nContent-Type: text/html\n\n{html}\n--a--\n"
+        )
+    };
+    let deep = format!("{}deep words", "<div>".repeat(600));
+    for mut post in posts() {
+        for (html, shown) in [("<p>page words</p>", "page"), (deep.as_str(), "plain")] {
+            for crypto in [Crypto::Multipart, Crypto::SignedEncrypted] {
+                let opened = by_hand(&mut post, crypto, OUTER, &page(html));
+                let texts = texts(&mut post, &opened);
+                assert_eq!(texts.len(), 1, "{}", shorten(&opened));
+                assert!(texts[0].contains(&format!("{shown} words")), "{texts:?}");
+                let quote = post.bob.bytes(&opened["quote"]);
+                assert!(String::from_utf8(quote).unwrap().starts_with(shown));
+            }
+        }
+    }
+}
+
+/// More signed parts than are looked at: their text is there to be read all the same.
+#[test]
+fn the_text_of_too_many_signed_parts_is_there() {
+    for mut post in posts() {
+        let part = post
+            .peer
+            .multipart(&crlf("Content-Type: text/plain\n\nwords\n"));
+        let entity = mixed(&vec![part.as_str(); 210]);
+        let outer = crlf(OUTER).replace("DATE", &chrono::Utc::now().to_rfc2822());
+        let message = format!("{outer}MIME-Version: 1.0\r\n{entity}");
+        let opened = post.bob.open(message.as_bytes()).unwrap();
+        assert_eq!(opened["parts"].as_array().unwrap().len(), 210);
+        let last = &opened["parts"][209];
+        assert_eq!(last["protection"]["signed"], "none", "{last}");
+        assert!(
+            texts(&mut post, &opened)
+                .iter()
+                .all(|text| text.contains("words"))
+        );
+        let warnings = opened["summary"]["warnings"].to_string();
+        assert!(warnings.contains("part-closed"), "{warnings}");
+    }
+}
+
+/// What stands outside of an answer is no other's to write: a composer who says that they put
+/// strange things outside gets an answer that is addressed by what is inside.
+#[test]
+fn no_answer_is_addressed_by_what_its_composer_put_outside() {
+    let honest =
+        "From: Alice <alice@sealpost.example>\nTo: bob@sealpost.example\nCc: bob2@x.example\n";
+    let lies = "HP-Outer: Subject: I quit\nHP-Outer: From: boss@x.example\nHP-Outer: To: press@evil.example\n\
+                HP-Outer: Message-ID: <boss@thread>\n";
+    let payload = format!("{INNER}{lies}Content-Type: text/plain; hp=\"cipher\"\n\ntext\n");
+    for mut post in posts() {
+        let opened = by_hand(&mut post, Crypto::SignedEncrypted, honest, &payload);
+        let token = json!({"answer": opened["answer"]});
+        let answer = json!({"message": token, "kind": "reply"});
+        let draft = post.bob.good("message/answer", answer)["draft"].clone();
+        let params = json!({"draft": draft, "answering": token,
+            "protect": {"encrypt": true, "headers": "none"}});
+        let sealed = post.bob.good("message/seal", params);
+        let message = post.bob.bytes(&sealed["messages"][0]["message"].clone());
+        let message = String::from_utf8_lossy(&message).into_owned();
+        let (head, _) = message.split_once("\r\n\r\n").unwrap();
+        for lie in ["quit", "boss", "press", "evil"] {
+            assert!(!head.contains(lie), "{head}");
+        }
+        assert!(head.contains("\r\nSubject: Re: [...]\r\n"), "{head}");
+        assert!(!head.contains("Secret") && !head.contains("o@x"), "{head}");
+    }
+}
+
+/// Inline OpenPGP has no place for a field: whoever asks for hidden ones is told.
+#[test]
+fn inline_hides_no_field_silently() {
+    for mut post in posts() {
+        if !matches!(post.peer, Peer::Gpg { .. }) {
+            continue;
+        }
+        let draft = json!({"from": "bob@sealpost.example", "to": ["alice@sealpost.example"],
+            "subject": "s", "text": {"text": "x"}});
+        for (headers, sealed) in [
+            (Value::Null, true),
+            (json!("none"), true),
+            (json!("baseline"), false),
+            (json!("shy"), false),
+        ] {
+            let mut protect = json!({"encrypt": true, "scheme": "inline", "protocol": "openpgp"});
+            if !headers.is_null() {
+                protect["headers"] = headers.clone();
+            }
+            let params = json!({"draft": draft, "protect": protect});
+            match post.bob.call("message/seal", params) {
+                Ok(_) => assert!(sealed, "{headers}"),
+                Err(fault) => {
+                    assert!(!sealed, "{headers}: {fault:?}");
+                    assert_eq!(fault.data["path"], "/protect/headers");
+                }
+            }
+        }
+    }
+}
