@@ -137,7 +137,7 @@ const LONG: &[(&str, &str)] = &[
         "what one signature is worth, read from top to bottom",
     ),
     ("store/files.rs", "the one door to the file system"),
-    ("verbs/peel.rs", "one walk over one tree"),
+    ("verbs/peel/mod.rs", "one walk over one tree"),
 ];
 
 #[test]

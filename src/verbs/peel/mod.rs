@@ -1,22 +1,28 @@
 //! Takes a message apart layer by layer: which layers there are, what they hold, what stayed
 //! closed. It collects facts; what they mean is said in `verbs/open` and `verbs/judge`.
 
+mod found;
+mod shapes;
+
 use bytes::Bytes;
 
+pub(super) use found::{Payload, Peeled, PeeledLayer, PeeledPart, Scope, Sealing};
+use shapes::{
+    Inside, alternative, is_file_among_files, resolve, shown_child, without_suffix, wrapped,
+};
+
 use super::pieces::{self, Piece};
-use super::{Ask, World, drafts, harvest, headers};
-use crate::base::body::as_text;
+use super::{Ask, World, drafts, harvest};
 use crate::base::error::{Error, Kind, Result};
 use crate::base::layer::{Fit, Form, Opened, Sealed, SignatureFacts};
 use crate::base::policy::ANCHORS_FILES;
-use crate::base::verdict::{Disposition, FoundKey, Layer, LayerError, LayerKind, Scheme};
+use crate::base::verdict::{Disposition, Layer, LayerError, LayerKind, Scheme};
 use crate::base::{Context, KeyId, Protocol};
 use crate::mail::armor::SegmentKind as Block;
 use crate::mail::fault::Fault;
 use crate::mail::html::LegacyDisplay;
-use crate::mail::layers::{Multi, Shape};
 use crate::mail::protect::{self, Protected};
-use crate::mail::{Entity, Head, decode, layers, split};
+use crate::mail::{Entity, Head, decode, layers};
 
 /// Layers inside layers: nobody wraps a message more than three times for a reason.
 const LAYERS_DEEP: usize = 16;
@@ -30,94 +36,6 @@ const UNPACKED_MAX: usize = 128 << 20;
 
 /// Parts in the whole result, whatever message inside a message they come from.
 const PARTS_MAX: usize = 2_000;
-
-/// A layer and what was seen in it.
-pub(super) struct PeeledLayer {
-    pub layer: Layer,
-    /// Index of the layer around it.
-    pub parent: Option<usize>,
-    /// It belongs to the unbroken run of layers around the whole message (RFC 9787).
-    pub envelope: bool,
-    /// It is all that the layer around it holds.
-    pub direct: bool,
-    /// Index of the message whose From it is judged by.
-    pub scope: usize,
-    pub facts: Vec<SignatureFacts>,
-}
-
-/// A part of the opened message.
-pub(super) struct PeeledPart {
-    pub id: String,
-    pub media_type: String,
-    pub name: Option<String>,
-    pub disposition: Disposition,
-    pub content_id: Option<String>,
-    pub body: Bytes,
-    /// Indices of the layers around it, outermost first.
-    pub layers: Vec<usize>,
-    /// It is one of those to show.
-    pub show: bool,
-    /// Whether HTML begins with what its reader is shown elsewhere.
-    pub legacy: LegacyDisplay,
-    /// The closest `multipart/alternative` around it.
-    pub alternative: Option<String>,
-    /// Index of the message that it belongs to.
-    pub scope: usize,
-}
-
-/// The header section of one message: the whole one, or one inside it.
-pub(super) struct Scope {
-    pub head: Head,
-    /// Two readers may see different content: no signature in it is to be trusted.
-    pub ambiguous: bool,
-}
-
-impl Scope {
-    fn of(head: Head) -> Scope {
-        Scope {
-            head,
-            ambiguous: false,
-        }
-    }
-}
-
-/// What the root of the cryptographic payload says (RFC 9788).
-pub(super) struct Payload {
-    pub protected: Protected,
-    pub head: Head,
-    /// All of it, as its layer held it.
-    pub whole: Bytes,
-    /// It stands inside an encryption. An inline one stands inside its payload instead.
-    pub sealed: Sealing,
-}
-
-impl Payload {
-    /// Whether it stands inside an encryption.
-    pub(super) fn is_sealed(&self) -> bool {
-        self.sealed == Sealing::Inside
-    }
-}
-
-/// Whether something stands inside an encryption.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sealing {
-    Inside,
-    Open,
-}
-
-/// What a message came to.
-pub(super) struct Peeled {
-    pub layers: Vec<PeeledLayer>,
-    pub parts: Vec<PeeledPart>,
-    pub scopes: Vec<Scope>,
-    /// The cryptographic payload's own fields, when there is an envelope around it.
-    pub payload: Option<Payload>,
-    pub keys: Vec<FoundKey>,
-    /// Good signatures that came with certificates; filled when they are judged.
-    pub brought: Vec<SignatureFacts>,
-    /// It is a draft of this store's own: its mark vouches for what the envelope holds.
-    pub own_draft: bool,
-}
 
 /// Where the walk stands.
 #[derive(Clone)]
@@ -204,23 +122,6 @@ pub(super) enum Opens {
     Everything,
     /// Encrypted blocks stay as they are.
     Signatures,
-}
-
-/// What a layer's content is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Inside {
-    /// A MIME entity.
-    Entity,
-    /// A MIME entity by the rules, and a bare text from some senders.
-    Decrypted,
-    /// Text of this charset.
-    Text(String),
-    /// As `Text`; what stands in its place as long as it stays closed.
-    Block { charset: String, given: Bytes },
-    /// A file of this name.
-    File(Option<String>),
-    /// A MIME entity if it begins like one, else text or a file.
-    Unknown,
 }
 
 impl<'a> Walk<'a> {
@@ -352,7 +253,7 @@ impl<'a> Walk<'a> {
         let shown = shown_child(entity);
         for (index, child) in entity.children.iter().enumerate() {
             let show = at.show && shown.is_none_or(|shown| shown == index);
-            let alternative = alternative(entity, &at);
+            let alternative = alternative(entity, at.alternative.as_deref());
             self.draft(
                 child,
                 At {
@@ -380,7 +281,7 @@ impl<'a> Walk<'a> {
                 envelope: false,
                 direct: false,
                 show,
-                alternative: alternative(entity, at),
+                alternative: alternative(entity, at.alternative.as_deref()),
                 ..at.clone()
             };
             match &sealed {
@@ -798,116 +699,4 @@ fn unreadable(error: &Error) -> Option<Fit> {
         Kind::PolicyRefused { rule, .. } if rule != ANCHORS_FILES => Some(Fit::Unsupported),
         _ => None,
     }
-}
-
-/// The message that stands in a payload for the payload itself, as RFC 8551 3.1 had it: nothing
-/// else is there, nothing says `hp`, and it is no layer of its own (RFC 9788 4.10.1). One from
-/// somebody else is a forwarded message, which is what the outer signature then says.
-fn wrapped(payload: &Entity, outer: &Head) -> Option<Entity> {
-    if payload.media.kind() != "message/rfc822" || payload.media.param("hp").is_some() {
-        return None;
-    }
-    let message = Entity::parse(payload.content(), &payload.id).ok()?;
-    let plain = layers::layer(&message).is_none() && message.media.param("hp").is_none();
-    let from = headers::single_from(&message.head)?;
-    let same = headers::single_from(outer).as_ref() == Some(&from);
-    (plain && same).then_some(message)
-}
-
-/// Whether a layer is one of several files that go with a text (RFC 9787 6.2.2): opened like any
-/// other, and never shown as what the message says. One that is marked as a file and stands alone
-/// beside a text is what servers and lists make of a whole message.
-fn is_file_among_files(entity: &Entity, index: usize, control: Option<usize>) -> bool {
-    let marked = |part: &Entity| {
-        let field = part.head.first("content-disposition");
-        let value = field.map(|field| field.unfolded().trim().to_ascii_lowercase());
-        value.is_some_and(|value| value.starts_with("attachment"))
-    };
-    let is_layer = |part: &Entity| layers::layer(part).is_some();
-    let children = entity.children.iter().enumerate();
-    let mut others = children.filter(|(at, _)| *at != index && Some(*at) != control);
-    let sealed = |part: &Entity| is_layer(part) || control.is_some_and(|at| at + 1 == index);
-    entity.media.kind() == "multipart/mixed"
-        && index > 0
-        && entity
-            .children
-            .get(index)
-            .is_some_and(|part| marked(part) && sealed(part))
-        && others.any(|(_, part)| marked(part) && !is_layer(part))
-}
-
-/// The closest `multipart/alternative` around the children of an entity.
-fn alternative(entity: &Entity, at: &At) -> Option<String> {
-    match entity.media.kind() {
-        "multipart/alternative" => Some(entity.id.clone()),
-        _ => at.alternative.clone(),
-    }
-}
-
-/// Which child of a `multipart/alternative` is shown: the last that is text, or holds some that
-/// anybody can read. An encrypted one may stay closed, and then nothing would be shown.
-fn shown_child(entity: &Entity) -> Option<usize> {
-    if entity.media.kind() != "multipart/alternative" {
-        return None;
-    }
-    let last = entity.children.iter().rposition(is_readable);
-    Some(last.unwrap_or_default())
-}
-
-/// Whether there is text in it outside every encryption.
-fn is_readable(entity: &Entity) -> bool {
-    match entity.shape {
-        Shape::Layer(Multi::PgpEncrypted | Multi::PgpEncryptedMangled) => false,
-        _ if entity.media.top() == "multipart" => entity.children.iter().any(is_readable),
-        _ => matches!(entity.media.kind(), "text/plain" | "text/html"),
-    }
-}
-
-/// What content is that may be several things: a MIME entity begins with a structural field.
-fn resolve(inside: Inside, content: &Bytes) -> Inside {
-    match inside {
-        Inside::Decrypted if begins_with_field(content) => Inside::Entity,
-        Inside::Decrypted => Inside::Text("utf-8".to_owned()),
-        Inside::Unknown if begins_as_entity(content) => Inside::Entity,
-        Inside::Unknown if as_text(content).is_some() => Inside::Text("utf-8".to_owned()),
-        Inside::Unknown => Inside::File(None),
-        known => known,
-    }
-}
-
-/// Whether the first line is a header field, or the empty line after none.
-fn begins_with_field(content: &Bytes) -> bool {
-    let line = content.split(|byte| *byte == b'\n').next();
-    let line = line.unwrap_or_default().trim_ascii_end();
-    let head = Head::parse(content.slice(..line.len()));
-    line.is_empty() || head.is_ok_and(|head| head.fields().next().is_some())
-}
-
-fn begins_as_entity(content: &Bytes) -> bool {
-    // Long lists of recipients stand before what says so.
-    let (section, _) = split::head(content);
-    let section = content.slice(section);
-    if let Ok(head) = Head::parse(section.clone()) {
-        return head.first("Content-Type").is_some();
-    }
-    // One with too many fields is an entity that can't be read, and no text.
-    let name = b"content-type:";
-    section
-        .split(|b| *b == b'\n')
-        .filter_map(|line| line.get(..name.len()))
-        .any(|start| start.eq_ignore_ascii_case(name))
-}
-
-/// The name of a file before it was encrypted.
-fn without_suffix(name: &str) -> String {
-    for suffix in [".pgp", ".gpg", ".asc"] {
-        let cut = name.len().saturating_sub(suffix.len());
-        if let Some((stem, end)) = name.split_at_checked(cut)
-            && end.eq_ignore_ascii_case(suffix)
-            && !stem.is_empty()
-        {
-            return stem.to_owned();
-        }
-    }
-    name.to_owned()
 }

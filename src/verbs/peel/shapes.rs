@@ -1,0 +1,137 @@
+//! What the shape of a message and of its parts says of how they are to be read.
+
+use bytes::Bytes;
+
+use crate::base::body::as_text;
+use crate::mail::layers::{Multi, Shape};
+use crate::mail::{Entity, Head, layers, split};
+use crate::verbs::headers;
+
+/// What a layer's content is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Inside {
+    /// A MIME entity.
+    Entity,
+    /// A MIME entity by the rules, and a bare text from some senders.
+    Decrypted,
+    /// Text of this charset.
+    Text(String),
+    /// As `Text`; what stands in its place as long as it stays closed.
+    Block { charset: String, given: Bytes },
+    /// A file of this name.
+    File(Option<String>),
+    /// A MIME entity if it begins like one, else text or a file.
+    Unknown,
+}
+
+/// The message that stands in a payload for the payload itself, as RFC 8551 3.1 had it: nothing
+/// else is there, nothing says `hp`, and it is no layer of its own (RFC 9788 4.10.1). One from
+/// somebody else is a forwarded message, which is what the outer signature then says.
+pub(super) fn wrapped(payload: &Entity, outer: &Head) -> Option<Entity> {
+    if payload.media.kind() != "message/rfc822" || payload.media.param("hp").is_some() {
+        return None;
+    }
+    let message = Entity::parse(payload.content(), &payload.id).ok()?;
+    let plain = layers::layer(&message).is_none() && message.media.param("hp").is_none();
+    let from = headers::single_from(&message.head)?;
+    let same = headers::single_from(outer).as_ref() == Some(&from);
+    (plain && same).then_some(message)
+}
+
+/// Whether a layer is one of several files that go with a text (RFC 9787 6.2.2): opened like any
+/// other, and never shown as what the message says. One that is marked as a file and stands alone
+/// beside a text is what servers and lists make of a whole message.
+pub(super) fn is_file_among_files(entity: &Entity, index: usize, control: Option<usize>) -> bool {
+    let marked = |part: &Entity| {
+        let field = part.head.first("content-disposition");
+        let value = field.map(|field| field.unfolded().trim().to_ascii_lowercase());
+        value.is_some_and(|value| value.starts_with("attachment"))
+    };
+    let is_layer = |part: &Entity| layers::layer(part).is_some();
+    let children = entity.children.iter().enumerate();
+    let mut others = children.filter(|(at, _)| *at != index && Some(*at) != control);
+    let sealed = |part: &Entity| is_layer(part) || control.is_some_and(|at| at + 1 == index);
+    entity.media.kind() == "multipart/mixed"
+        && index > 0
+        && entity
+            .children
+            .get(index)
+            .is_some_and(|part| marked(part) && sealed(part))
+        && others.any(|(_, part)| marked(part) && !is_layer(part))
+}
+
+/// The closest `multipart/alternative` around the children of an entity.
+pub(super) fn alternative(entity: &Entity, around: Option<&str>) -> Option<String> {
+    match entity.media.kind() {
+        "multipart/alternative" => Some(entity.id.clone()),
+        _ => around.map(str::to_owned),
+    }
+}
+
+/// Which child of a `multipart/alternative` is shown: the last that is text, or holds some that
+/// anybody can read. An encrypted one may stay closed, and then nothing would be shown.
+pub(super) fn shown_child(entity: &Entity) -> Option<usize> {
+    if entity.media.kind() != "multipart/alternative" {
+        return None;
+    }
+    let last = entity.children.iter().rposition(is_readable);
+    Some(last.unwrap_or_default())
+}
+
+/// Whether there is text in it outside every encryption.
+fn is_readable(entity: &Entity) -> bool {
+    match entity.shape {
+        Shape::Layer(Multi::PgpEncrypted | Multi::PgpEncryptedMangled) => false,
+        _ if entity.media.top() == "multipart" => entity.children.iter().any(is_readable),
+        _ => matches!(entity.media.kind(), "text/plain" | "text/html"),
+    }
+}
+
+/// What content is that may be several things: a MIME entity begins with a structural field.
+pub(super) fn resolve(inside: Inside, content: &Bytes) -> Inside {
+    match inside {
+        Inside::Decrypted if begins_with_field(content) => Inside::Entity,
+        Inside::Decrypted => Inside::Text("utf-8".to_owned()),
+        Inside::Unknown if begins_as_entity(content) => Inside::Entity,
+        Inside::Unknown if as_text(content).is_some() => Inside::Text("utf-8".to_owned()),
+        Inside::Unknown => Inside::File(None),
+        known => known,
+    }
+}
+
+/// Whether the first line is a header field, or the empty line after none.
+fn begins_with_field(content: &Bytes) -> bool {
+    let line = content.split(|byte| *byte == b'\n').next();
+    let line = line.unwrap_or_default().trim_ascii_end();
+    let head = Head::parse(content.slice(..line.len()));
+    line.is_empty() || head.is_ok_and(|head| head.fields().next().is_some())
+}
+
+fn begins_as_entity(content: &Bytes) -> bool {
+    // Long lists of recipients stand before what says so.
+    let (section, _) = split::head(content);
+    let section = content.slice(section);
+    if let Ok(head) = Head::parse(section.clone()) {
+        return head.first("Content-Type").is_some();
+    }
+    // One with too many fields is an entity that can't be read, and no text.
+    let name = b"content-type:";
+    section
+        .split(|b| *b == b'\n')
+        .filter_map(|line| line.get(..name.len()))
+        .any(|start| start.eq_ignore_ascii_case(name))
+}
+
+/// The name of a file before it was encrypted.
+pub(super) fn without_suffix(name: &str) -> String {
+    for suffix in [".pgp", ".gpg", ".asc"] {
+        let cut = name.len().saturating_sub(suffix.len());
+        if let Some((stem, end)) = name.split_at_checked(cut)
+            && end.eq_ignore_ascii_case(suffix)
+            && !stem.is_empty()
+        {
+            return stem.to_owned();
+        }
+    }
+    name.to_owned()
+}
