@@ -110,7 +110,7 @@ fn a_message_goes_from_one_to_another() {
         "Signed:     good, by alice@cli.example\n",
         "Subject:    Plans  (signed, encrypted; outside: [...])\n",
         "\n| Hello Bob\n",
-        "plan.pdf  application/pdf  4 bytes  encrypted, signed\n",
+        "| plan.pdf  application/pdf  4 bytes  encrypted, signed\n",
     ] {
         assert!(shown.contains(expected), "{expected:?} in {shown}");
     }
@@ -501,6 +501,15 @@ fn an_answer_hides_what_was_hidden() {
     let sealed = alice.run(&words(letter));
     fs::write(bob.path("a.eml"), &sealed).unwrap();
 
+    let passed_on = bob.run(&["answer", "a.eml", "--forward"]);
+    fs::write(bob.path("forward.json"), passed_on).unwrap();
+    let forward = "seal --draft forward.json --to bob@cli.example --encrypt --sign";
+    let forward = bob.run(&words(forward));
+    assert!(!forward.contains("At noon"), "{forward}");
+    let kept = bob.run(&words("seal --draft forward.json --as-draft --encrypt"));
+    let kept = text(&bob.run_with(&["open", "-"], kept.as_bytes()).stdout);
+    assert!(kept.contains("Draft:      your own"), "{kept}");
+
     let begun = bob.run_with(&["answer", "a.eml"], b"");
     let told = text(&begun.stderr);
     assert!(told.contains("--encrypt and --answering"), "{told}");
@@ -544,6 +553,8 @@ fn one_address_with_two_keys_of_ones_own() {
     // Only OpenPGP has what these do.
     me.run(&words("keys address me@cli.example --add me@home.example"));
     me.run(&words("keys publish me@cli.example --via wkd --to www"));
+    let signed = me.run_with(&words("text sign"), b"x");
+    assert!(signed.status.success(), "{}", text(&signed.stderr));
     // Both could be meant, and are named.
     let complaint = me.fail(&words("keys unlock me@cli.example"));
     assert!(complaint.contains("key.ambiguous"), "{complaint}");

@@ -128,8 +128,9 @@ pub struct Seal {
     /// A file to attach; may be given several times
     #[arg(long, value_name = "FILE")]
     pub attach: Vec<PathBuf>,
-    /// A draft as JSON, in place of the options above; - is standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "cc", "bcc", "text", "html", "attach"])]
+    /// A draft as JSON, in place of the text; - is standard input. More recipients and files may
+    /// be added
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "text", "html"])]
     pub draft: Option<PathBuf>,
     /// A whole message to protect as it is, in place of the options above
     #[arg(long, value_name = "FILE", conflicts_with_all = ["draft", "from", "to", "cc", "bcc", "text", "html", "attach"])]

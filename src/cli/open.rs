@@ -73,12 +73,24 @@ pub fn report(opened: &OpenedMessage) -> String {
         }
         if layer.kind == LayerKind::Signature || !layer.signatures.is_empty() {
             for signature in &layer.signatures {
-                line("  signature:", &words::signature(signature));
+                let mut text = words::signature(signature);
+                if opened
+                    .parts
+                    .iter()
+                    .any(|part| !signature.covers.contains(&part.id))
+                {
+                    let parts = signature.covers.join(", ");
+                    text.push_str(&format!("; over part {parts} alone"));
+                }
+                line("  signature:", &text);
             }
         }
     }
     for warning in &opened.summary.warnings {
         line("Warning:", words::warning(*warning));
+    }
+    if opened.draft.is_some() {
+        line("Draft:", "your own, saved here; nobody else can open it");
     }
     for key in &opened.keys {
         if let Some(what) = words::found(key.change) {
@@ -118,7 +130,8 @@ pub fn report(opened: &OpenedMessage) -> String {
     }
     if !rows.is_empty() {
         text.push_str("\nAttachments:\n");
-        text.push_str(&print::table(&rows));
+        // Their names are foreign text, too.
+        text.push_str(&print::plain_text(&print::table(&rows)));
     }
     text
 }

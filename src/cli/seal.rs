@@ -87,10 +87,18 @@ fn request(args: &Seal, session: &Session) -> Result<Request> {
     };
     if let Some(message) = &args.message {
         request.message = Some(input::read(message)?);
-    } else if let Some(draft) = &args.draft {
-        let json = input::read(draft)?;
-        let read = serde_json::from_slice(json.bytes()?)
+    } else if let Some(file) = &args.draft {
+        let json = input::read(file)?;
+        let mut read: Draft = serde_json::from_slice(json.bytes()?)
             .map_err(|e| Error::invalid("/draft", format!("the draft does not fit: {e}")))?;
+        let more = draft(args)?;
+        read.to.extend(more.to);
+        read.cc.extend(more.cc);
+        read.bcc.extend(more.bcc);
+        read.attachments.extend(more.attachments);
+        if !more.subject.is_empty() {
+            read.subject = more.subject;
+        }
         request.draft = Some(read);
     } else {
         request.draft = Some(draft(args)?);

@@ -279,7 +279,12 @@ pub fn sign(world: &World, request: &SignRequest, cx: &Context) -> Result<SealRe
     if let Some(rule) = cx.policy.broken_by(None, sealing).first() {
         return Err(choose::refused(rule));
     }
-    let signer = signer_or_only(world, from.as_ref(), &Protect::default(), cx)?;
+    // S/MIME has no such frame.
+    let protect = Protect {
+        protocol: Choice::OpenPgp,
+        ..Protect::default()
+    };
+    let signer = signer_or_only(world, from.as_ref(), &protect, cx)?;
     Ok(SealReply {
         text: sealed(world, &request.text, &[], Some(&signer), cx)?,
         also: Vec::new(),
