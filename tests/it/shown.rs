@@ -159,6 +159,7 @@ fn no_answer_is_addressed_by_what_its_composer_put_outside() {
             assert!(!head.contains(lie), "{head}");
         }
         assert!(head.contains("\r\nSubject: Re: [...]\r\n"), "{head}");
+        assert!(head.contains("From: <bob@sealpost.example>"), "{head}");
         assert!(!head.contains("Secret") && !head.contains("o@x"), "{head}");
     }
 }

@@ -73,7 +73,11 @@ impl Pieces {
             FieldOut::text(&field.name, &unsaid, "").ok()
         } else if PEOPLE.iter().any(|name| field.is(name)) {
             let all = addresses::parse(&field.raw()).mailboxes;
-            let kept = self.people(&all);
+            // Whoever writes has an address, which the message can't go without.
+            let kept = match field.is("From") {
+                true => all.iter().map(|mailbox| self.nameless(mailbox)).collect(),
+                false => self.people(&all),
+            };
             (kept != all).then(|| FieldOut::mailboxes(&field.name, &kept, "").ok())?
         } else if THREAD.iter().any(|name| field.is(name)) {
             let all = head::ids(&field.raw());
@@ -98,14 +102,18 @@ impl Pieces {
         let seen = all
             .iter()
             .filter(|mailbox| !self.unnamed.contains(mailbox.address.key()));
-        let bare = |mailbox: &Mailbox| match self.nameless.contains(mailbox.address.key()) {
+        seen.map(|mailbox| self.nameless(mailbox)).collect()
+    }
+
+    /// Somebody, without a name that was hidden.
+    fn nameless(&self, mailbox: &Mailbox) -> Mailbox {
+        match self.nameless.contains(mailbox.address.key()) {
             true => Mailbox {
                 name: None,
                 ..mailbox.clone()
             },
             false => mailbox.clone(),
-        };
-        seen.map(bare).collect()
+        }
     }
 }
 
