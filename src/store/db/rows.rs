@@ -114,7 +114,7 @@ impl Db {
     /// The certificates with a secret half here.
     pub(in crate::store) fn own(&self, protocol: Protocol) -> Result<Vec<Brief>> {
         let sql = format!(
-            "SELECT {BRIEF} FROM secret JOIN cert ON cert.id = secret.id
+            "SELECT {BRIEF} FROM secret CROSS JOIN cert ON cert.id = secret.id
              WHERE cert.protocol = ?1 AND cert.hidden = 0 ORDER BY cert.id"
         );
         self.briefs(&sql, (code(&PROTOCOLS, protocol),))
