@@ -47,14 +47,13 @@ pub enum Confidentiality {
     None,
 }
 
-/// What an answer must go on hiding, because the message that it answers did (RFC 9788 6.1).
+/// A field that stands otherwise outside than the policy has it: Bcc for one, or what the
+/// message that is answered hid (RFC 9788 6.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hidden {
-    pub name: String,
-    /// The decoded value that must not stand outside.
-    pub value: String,
+    pub field: FieldOut,
     /// What stands there instead; `None`: nothing does.
-    pub outer: Option<String>,
+    pub outer: Option<FieldOut>,
 }
 
 /// Puts `fields` into `entity`, canonical and with structural fields alone, for what will be
@@ -130,14 +129,8 @@ fn outside(field: &FieldOut, policy: Confidentiality, hidden: &[Hidden]) -> Opti
     if out.as_ref() != Some(field) {
         return out;
     }
-    match hidden
-        .iter()
-        .find(|h| field.is(&h.name) && field.value == h.value)
-    {
-        Some(Hidden { outer: None, .. }) => None,
-        Some(Hidden {
-            outer: Some(value), ..
-        }) => replaced(field, value),
+    match hidden.iter().find(|one| one.field == *field) {
+        Some(one) => one.outer.clone(),
         None => out,
     }
 }
@@ -175,16 +168,6 @@ fn utc_date(field: &FieldOut) -> Option<FieldOut> {
     let seconds = i64::try_from(super::decode::date(&field.raw())?).ok()?;
     let date = mail_builder::headers::date::Date::new(seconds).to_rfc822();
     FieldOut::text(&field.name, &date, "").ok()
-}
-
-/// The field with another value, addresses written as such.
-fn replaced(field: &FieldOut, value: &str) -> Option<FieldOut> {
-    let found = super::addresses::parse(value);
-    let addresses = ["from", "to", "cc", "bcc", "reply-to", "sender"];
-    if addresses.iter().any(|name| field.is(name)) {
-        return FieldOut::mailboxes(&field.name, &found.mailboxes, "").ok();
-    }
-    FieldOut::text(&field.name, value, "").ok()
 }
 
 /// `HP-Outer` for a field as it stands outside (RFC 9788 2.2.1).

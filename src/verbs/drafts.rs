@@ -76,9 +76,12 @@ pub(super) struct Reopened {
 /// # Errors
 /// `store.unavailable`; `internal`.
 pub(super) fn is_own(world: &World, outside: &Head, inside: &Entity) -> Result<bool> {
+    // The mark first: hardly any message has one, and each that is encrypted is asked.
+    if !is_marked(world, &inside.whole)? {
+        return Ok(false);
+    }
     let from = single_from(&inside.head);
-    let ours = from.as_ref().is_some_and(owns(world)) && from == single_from(outside);
-    Ok(ours && is_marked(world, &inside.whole)?)
+    Ok(from == single_from(outside) && from.as_ref().is_some_and(owns(world)))
 }
 
 /// The draft that was opened again.

@@ -30,23 +30,12 @@ pub(super) struct Letter {
     pub entity: Bytes,
     /// The bare text, where it is to be sealed inline.
     pub inline: Option<Bytes>,
-    /// What the answered message hid, which this one is to hide too.
+    /// Those of the fields that say what the answered message hid.
     pub hidden: Vec<Hidden>,
     /// In a draft: which message it answers.
     pub answers: Option<FieldOut>,
     /// In a draft: the secret of this store's mark.
     pub mark: Option<Secret>,
-}
-
-impl Letter {
-    /// Whether a field says what is to be hidden.
-    pub(super) fn says_hidden(&self) -> bool {
-        let mut hidden = self.hidden.iter();
-        hidden.any(|one| {
-            let mut fields = self.fields.iter();
-            fields.any(|field| field.is(&one.name) && field.value == one.value)
-        })
-    }
 }
 
 /// A letter out of a draft.
@@ -201,8 +190,7 @@ fn offer(world: &World, from: &Address, cx: &Context) -> Result<Vec<FieldOut>> {
 /// Keeps a field from standing outside at all.
 fn hide(field: &FieldOut) -> Hidden {
     Hidden {
-        name: field.name.clone(),
-        value: field.value.clone(),
+        field: field.clone(),
         outer: None,
     }
 }

@@ -314,7 +314,7 @@ fn answering(
     }
     // Neither in the clear nor around inline armor is there a place to hide anything.
     let hides = (request.protect.encrypt || draft) && letter.inline.is_none();
-    if !hides && letter.says_hidden() {
+    if !hides && !letter.hidden.is_empty() {
         return Err(Error::invalid(
             "/protect",
             "the answered message was encrypted and kept its subject or recipients hidden; encrypt the answer as a whole, or write another subject",

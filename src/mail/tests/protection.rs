@@ -193,13 +193,12 @@ fn cipher_means_nothing_without_encryption() {
 
 #[test]
 fn answers_keep_what_was_hidden() {
+    let subject = |value: &str| FieldOut::text("Subject", value, "").unwrap();
     let kept = [Hidden {
-        name: "Subject".to_owned(),
-        value: "Re: secret".to_owned(),
-        outer: Some("Re: [...]".to_owned()),
+        field: subject("Re: secret"),
+        outer: Some(subject("Re: [...]")),
     }];
-    let subject = FieldOut::text("Subject", "Re: secret", "").unwrap();
-    let other = FieldOut::text("Subject", "Re: secrets", "").unwrap();
+    let (subject, other) = (subject("Re: secret"), subject("Re: secrets"));
     let open = Confidentiality::None;
     let out = cover(ENTITY.to_vec(), &[subject, other], Hp::Cipher, open, &kept).unwrap();
     assert_eq!(

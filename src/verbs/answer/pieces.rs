@@ -91,9 +91,8 @@ impl Pieces {
             return None;
         };
         Some(Hidden {
-            name: field.name.clone(),
-            value: field.value.clone(),
-            outer: outer.map(|field| field.value).filter(|v| !v.is_empty()),
+            field: field.clone(),
+            outer: outer.filter(|outer| !outer.value.is_empty()),
         })
     }
 
