@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::claim::{self, Claim, Half, What, standing, word};
+use super::claim::{self, Claim, Half, Pair, What, standing, word};
 use super::show::reply;
 use super::{AcceptRequest, KeyReply};
 use crate::base::ask::Action;
@@ -191,11 +191,11 @@ fn counter(world: &World, said: &[Said]) -> Result<Vec<String>> {
 /// An S/MIME certificate of the same key pair is no other.
 fn above(world: &World, id: &KeyId, address: &Address) -> Result<Vec<StoredCert>> {
     let cert = world.store.cert(id)?;
-    let handle = |cert: &StoredCert| -> Result<Option<String>> {
-        let engine = world.any_engine(cert.id.protocol())?;
-        Ok(engine.key_handle(&cert.cert))
-    };
-    let pair = cert.as_ref().map(handle).transpose()?.flatten();
+    let pair = Pair::of(
+        world,
+        id.protocol(),
+        cert.as_ref().map(|cert| cert.cert.as_ref()),
+    )?;
     let mut above = Vec::new();
     for protocol in Protocol::ALL {
         for rival in world.store.naming(protocol, address)? {
@@ -204,8 +204,7 @@ fn above(world: &World, id: &KeyId, address: &Address) -> Result<Vec<StoredCert>
             if rival.id == *id || !counts {
                 continue;
             }
-            let same = protocol == id.protocol() && pair.is_some() && handle(&rival)? == pair;
-            if !same {
+            if !pair.has(world, &rival)? {
                 above.push(rival);
             }
         }

@@ -118,10 +118,18 @@ pub(in crate::verbs) fn others(
     claim: &Claim<'_>,
     address: &Address,
 ) -> Result<Vec<StoredCert>> {
+    let pair = match claim.what {
+        What::Known(id, cert) => Some(Pair::of(world, id.protocol(), cert)?),
+        What::Made(_) => None,
+    };
+    let same = |cert: &StoredCert| {
+        pair.as_ref()
+            .map_or(Ok(false), |pair| pair.has(world, cert))
+    };
     let mut others = Vec::new();
     for protocol in Protocol::ALL {
         for cert in world.store.by_address(protocol, address)? {
-            if claim.what.id() != Some(&cert.id) && !is_same_pair(world, &cert, claim)? {
+            if claim.what.id() != Some(&cert.id) && !same(&cert)? {
                 others.push(cert);
             }
         }
@@ -167,17 +175,28 @@ fn own(world: &World, address: &Address) -> Result<Vec<StoredCert>> {
     Ok(own)
 }
 
-/// Whether a certificate has the key pair of the claim: an authority has renewed it.
-fn is_same_pair(world: &World, cert: &StoredCert, claim: &Claim<'_>) -> Result<bool> {
-    let What::Known(id, Some(bytes)) = claim.what else {
-        return Ok(false);
-    };
-    if id.protocol() != cert.id.protocol() {
-        return Ok(false);
+/// The key pair of a certificate, where an authority may have made several for one.
+pub(super) struct Pair {
+    protocol: Protocol,
+    handle: Option<String>,
+}
+
+impl Pair {
+    /// Of the certificate that these bytes are; without them, of none.
+    pub(super) fn of(world: &World, protocol: Protocol, cert: Option<&[u8]>) -> Result<Pair> {
+        let engine = world.any_engine(protocol)?;
+        let handle = cert.and_then(|cert| engine.key_handle(cert));
+        Ok(Pair { protocol, handle })
     }
-    let engine = world.any_engine(id.protocol())?;
-    let handle = engine.key_handle(bytes);
-    Ok(handle.is_some() && engine.key_handle(&cert.cert) == handle)
+
+    /// Whether a certificate is of this pair: an authority has renewed it.
+    pub(super) fn has(&self, world: &World, cert: &StoredCert) -> Result<bool> {
+        if self.handle.is_none() || self.protocol != cert.id.protocol() {
+            return Ok(false);
+        }
+        let engine = world.any_engine(self.protocol)?;
+        Ok(engine.key_handle(&cert.cert) == self.handle)
+    }
 }
 
 /// Keys as a dialog names them, with what they are for the address.
