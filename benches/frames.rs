@@ -375,13 +375,14 @@ fn certs() -> Vec<Vec<u8>> {
 
 /// Two hosts by turns: what the first does beside the second, in CPU time, which other
 /// programs disturb less.
-fn against(name: &str, rounds: usize, one: &mut Turn<'_>, other: &mut Turn<'_>) {
+fn against(name: &str, rounds: usize, one: Turn<'_>, other: Turn<'_>) {
     let (mut a, mut b) = (Side::default(), Side::default());
-    (one.work)();
-    (other.work)();
+    let ((one, work), (other, beside)) = (one, other);
+    work(one);
+    beside(other);
     for _ in 0..rounds {
-        timed(&mut a, Some(one.pid), &mut *one.work);
-        timed(&mut b, Some(other.pid), &mut *other.work);
+        timed(&mut a, Some(one.pid()), &mut || work(one));
+        timed(&mut b, Some(other.pid()), &mut || beside(other));
     }
     println!(
         "{name:26} | {:9.2} | {:9.2} | {:9.2} | {:8.2} | {:8.2} | {:6.2} x",
@@ -394,11 +395,8 @@ fn against(name: &str, rounds: usize, one: &mut Turn<'_>, other: &mut Turn<'_>) 
     );
 }
 
-/// One host's work.
-struct Turn<'a> {
-    pid: u32,
-    work: &'a mut dyn FnMut(),
-}
+/// A host and its work.
+type Turn<'a> = (&'a mut Host, &'a dyn Fn(&mut Host));
 
 /// What the reader is shown, beside the same message without it: the columns under gpg are
 /// those, and the ratio (of CPU time) below one is what it costs.
@@ -427,37 +425,13 @@ fn reading(certs: &[Vec<u8>]) {
     against(
         "read: HTML, hp=cipher",
         200,
-        &mut Turn {
-            pid: one.pid(),
-            work: &mut || open(&mut one, &rich),
-        },
-        &mut Turn {
-            pid: other.pid(),
-            work: &mut || open(&mut other, &plain),
-        },
+        (&mut one, &|host| open(host, &rich)),
+        (&mut other, &|host| open(host, &plain)),
     );
     let stranger = format!(
         "From: Eve <eve@elsewhere.example>\r\nTo: {BOB}\r\nSubject: s\r\nMIME-Version: 1.0\r\n\r\n{words}\r\n"
     );
-    let look = |host: &mut Host| host.open(stranger.as_bytes()).unwrap();
-    // Where the secret for tokens can't be kept, none is made.
-    let (token, barred) = (Home::new(), Home::new());
-    std::fs::create_dir_all(barred.path().join("marks.key")).unwrap();
-    let (mut one, mut other) = (host(&token), host(&barred));
-    assert!(look(&mut one)["answer"].is_string());
-    assert!(!look(&mut other)["answer"].is_string());
-    against(
-        "read: a token for answers",
-        1_000,
-        &mut Turn {
-            pid: one.pid(),
-            work: &mut || drop(look(&mut one)),
-        },
-        &mut Turn {
-            pid: other.pid(),
-            work: &mut || drop(look(&mut other)),
-        },
-    );
+    let look = |host: &mut Host| drop(host.open(stranger.as_bytes()).unwrap());
     let crowd = Home::new();
     let mut one = host(&crowd);
     // As many as one dialog can show.
@@ -465,18 +439,13 @@ fn reading(certs: &[Vec<u8>]) {
         let body = one.body(&some.concat());
         one.good("keys/import", json!({"data": body, "accept": true}));
     }
-    let mut other = host(&token);
+    let nobody = Home::new();
+    let mut other = host(&nobody);
     against(
         "read: among many known",
         200,
-        &mut Turn {
-            pid: one.pid(),
-            work: &mut || drop(look(&mut one)),
-        },
-        &mut Turn {
-            pid: other.pid(),
-            work: &mut || drop(look(&mut other)),
-        },
+        (&mut one, &look),
+        (&mut other, &look),
     );
 }
 

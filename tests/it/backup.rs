@@ -686,10 +686,15 @@ fn sealed(content: &[u8]) -> Vec<u8> {
     let message = Encryptor::with_passwords(Message::new(&mut out), Some(PHRASE))
         .build()
         .unwrap();
+    hold(message, content);
+    out
+}
+
+/// Writes what a message holds, and its end.
+fn hold(message: Message<'_>, content: &[u8]) {
     let mut literal = LiteralWriter::new(message).build().unwrap();
     literal.write_all(content).unwrap();
     literal.finalize().unwrap();
-    out
 }
 
 /// Whoever has our certificate can write to us; nobody can bring us a backup that way.
@@ -717,9 +722,7 @@ fn a_backup_that_is_made_for_a_key_is_none() {
             .add_passwords(passwords)
             .build()
             .unwrap();
-        let mut literal = LiteralWriter::new(message).build().unwrap();
-        literal.write_all(&content).unwrap();
-        literal.finalize().unwrap();
+        hold(message, &content);
         assert_eq!(
             read(&mut host, &out).unwrap_err().kind(),
             "message.malformed"
@@ -799,9 +802,7 @@ fn stretched(content: &[u8], memory: u8, passes: u8) -> Vec<u8> {
         .unwrap()
         .build()
         .unwrap();
-    let mut literal = LiteralWriter::new(message).build().unwrap();
-    literal.write_all(content).unwrap();
-    literal.finalize().unwrap();
+    hold(message, content);
     out
 }
 
