@@ -67,7 +67,7 @@
 //!
 //! Each library has one place that may name it, so that its errors are translated and its
 //! surprises written down once: byteorder in `wire/frame.rs`, Sequoia in `engine/openpgp`,
-//! mail-parser and mail-builder in `mail`, `std::fs` in `store/files.rs`, rusqlite in
+//! mail-parser and mail-builder in `mail`, `std::fs` in `store/files`, rusqlite in
 //! `store/db.rs`, tar in `store/pieces.rs`, ureq in `net`, LDAP's messages in `net/ldap.rs`, cryptoki
 //! in `tokens`, keyring and zbus in `desktop`, serde_json in `wire`, `host`, `cli` and
 //! `net/keyserver.rs`.

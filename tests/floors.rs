@@ -52,7 +52,17 @@ const DOORMEN: &[(&str, &[&str])] = &[
     ("rasn", &["net/ldap.rs"]),
     ("rasn_ldap", &["net/ldap.rs"]),
     ("rusqlite", &["store/db.rs", "store/db/"]),
-    ("rustix", &["agent/", "gnupg/", "host/", "store/", "cli/"]),
+    (
+        "rustix",
+        &[
+            "base/peer.rs",
+            "agent/",
+            "gnupg/",
+            "host/",
+            "store/",
+            "cli/",
+        ],
+    ),
     ("rustls_native_certs", &["net/tls.rs"]),
     ("sequoia_autocrypt", &["engine/openpgp/"]),
     ("sequoia_openpgp", &["engine/openpgp/"]),
@@ -63,7 +73,7 @@ const DOORMEN: &[(&str, &[&str])] = &[
     ("serde_path_to_error", &["wire/"]),
     ("simplelog", &["host/logging.rs"]),
     ("tar", &["store/pieces.rs"]),
-    ("tempfile", &["store/files.rs", "cli/demo.rs"]),
+    ("tempfile", &["store/files/", "cli/demo.rs"]),
     ("toml", &["store/"]),
     ("unicode_security", &["base/spoof.rs"]),
     ("ureq", &["net/"]),
@@ -78,7 +88,7 @@ const DOORMEN: &[(&str, &[&str])] = &[
     (
         "std::fs",
         &[
-            "store/files.rs",
+            "store/files/",
             "cli/input.rs",
             "host/logging.rs",
             "gnupg/socket.rs",
@@ -136,7 +146,6 @@ const LONG: &[(&str, &str)] = &[
         "engine/openpgp/verify.rs",
         "what one signature is worth, read from top to bottom",
     ),
-    ("store/files.rs", "the one door to the file system"),
     ("verbs/peel/mod.rs", "one walk over one tree"),
 ];
 

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::peer;
 use super::speech::{self, Answer, Partner, Question};
 use crate::base::job::Job;
+use crate::base::peer::is_this_person;
 
 /// How long an agent may be silent: it greets at once, and says every second that it works. A
 /// machine under load, or whose disk has to wake up first, is slower than that.
@@ -90,7 +91,7 @@ pub(super) fn reach(socket: &Path, job: &Job) -> Result<UnixStream, Fault> {
 /// As [`connect`].
 pub(super) fn greeted(stream: UnixStream, job: &Job) -> Result<Line, Fault> {
     let greet = || {
-        if !peer::is_this_person(&stream) {
+        if !is_this_person(&stream) {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         stream.set_read_timeout(Some(LOOK))?;

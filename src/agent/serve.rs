@@ -13,11 +13,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::hosts::{Host, Hosts};
-use super::peer;
 use super::speech::{self, Answer, Failed, Partner, Question};
 use crate::base::Secret;
 use crate::base::error::Result;
 use crate::base::keys::{KeyId, Private, SecretState};
+use crate::base::peer;
 
 /// How often the time is looked at.
 const TICK: Duration = Duration::from_millis(500);

@@ -18,6 +18,8 @@ pub mod keys;
 pub mod layer;
 pub mod network;
 pub mod notices;
+#[cfg(unix)]
+pub mod peer;
 pub mod policy;
 pub mod private;
 pub mod rules;

@@ -13,6 +13,8 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket};
 
+use crate::base::peer::is_this_person;
+
 /// How often a socket whose queue is full is tried again.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -94,21 +96,6 @@ fn elsewhere(text: &str, value: impl Fn(&str) -> Option<String>) -> Option<PathB
     path.push_str(rest);
     let path = PathBuf::from(path);
     path.is_absolute().then_some(path)
-}
-
-/// Whether the process at the other end runs as the same user as this one. Where the system
-/// can't say, the folder that the socket lies in has to do: nobody else may enter it.
-fn is_this_person(stream: &UnixStream) -> bool {
-    #[cfg(target_os = "linux")]
-    {
-        rustix::net::sockopt::socket_peercred(stream)
-            .is_ok_and(|peer| peer.uid == rustix::process::geteuid())
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = stream;
-        true
-    }
 }
 
 #[cfg(test)]

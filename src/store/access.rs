@@ -8,7 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files::{self, Others, Owner};
+use super::files::{self, Look, Others, Owner};
 use super::home::Home;
 use crate::base::{Error, Kind, Result};
 
@@ -84,10 +84,7 @@ pub(super) fn unlinked(home: &Home) -> Result<()> {
 /// The folders above the folder of state that others may rename it in.
 pub(super) fn loose_above(home: &Home) -> Vec<PathBuf> {
     let straight = files::straight(&home.state);
-    let is_loose = |path: &&Path| {
-        files::look(path)
-            .is_some_and(|look| look.others == Others::Write || look.owner == Owner::Another)
-    };
+    let is_loose = |path: &&Path| files::look(path).is_some_and(Look::is_loose);
     let above = straight.ancestors().skip(1);
     above.filter(is_loose).map(Path::to_owned).collect()
 }

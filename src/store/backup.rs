@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::certs::{Folder, Place};
-use super::pieces::{self, Piece};
+use super::pieces::{self, NO_BACKUP, Piece};
 use super::policy::Stated;
 use super::query::{Only, Query};
 use super::secrets::{self, Wrap};
@@ -325,9 +325,7 @@ impl Copied {
                 ));
             }
             None => {
-                return Err(Error::malformed(
-                    "this is no sealpost backup, or not a whole one; choose another file",
-                ));
+                return Err(Error::malformed(NO_BACKUP));
             }
         }
         let made = words.next().and_then(parse_rfc3339);

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use super::certs::Folder;
-use super::files::{self, Form, Others, Owner};
+use super::files::{self, Form, Look, Others, Owner};
 use super::index::unfallen;
 use super::secrets::{self, Wrap};
 use super::{Sight, Store, access, journal};
@@ -275,10 +275,7 @@ pub fn program(path: &Path) -> Option<Reason> {
         return Some(Reason::Missing);
     };
     let straight = files::straight(path);
-    let loose = |path: &Path| {
-        files::look(path)
-            .is_some_and(|look| look.owner == Owner::Another || look.others == Others::Write)
-    };
+    let loose = |path: &Path| files::look(path).is_some_and(Look::is_loose);
     match look.form {
         Form::File if loose(&straight) || straight.parent().is_some_and(loose) => {
             Some(Reason::Open)

@@ -49,6 +49,7 @@ pub use decisions::News;
 pub use files::LineFile;
 pub use health::{Damage, Health, Reason, Surroundings, program};
 pub use home::{Home, Ownership, gnupg_home};
+pub use pieces::NO_BACKUP;
 pub use place::AgentPlace;
 pub use policy::{Stated, policy};
 pub use put::{Change, Merged, Put};

@@ -7,6 +7,9 @@ use tar::{Archive, Builder, EntryType, Header};
 
 use crate::base::{Error, Result, Secret};
 
+/// What is said of a file that is none.
+pub const NO_BACKUP: &str = "this is no sealpost backup, or not a whole one; choose another file";
+
 /// The block that everything in a tar is rounded up to, in bytes.
 const BLOCK: usize = 512;
 
@@ -54,8 +57,7 @@ pub(super) fn taken(length: usize) -> usize {
 /// # Errors
 /// `message.malformed`.
 pub(super) fn unpack(packed: &[u8]) -> Result<Vec<Piece>> {
-    let fault =
-        || Error::malformed("this is no sealpost backup, or not a whole one; choose another file");
+    let fault = || Error::malformed(NO_BACKUP);
     let mut archive = Archive::new(packed);
     let mut pieces = Vec::new();
     for entry in archive.entries().map_err(|e| fault().because(e))? {

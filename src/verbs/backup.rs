@@ -21,7 +21,7 @@ use crate::base::{Context, Error, KeyId, Kind, Protocol, Result, Secret};
 use crate::engine::openpgp::{open_file, seal_file};
 use crate::engine::smime::read_revocation_list;
 use crate::engine::{IncomingSecret, Passphrase, Under};
-use crate::store::{BACKUP_MAX, Change, Copied, CopiedSecret, Put, Wrap};
+use crate::store::{BACKUP_MAX, Change, Copied, CopiedSecret, NO_BACKUP, Put, Wrap};
 
 /// What the file is called inside.
 const NAME: &str = "sealpost-backup.tar";
@@ -147,9 +147,7 @@ pub fn read(world: &World, request: &ReadRequest, cx: &Context) -> Result<ReadRe
 /// What went wrong with a file, in words for one that nobody sent.
 fn about_a_backup(mut error: Error) -> Error {
     let message = match error.kind {
-        Kind::MessageMalformed => {
-            "this is no sealpost backup, or not a whole one; choose another file"
-        }
+        Kind::MessageMalformed => NO_BACKUP,
         Kind::DecryptFailed => "the backup is damaged; take another copy of it",
         _ => return error,
     };

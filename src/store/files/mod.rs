@@ -1,0 +1,499 @@
+//! The only door to the file system: capped reads, writes that are there whole or not at
+//! all, locks between processes. No link is followed to a file of ours, and none is read that
+//! another user owns.
+//!
+//! Nothing here knows what a certificate or a key is. Whoever writes the same file as
+//! another process takes a [`Lock`] first.
+
+mod fault;
+mod lines;
+mod lock;
+mod look;
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use tempfile::{Builder, NamedTempFile, TempPath};
+
+use fault::{absent, linked, too_large};
+pub(super) use fault::{busy, foreign, unavailable};
+pub use lines::LineFile;
+pub(super) use lock::Lock;
+use look::owner;
+pub(super) use look::{
+    Form, Look, Others, Owner, check_private, close, look, look_through, no_link, private_folder,
+    straight,
+};
+
+use crate::base::{Error, Kind, Result};
+
+/// How our temporary files begin. [`clean`] removes no others: a folder may be shared.
+const TEMPORARY: &str = ".sealpost-";
+
+/// How far from the present a temporary file is dated whose writer is dead: writing takes
+/// seconds. In seconds.
+const ABANDONED: u64 = 10 * 60;
+
+/// What a file looked like from outside: equal stamps, equal content, as far as the file
+/// system's clock can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) struct Stamp {
+    hash: i64,
+    /// When it was last written, in Unix seconds.
+    pub(in crate::store) modified: u64,
+}
+
+impl Stamp {
+    fn of(meta: &fs::Metadata) -> Stamp {
+        let age = meta
+            .modified()
+            .ok()
+            .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
+            .unwrap_or_default();
+        let mut text = Vec::with_capacity(32);
+        text.extend(age.as_nanos().to_le_bytes());
+        // A folder's size says nothing on most file systems and wanders on some.
+        text.extend(if meta.is_dir() { 0 } else { meta.len() }.to_le_bytes());
+        text.extend(inode(meta).to_le_bytes());
+        Stamp {
+            hash: checksum(&text).cast_signed(),
+            modified: age.as_secs(),
+        }
+    }
+
+    /// The stamp as one number, for an index row.
+    pub(in crate::store) fn number(self) -> i64 {
+        self.hash
+    }
+}
+
+#[cfg(unix)]
+fn inode(meta: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(meta)
+}
+
+#[cfg(not(unix))]
+fn inode(_: &fs::Metadata) -> u64 {
+    0
+}
+
+/// FNV-1a, 64 bits: finds a torn or rotten line or file. No protection against anybody.
+pub(in crate::store) fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// A file's content and stamp; `None` when it is not there.
+///
+/// # Errors
+/// `store.unavailable` when it can't be read, is a link, or is another user's; `limit.exceeded`
+/// above `cap` bytes.
+pub(in crate::store) fn read(path: &Path, cap: u64) -> Result<Option<(Vec<u8>, Stamp)>> {
+    read_all(path, cap, Links::Refused)
+}
+
+/// As [`read`], of a file that is not ours: an administrator's, or one that a rule names. It may
+/// be a link.
+///
+/// # Errors
+/// `store.unavailable` when it can't be read; `limit.exceeded` above `cap` bytes.
+pub(in crate::store) fn read_named(path: &Path, cap: u64) -> Result<Option<(Vec<u8>, Stamp)>> {
+    read_all(path, cap, Links::Followed)
+}
+
+fn read_all(path: &Path, cap: u64, links: Links) -> Result<Option<(Vec<u8>, Stamp)>> {
+    let Some((mut file, meta)) = open(path, links)? else {
+        return Ok(None);
+    };
+    if meta.len() > cap {
+        return Err(too_large());
+    }
+    // One byte more than its length: nothing is moved, so no copy of a secret stays behind.
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
+    (&mut file)
+        .take(cap + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| unavailable(path, e))?;
+    if bytes.len() as u64 > cap {
+        return Err(too_large());
+    }
+    Ok(Some((bytes, Stamp::of(&meta))))
+}
+
+/// What follows `offset` in a file that only grows, at most `cap` bytes of it.
+///
+/// # Errors
+/// `store.unavailable`; so too where something else than a file stands.
+pub(in crate::store) fn read_from(path: &Path, offset: u64, cap: u64) -> Result<Vec<u8>> {
+    let Some((mut file, _)) = open(path, Links::Refused)? else {
+        return match is_something(path) {
+            true => Err(Error::new(
+                Kind::StoreUnavailable,
+                format!("{} is no file; move it away", path.display()),
+            )),
+            false => Ok(Vec::new()),
+        };
+    };
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(offset))
+        .and_then(|_| file.take(cap).read_to_end(&mut bytes))
+        .map_err(|e| unavailable(path, e))?;
+    Ok(bytes)
+}
+
+/// What is made of a link where a file is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Links {
+    Followed,
+    Refused,
+}
+
+fn open(path: &Path, links: Links) -> Result<Option<(File, fs::Metadata)>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    let before = match links {
+        Links::Followed => fs::metadata(path),
+        Links::Refused => {
+            no_links(&mut options);
+            fs::symlink_metadata(path)
+        }
+    };
+    match before {
+        Ok(meta) if meta.is_symlink() => return Err(linked(path)),
+        // A pipe would keep who opens it waiting.
+        Ok(meta) if !meta.is_file() => return Ok(None),
+        _ => {}
+    }
+    let opened = options.open(path);
+    match opened.and_then(|file| file.metadata().map(|meta| (file, meta))) {
+        Ok((_, meta)) if !meta.is_file() => Ok(None),
+        Ok((_, meta)) if links == Links::Refused && owner(&meta) == Owner::Another => {
+            Err(foreign(path))
+        }
+        Ok(found) => Ok(Some(found)),
+        Err(e) if absent(&e) => Ok(None),
+        Err(e) => Err(unavailable(path, e)),
+    }
+}
+
+/// The stamp of a file or folder; `None` when it is not there.
+pub(in crate::store) fn stamp(path: &Path) -> Option<Stamp> {
+    fs::metadata(path).ok().map(|meta| Stamp::of(&meta))
+}
+
+/// Whether anything bears this name, a link to nowhere too.
+pub(in crate::store) fn is_something(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// A file's length; 0 when it is not there.
+pub(in crate::store) fn length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |meta| meta.len())
+}
+
+#[cfg(unix)]
+fn no_links(options: &mut OpenOptions) {
+    let flag = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    std::os::unix::fs::OpenOptionsExt::custom_flags(options, flag);
+}
+
+#[cfg(not(unix))]
+fn no_links(_: &mut OpenOptions) {}
+
+/// The names in a folder that are UTF-8, in no order; none when it is not there.
+///
+/// # Errors
+/// `store.unavailable` when it can't be read.
+pub(in crate::store) fn list(folder: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if absent(&e) => return Ok(Vec::new()),
+        Err(e) => return Err(unavailable(folder, e)),
+    };
+    Ok(entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| !name.starts_with(TEMPORARY))
+        .collect())
+}
+
+/// Makes a folder and those above it, for this user alone. One that is there is left as it is.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(in crate::store) fn folder(path: &Path) -> Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|e| unavailable(path, e))
+}
+
+/// Writes a file of no name into a folder, and takes it away again.
+///
+/// # Errors
+/// `store.unavailable` when nothing can be written there.
+pub(in crate::store) fn probe(folder: &Path) -> Result<()> {
+    temporary(folder, b"sealpost", Durable::Each).map(drop)
+}
+
+/// Makes an empty file for this user alone, if it is not there yet.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(in crate::store) fn touch(path: &Path) -> Result<()> {
+    private(path).map(|_| ())
+}
+
+/// Writes a file so that after any interruption it is there whole, as it was or as it is.
+/// On return it is on the disk. A link that stands there gives way.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(in crate::store) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let base = parent(path)?;
+    folder(base)?;
+    let mut batch = Batch::new(base, Durable::Each);
+    batch.stage(path.to_owned(), bytes)?;
+    batch.finish()
+}
+
+/// As [`write()`], but a file that is there already stays: the first of several writers wins.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(in crate::store) fn write_first(path: &Path, bytes: &[u8]) -> Result<()> {
+    let base = parent(path)?;
+    folder(base)?;
+    let file = temporary(base, bytes, Durable::Each)?;
+    clean(base, modified(&file));
+    match file.persist_noclobber(path) {
+        Ok(()) => sync_folder(base),
+        Err(e) if e.error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => Err(unavailable(path, e.error)),
+    }
+}
+
+/// Adds to the end of a file that only grows; whoever does that holds its [`Lock`]. On return
+/// it is on the disk; on an error nothing of it stays, as far as the disk still lets us.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(in crate::store) fn append(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = private(path)?;
+    let before = file.metadata().map_err(|e| unavailable(path, e))?.len();
+    let mut all = || -> io::Result<()> {
+        let torn = before > 0 && {
+            let mut last = [0];
+            file.seek(SeekFrom::Start(before - 1))?;
+            file.read_exact(&mut last)?;
+            last != *b"\n"
+        };
+        file.seek(SeekFrom::Start(before))?;
+        if torn {
+            file.write_all(b"\n")?;
+        }
+        file.write_all(bytes)?;
+        file.sync_data()
+    };
+    let done = all();
+    if done.is_err() {
+        let _ = file.set_len(before);
+    }
+    done.map_err(|e| unavailable(path, e))?;
+    if before == 0 {
+        sync_folder(parent(path)?)?;
+    }
+    Ok(())
+}
+
+/// Cuts a file that only grows down to its first `length` bytes; whoever does that holds its
+/// [`Lock`].
+///
+/// # Errors
+/// `store.unavailable`.
+pub(in crate::store) fn cut(path: &Path, length: u64) -> Result<()> {
+    let file = private(path)?;
+    file.set_len(length)
+        .and_then(|()| file.sync_data())
+        .map_err(|e| unavailable(path, e))
+}
+
+/// Removes a file; false when it was not there.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(in crate::store) fn remove(path: &Path) -> Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_folder(parent(path)?).map(|()| true),
+        Err(e) if absent(&e) => Ok(false),
+        Err(e) => Err(unavailable(path, e)),
+    }
+}
+
+/// Removes what interrupted writers of ours left in a folder. `now` is what the file system
+/// dates a file that was written just now (Unix seconds): a writer that is at work has dated its
+/// own like that, whatever the clock says.
+pub(in crate::store) fn clean(folder: &Path, now: u64) {
+    for entry in temporaries(folder) {
+        let dated = entry.metadata().map(|meta| Stamp::of(&meta).modified);
+        if dated.is_ok_and(|dated| dated.abs_diff(now) > ABANDONED) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// How many temporary files lie in a folder.
+pub(in crate::store) fn leftovers(folder: &Path) -> usize {
+    temporaries(folder).count()
+}
+
+fn temporaries(folder: &Path) -> impl Iterator<Item = fs::DirEntry> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(TEMPORARY))
+}
+
+/// When a file was last written, in Unix seconds.
+fn modified(path: &Path) -> u64 {
+    stamp(path).map_or(0, |stamp| stamp.modified)
+}
+
+/// When staged files must be safe from a power cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Durable {
+    /// One by one: what a single write wants.
+    Each,
+    /// All of them by one order to the file system, where it knows one (Linux): ten thousand
+    /// files cost little more than one. Until [`settle`] a power cut may leave a new file
+    /// empty; one that was there before is never lost.
+    Together,
+}
+
+/// Files that are written beside their places and then put there.
+pub(in crate::store) struct Batch {
+    base: PathBuf,
+    durable: Durable,
+    staged: Vec<(TempPath, PathBuf)>,
+}
+
+impl Batch {
+    /// `base` takes the temporary files; it exists and is on the same file system.
+    pub(in crate::store) fn new(base: &Path, durable: Durable) -> Batch {
+        let together = cfg!(any(target_os = "linux", target_os = "android"));
+        Batch {
+            base: base.to_owned(),
+            durable: if together { durable } else { Durable::Each },
+            staged: Vec::new(),
+        }
+    }
+
+    /// Writes one file beside its place.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub(in crate::store) fn stage(&mut self, target: PathBuf, bytes: &[u8]) -> Result<()> {
+        let file = temporary(&self.base, bytes, self.durable)?;
+        self.staged.push((file, target));
+        Ok(())
+    }
+
+    /// Puts all of them in their places.
+    ///
+    /// # Errors
+    /// `store.unavailable`; some may be in place then, each of them whole.
+    pub(in crate::store) fn finish(self) -> Result<()> {
+        if self.staged.is_empty() {
+            return Ok(());
+        }
+        let replaces = |(_, target): &(TempPath, PathBuf)| target.exists();
+        if self.durable == Durable::Together && self.staged.iter().any(replaces) {
+            sync_all(&self.base)?;
+        }
+        let mut folders = Vec::new();
+        if let Some((file, _)) = self.staged.last() {
+            clean(&self.base, modified(file));
+        }
+        for (file, target) in self.staged {
+            let above = parent(&target)?.to_owned();
+            if !folders.contains(&above) {
+                folder(&above)?;
+                folders.push(above);
+            }
+            file.persist(&target)
+                .map_err(|e| unavailable(&target, e.error))?;
+        }
+        match self.durable {
+            Durable::Together => Ok(()),
+            Durable::Each => {
+                for folder in &folders {
+                    sync_folder(folder)?;
+                }
+                sync_folder(&self.base)
+            }
+        }
+    }
+}
+
+/// Waits until everything that was written under the folder is on the disk.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(in crate::store) fn settle(folder: &Path) -> Result<()> {
+    sync_all(folder)
+}
+
+fn parent(path: &Path) -> Result<&Path> {
+    path.parent()
+        .ok_or_else(|| Error::internal("a file of the key store has no folder; report this"))
+}
+
+fn private(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    no_links(&mut options);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|e| unavailable(path, e))
+}
+
+/// A temporary file with this content: O_EXCL, an unguessable name, 0600.
+fn temporary(base: &Path, bytes: &[u8], durable: Durable) -> Result<TempPath> {
+    let make = || -> io::Result<NamedTempFile> {
+        let mut file = Builder::new().prefix(TEMPORARY).tempfile_in(base)?;
+        file.write_all(bytes)?;
+        if durable == Durable::Each {
+            file.as_file().sync_all()?;
+        }
+        Ok(file)
+    };
+    Ok(make().map_err(|e| unavailable(base, e))?.into_temp_path())
+}
+
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> Result<()> {
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|e| unavailable(path, e))
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> Result<()> {
+    Ok(())
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn sync_all(path: &Path) -> Result<()> {
+    File::open(path)
+        .and_then(|folder| Ok(rustix::fs::syncfs(folder)?))
+        .map_err(|e| unavailable(path, e))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn sync_all(path: &Path) -> Result<()> {
+    sync_folder(path)
+}
+
+#[cfg(test)]
+mod tests;
