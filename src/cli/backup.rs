@@ -5,7 +5,7 @@ use std::path::Path;
 use super::session::Session;
 use super::{input, print};
 use crate::base::{Error, Result};
-use crate::verbs::backup::{self, ReadRequest, WriteRequest};
+use crate::verbs::backup::{self, NOT_SHOWN, ReadRequest, WriteRequest};
 
 /// Writes a backup into a new file.
 ///
@@ -65,6 +65,9 @@ pub fn read(file: &Path, json: bool, session: &Session) -> Result<()> {
         let id = skipped.id.as_ref().map(ToString::to_string);
         let id = id.as_deref().unwrap_or("something");
         print::note(&format!("left out: {id} ({})", skipped.reason));
+    }
+    if reply.skipped.iter().any(|one| one.reason == NOT_SHOWN) {
+        print::note("restore it once more to be asked about what there was no room for");
     }
     Ok(())
 }

@@ -94,6 +94,10 @@ pub trait Engine: Send + Sync {
     /// `message.malformed` when there is none in it; `limit.exceeded`.
     fn read_keys(&self, data: &[u8], cx: &Context) -> Result<Incoming>;
 
+    /// Whether this can be the secret half of a key, under something: as far as it shows without
+    /// its passphrase.
+    fn is_sealed(&self, secret: &Secret, id: &KeyId, cx: &Context) -> bool;
+
     /// Both certificates' content in one: all that verifies of either.
     ///
     /// # Errors

@@ -27,36 +27,30 @@ impl Store {
     ///
     /// # Errors
     /// `store.unavailable`.
-    pub fn news(&self, journal: &[u8]) -> Result<News> {
+    pub fn news(&self, journal: &[u8], now: u64) -> Result<News> {
         let theirs = Standing::of(&journal::entries(journal));
         let here = Standing::of(&journal::readable(&self.home.decisions())?);
         let mut news = News::default();
-        for (_, entry) in merged(&here, &theirs, 0) {
+        for (_, entry) in merged(&here, &theirs, now) {
             match entry {
-                Entry::Accept { id, address, level } => {
-                    if here.level(&address, &id) == Some(Acceptance::Verified) {
-                        news.left.push((address.clone(), id.clone()));
-                    }
-                    match level {
-                        Acceptance::Verified => news.verified.push((address, id)),
-                        Acceptance::Accepted => news.accepted += 1,
-                        Acceptance::Rejected => news.rejected += 1,
-                        Acceptance::Undecided => {}
-                    }
-                }
+                Entry::Accept { id, address, level } => news.said.push((id, address, level)),
                 Entry::Introduce { id, domains } => news.introducers.push((id, domains)),
+                Entry::Conflict { address, .. } => news.conflicts.push(address),
                 _ => {}
             }
         }
+        news.conflicts.dedup();
         Ok(news)
     }
 
-    /// Takes up the decisions of another journal; gives how many were new.
+    /// Takes up the decisions of another journal but for those in `without`; gives how many were
+    /// new.
     ///
     /// # Errors
     /// `store.unavailable`; then none was taken up.
-    pub fn merge_decisions(&self, journal: &[u8], now: u64) -> Result<usize> {
-        let theirs = Standing::of(&journal::entries(journal));
+    pub fn merge_decisions(&self, journal: &[u8], without: &Without, now: u64) -> Result<usize> {
+        let mut theirs = Standing::of(&journal::entries(journal));
+        theirs.leave(without);
         self.change(|tx| {
             // Inside the transaction: no other host decides meanwhile.
             let (here, _) = journal::since(&self.home.decisions(), 0)?;
@@ -70,13 +64,18 @@ impl Store {
 /// What another journal brings.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct News {
-    pub accepted: usize,
-    pub rejected: usize,
-    pub verified: Vec<(Address, KeyId)>,
-    /// What is verified here and would be so no more.
-    pub left: Vec<(Address, KeyId)>,
+    pub said: Vec<(KeyId, Address, Acceptance)>,
     /// With the domains that they may speak for; none: for all.
     pub introducers: Vec<(KeyId, Vec<String>)>,
+    /// Where keys would wait for the person to choose.
+    pub conflicts: Vec<Address>,
+}
+
+/// What of another journal is not taken up.
+#[derive(Debug, Default)]
+pub struct Without {
+    pub said: BTreeSet<(KeyId, Address)>,
+    pub introducers: BTreeSet<KeyId>,
 }
 
 /// What a journal comes to.
@@ -146,6 +145,16 @@ impl Standing {
         }
     }
 
+    /// As if this had never been said.
+    fn leave(&mut self, without: &Without) {
+        for (id, address) in &without.said {
+            self.said.remove(&(address.clone(), id.clone()));
+        }
+        for id in &without.introducers {
+            self.introducers.remove(id);
+        }
+    }
+
     fn level(&self, address: &Address, id: &KeyId) -> Option<Acceptance> {
         let said = self.said.get(&(address.clone(), id.clone()));
         said.map(|(_, level)| *level)
@@ -169,7 +178,8 @@ fn merged(here: &Standing, theirs: &Standing, now: u64) -> Vec<Dated> {
         let newer = match here.said.get(&(address.clone(), id.clone())) {
             None => *level != Acceptance::Undecided,
             Some((_, Acceptance::Rejected)) => false,
-            Some((here_at, here_level)) => here_level != level && here_at < at,
+            // What is dated later than today is newer than nothing.
+            Some((here_at, here_level)) => here_level != level && here_at < at && *at <= now,
         };
         if !newer {
             continue;
@@ -179,7 +189,7 @@ fn merged(here: &Standing, theirs: &Standing, now: u64) -> Vec<Dated> {
             address: address.clone(),
             level: *level,
         };
-        new.push((*at, accept));
+        new.push(((*at).min(now), accept));
         if *level < Acceptance::Accepted {
             continue;
         }
@@ -201,7 +211,8 @@ fn merged(here: &Standing, theirs: &Standing, now: u64) -> Vec<Dated> {
             .get(address)
             .is_some_and(|settled| settled >= at);
         if !known && !over {
-            conflicts.push((*at, address.clone(), ids.iter().cloned().collect()));
+            let at = (*at).min(now);
+            conflicts.push((at, address.clone(), ids.iter().cloned().collect()));
         }
     }
     new.extend(
@@ -209,31 +220,33 @@ fn merged(here: &Standing, theirs: &Standing, now: u64) -> Vec<Dated> {
             .into_iter()
             .map(|(at, address, ids)| (at, Entry::Conflict { address, ids })),
     );
-    new.extend(wishes(here, theirs));
+    new.extend(wishes(here, theirs, now));
     new
 }
 
 /// Introducers, correspondents and wishes of which nothing is known here, or something older.
-fn wishes(here: &Standing, theirs: &Standing) -> Vec<Dated> {
+fn wishes(here: &Standing, theirs: &Standing, now: u64) -> Vec<Dated> {
     let mut new = Vec::new();
     for (id, (at, domains)) in &theirs.introducers {
         // Who was dismissed here stays so.
         if let (Some(domains), None) = (domains, here.introducers.get(id)) {
             let (id, domains) = (id.clone(), domains.clone());
-            new.push((*at, Entry::Introduce { id, domains }));
+            new.push(((*at).min(now), Entry::Introduce { id, domains }));
         }
     }
     for (address, (at, peer)) in &theirs.peers {
         let known = here.peers.get(address);
-        if known.is_none_or(|(_, known)| known.last_seen < peer.last_seen) {
+        let newer = known.is_none_or(|(_, known)| known.last_seen < peer.last_seen);
+        // One of tomorrow would keep out all that comes until then.
+        if newer && peer.last_seen <= Some(now) {
             let (address, peer) = (address.clone(), peer.clone());
-            new.push((*at, Entry::Peer { address, peer }));
+            new.push(((*at).min(now), Entry::Peer { address, peer }));
         }
     }
     for (address, (at, prefer)) in &theirs.preferences {
         if !here.preferences.contains_key(address) {
             let (address, prefer) = (address.clone(), *prefer);
-            new.push((*at, Entry::Prefer { address, prefer }));
+            new.push(((*at).min(now), Entry::Prefer { address, prefer }));
         }
     }
     new
@@ -311,6 +324,9 @@ mod tests {
                 vec![],
             ),
             (vec![], vec![said(5, "A", Accepted), forget(6, "A")], vec![]),
+            // What is dated tomorrow says nothing against today's word, and no more than today's.
+            (one(4, Accepted), one(500, Verified), vec![]),
+            (vec![], one(500, Verified), one(100, Verified)),
         ] {
             assert_eq!(added(&here, &theirs), new, "{here:?} {theirs:?}");
         }
@@ -353,6 +369,7 @@ mod tests {
         };
         assert_eq!(added(&[peer(4)], &[peer(5)]), [peer(5)]);
         assert_eq!(added(&[peer(5)], &[peer(4)]), []);
+        assert_eq!(added(&[peer(5)], &[peer(500)]), []);
     }
 
     #[test]

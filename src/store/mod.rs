@@ -45,7 +45,7 @@ use std::time::{Duration, Instant};
 pub use authorities::authority_file;
 pub use backup::{BACKUP_MAX, Copied, CopiedCert, CopiedSecret};
 pub use certs::{CERT_MAX, Place};
-pub use decisions::News;
+pub use decisions::{News, Without};
 pub use files::LineFile;
 pub use health::{Damage, Health, Reason, Surroundings, program};
 pub use home::{Home, Ownership, gnupg_home};
@@ -359,7 +359,10 @@ impl Store {
     /// `store.unavailable`.
     pub fn conflicts(&self, address: &Address) -> Result<Vec<KeyId>> {
         let found = self.look(Sight::Usual, |db| db.conflicts(address))?;
-        Ok(found.into_iter().map(|(id, _)| id).collect())
+        Ok(match found.len() {
+            0 | 1 => Vec::new(),
+            _ => found.into_iter().map(|(id, _)| id).collect(),
+        })
     }
 
     /// Whether one more new certificate may be harvested for the address today. The caps are

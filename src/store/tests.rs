@@ -722,11 +722,9 @@ fn filled(path: &Path) -> Store {
     store
         .put_secret(&id(1), &Secret::new(b"sealed".to_vec()), Wrap::Passphrase)
         .unwrap();
-    put(
-        &store,
-        Place::Kept,
-        &made(1, "Alice", &["a@a.example"], &[]),
-    );
+    for (n, address) in [(1, "a@a.example"), (2, "b@a.example")] {
+        put(&store, Place::Kept, &made(n, "Alice", &[address], &[]));
+    }
     store
         .accept(&id(1), &who, Acceptance::Verified, NOW)
         .unwrap();

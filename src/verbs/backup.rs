@@ -8,20 +8,23 @@
 //! wants their keys back has not thought of modules that are to run, or of questions that are to be
 //! asked no more. They stay in the file, for its owner to put in place.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::keys::{DataReply, native, new_passphrase};
-use super::{Ask, Asks, World, beside, told};
+use super::told::{self, Told};
+use super::{Ask, Asks, World, beside};
 use crate::base::ask::Action;
 use crate::base::body::{Bodies, Body};
 use crate::base::context::unix;
 use crate::base::job::Stage;
 use crate::base::keys::Certs as _;
 use crate::base::{Context, Error, KeyId, Kind, Protocol, Result, Secret};
+use crate::engine::Passphrase;
 use crate::engine::openpgp::{open_file, seal_file};
 use crate::engine::smime::read_revocation_list;
-use crate::engine::{IncomingSecret, Passphrase, Under};
 use crate::store::{BACKUP_MAX, Change, Copied, CopiedSecret, NO_BACKUP, Put, Wrap};
+use crate::tokens::Place;
 
 /// What the file is called inside.
 const NAME: &str = "sealpost-backup.tar";
@@ -132,11 +135,13 @@ pub fn read(world: &World, request: &ReadRequest, cx: &Context) -> Result<ReadRe
     }
     let opened = open_file(sealed, LABEL, cx).map_err(about_a_backup)?;
     let copied = Copied::read(&opened)?;
-    cx.confirm(Action::RestoreBackup, &told::label(world, &copied)?)?;
+    let told = told::told(world, &copied, cx)?;
+    cx.confirm(Action::RestoreBackup, &told.label)?;
     cx.job.commit()?;
     Restoring {
         world,
         cx,
+        told,
         now: unix(cx.now),
         restored: Restored::default(),
         skipped: Vec::new(),
@@ -155,6 +160,17 @@ fn about_a_backup(mut error: Error) -> Error {
     error
 }
 
+/// Why something was left out that the person was not asked about: there was no room for it. When
+/// the backup is read once more, there is.
+pub const NOT_SHOWN: &str = "not-shown";
+
+fn not_shown(id: &KeyId) -> Skipped {
+    Skipped {
+        id: Some(id.clone()),
+        reason: NOT_SHOWN,
+    }
+}
+
 /// What became of one secret half.
 enum Taken {
     Up,
@@ -168,6 +184,7 @@ enum Taken {
 struct Restoring<'a> {
     world: &'a World,
     cx: &'a Context,
+    told: Told,
     now: u64,
     restored: Restored,
     skipped: Vec<Skipped>,
@@ -203,7 +220,12 @@ impl Restoring<'_> {
                 self.skip(Some(id), "damaged");
             }
         }
-        self.restored.decisions = store.merge_decisions(copied.decisions.expose(), self.now)?;
+        let (decisions, without) = (copied.decisions.expose(), &self.told.without);
+        self.restored.decisions = store.merge_decisions(decisions, without, self.now)?;
+        let ids = without.said.iter().map(|(id, _)| id);
+        for id in ids.chain(&without.introducers) {
+            self.skipped.push(not_shown(id));
+        }
         self.certs(copied)?;
         store.merge_seen(&copied.seen)?;
         self.authorities(copied)?;
@@ -230,6 +252,9 @@ impl Restoring<'_> {
     fn secret(&self, secret: &CopiedSecret, copied: &Copied) -> Result<Taken> {
         let store = &self.world.store;
         let id = &secret.id;
+        if self.told.secrets.contains(id) {
+            return Ok(Taken::Not(NOT_SHOWN));
+        }
         let under = match secret.wrap {
             Wrap::Passphrase | Wrap::Token => None,
             Wrap::Keychain => match copied.keychain.get(id) {
@@ -258,7 +283,7 @@ impl Restoring<'_> {
             Err(e) if matches!(e.kind, Kind::KeyUnusable { .. }) => return Ok(Taken::Known),
             Err(e) => return Err(e),
         }
-        if secret.wrap != Wrap::Token && !self.is_sealed(secret) {
+        if !self.is_whole(secret) {
             return Ok(Taken::Not("damaged"));
         }
         let known = copied.certs.iter().any(|cert| cert.id == *id);
@@ -296,21 +321,17 @@ impl Restoring<'_> {
         Ok(Taken::Up)
     }
 
-    /// Whether it is the secret half of the key that its name says, and lies under something:
-    /// nothing else is written where secret halves lie. Of S/MIME neither shows without its
-    /// passphrase.
-    fn is_sealed(&self, secret: &CopiedSecret) -> bool {
-        if secret.id.protocol() == Protocol::Smime {
-            return true;
+    /// Whether it is the secret half of the key that its name says, as far as that shows without
+    /// its passphrase, and lies under something, or says on which token it is: nothing else is
+    /// written where secret halves lie.
+    fn is_whole(&self, secret: &CopiedSecret) -> bool {
+        let CopiedSecret { id, sealed, wrap } = secret;
+        if *wrap == Wrap::Token {
+            let place = Bytes::copy_from_slice(sealed.expose());
+            return id.protocol() == Protocol::Smime && Place::from_bytes(&place).is_some();
         }
-        let engine = self.world.any_engine(Protocol::OpenPgp);
-        let read = engine.and_then(|engine| engine.read_keys(secret.sealed.expose(), self.cx));
-        read.is_ok_and(|incoming| {
-            incoming.keys.iter().any(|key| {
-                let sealed = |secret: &IncomingSecret| secret.under != Under::Nothing;
-                key.facts.id == secret.id && key.secret.as_ref().is_some_and(sealed)
-            })
-        })
+        let engine = self.world.any_engine(id.protocol());
+        engine.is_ok_and(|engine| engine.is_sealed(sealed, id, self.cx))
     }
 
     /// Certificates, merged with those that are here.
@@ -364,6 +385,8 @@ impl Restoring<'_> {
                 .is_ok_and(|facts| facts.id == *id);
             if !genuine {
                 self.skip(Some(id), "damaged");
+            } else if self.told.anchors.contains(id) {
+                self.skip(Some(id), NOT_SHOWN);
             } else if !store.has_anchor(id)? {
                 store.put_anchor(id, anchor)?;
                 self.restored.anchors += 1;

@@ -1,59 +1,95 @@
-//! What the person is told of a backup before it is taken up: what in it would change what counts
-//! here, by name as far as a dialog has room.
+//! What the person is told of a backup before it is taken up. What would go against what counts
+//! here, or let others vouch, is told in full or is not taken up; of what is merely new there is as
+//! much as a dialog has room for.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::World;
-use super::keys::{Claim, Half, What, others};
+use super::keys::{Claim, Half, What, lowered, others, raised_beside};
 use crate::base::ask::{LABEL_MAX, shown_bytes};
-use crate::base::context::rfc3339;
-use crate::base::{Address, KeyId, Result};
-use crate::store::Copied;
+use crate::base::context::{rfc3339, unix};
+use crate::base::keys::Acceptance;
+use crate::base::{Address, Context, KeyId, Result};
+use crate::store::{Copied, News, Without};
 
 /// Bytes kept free in each list for how many more there are.
 const MORE: usize = 24;
+
+/// Bytes kept free for how much is left out of what is told in full or not at all.
+const LEFT: usize = 60;
+
+/// What the person is asked, and what is not taken up whatever they say.
+pub(super) struct Told {
+    pub label: String,
+    pub without: Without,
+    pub secrets: BTreeSet<KeyId>,
+    pub anchors: BTreeSet<KeyId>,
+}
 
 /// What is in a backup, and what of that they would not expect.
 ///
 /// # Errors
 /// Those of the store.
-pub(super) fn label(world: &World, copied: &Copied) -> Result<String> {
-    let made = match copied.made {
-        0 => "a backup of unknown date".to_owned(),
-        made => format!("a backup of {}", rfc3339(made)),
+pub(super) fn told(world: &World, copied: &Copied, cx: &Context) -> Result<Told> {
+    let news = world.store.news(copied.decisions.expose(), unix(cx.now))?;
+    let mut told = Told {
+        label: head(copied, &news),
+        without: Without::default(),
+        secrets: BTreeSet::new(),
+        anchors: BTreeSet::new(),
     };
-    let news = world.store.news(copied.decisions.expose())?;
-    let mut label = format!(
-        "{made}: {} secret keys, {} certificates, {} authorities; new decisions: {} accepted, \
-         {} verified, {} rejected",
-        copied.secrets.len(),
-        copied.certs.len(),
-        copied.anchors.len(),
-        news.accepted,
-        news.verified.len(),
-        news.rejected,
-    );
-    let whom = |domains: &[String]| match domains {
-        [] => "for every address".to_owned(),
-        some => format!("for addresses at {}", some.join(" ")),
+    let mut against = Full {
+        room: LABEL_MAX.saturating_sub(shown_bytes(&told.label) + LEFT),
+        ..Full::default()
     };
-    let keys = |all: &[(Address, KeyId)]| {
-        let named = all.iter();
-        let named = named.map(|(address, id)| format!("{address} {}", id.fingerprint()));
-        named.collect::<Vec<_>>()
-    };
-    let introducers = news.introducers.iter();
-    let introducers =
-        introducers.map(|(id, domains)| format!("{} {}", id.fingerprint(), whom(domains)));
-    let mut anchors = Vec::new();
-    for (id, anchor) in &copied.anchors {
-        if !world.store.has_anchor(id)? {
-            anchors.push(format!("{} {}", id.fingerprint(), whom(&anchor.domains)));
+    let certs: BTreeMap<&KeyId, &[u8]> = copied
+        .certs
+        .iter()
+        .map(|cert| (&cert.id, cert.cert.as_ref()))
+        .collect();
+    for said in &news.said {
+        cx.job.check()?;
+        let (id, address, _) = said;
+        let cert = certs.get(id).copied();
+        // As `keys/accept` would ask about it.
+        let line = match lowered(world, said)? {
+            Some(line) => Some(line),
+            None => raised_beside(world, said, cert, &|_| false)?,
+        };
+        if line.is_some_and(|line| !against.add("against what you have said", &line)) {
+            told.without.said.insert((id.clone(), address.clone()));
         }
     }
     let mut own = Vec::new();
     for secret in &copied.secrets {
-        if !world.store.has_secret(&secret.id) {
-            own.push(new_own(world, copied, &secret.id)?);
+        if world.store.has_secret(&secret.id) {
+            continue;
         }
+        cx.job.check()?;
+        let cert = certs.get(&secret.id).copied();
+        let (line, is_contested) = new_own(world, &secret.id, cert, cx)?;
+        match is_contested {
+            false => own.push(line),
+            true if against.add("claimed as your own", &line) => {}
+            true => drop(told.secrets.insert(secret.id.clone())),
+        }
+    }
+    for (id, domains) in &news.introducers {
+        let line = format!("{} {}", id.fingerprint(), whom(domains));
+        if !against.add("may vouch for others", &line) {
+            told.without.introducers.insert(id.clone());
+        }
+    }
+    for (id, anchor) in &copied.anchors {
+        let line = format!("{} {}", id.fingerprint(), whom(&anchor.domains));
+        if !world.store.has_anchor(id)? && !against.add("may vouch for S/MIME", &line) {
+            told.anchors.insert(id.clone());
+        }
+    }
+    told.label.push_str(&against.text);
+    if against.left > 0 {
+        let more = format!("\nleft out, for want of room here: {} more", against.left);
+        told.label.push_str(&more);
     }
     let rules = copied.policy.as_ref();
     let rules = rules.and_then(|policy| world.store.stated(policy));
@@ -62,55 +98,130 @@ pub(super) fn label(world: &World, copied: &Copied) -> Result<String> {
         Some(stated) => (Vec::new(), stated.looser),
         None => (Vec::new(), Vec::new()),
     };
+    let verified = news.said.iter();
+    let verified = verified.filter(|(_, _, level)| *level == Acceptance::Verified);
+    let verified = verified.map(|(id, address, _)| format!("{address} {}", id.fingerprint()));
+    let conflicts = news.conflicts.iter().map(Address::to_string);
     let lists = [
-        ("verified no more", keys(&news.left)),
-        ("keys of your own", own),
-        ("may vouch for others", introducers.collect()),
-        ("may vouch for S/MIME", anchors),
         ("rules of your own", stricter),
         ("rules that allow more and are left out", looser),
-        ("verified", keys(&news.verified)),
+        ("keys of your own", own),
+        ("verified", verified.collect()),
+        ("to be chosen between keys", conflicts.collect()),
     ];
     let lists: Vec<_> = lists
         .iter()
         .filter(|(_, items)| !items.is_empty())
         .collect();
     for (place, (title, items)) in lists.iter().enumerate() {
-        let room = LABEL_MAX.saturating_sub(shown_bytes(&label));
+        let room = LABEL_MAX.saturating_sub(shown_bytes(&told.label));
         let share = room / lists.len().saturating_sub(place).max(1);
-        label.push_str(&list(title, items, share));
+        told.label.push_str(&list(title, items, share));
     }
-    Ok(label)
+    Ok(told)
 }
 
-/// A key that would be the person's own: its addresses, and which of them another key has.
-fn new_own(world: &World, copied: &Copied, id: &KeyId) -> Result<String> {
-    let cert = copied.certs.iter().find(|cert| cert.id == *id);
-    let facts = cert.map(|cert| {
-        let engine = world.any_engine(id.protocol())?;
-        engine.facts(&cert.cert, copied.made)
-    });
-    let addresses = facts.transpose().ok().flatten();
-    let addresses = addresses.map(|facts| facts.addresses).unwrap_or_default();
+/// How much of everything there is.
+fn head(copied: &Copied, news: &News) -> String {
+    let made = match copied.made {
+        0 => "a backup of unknown date".to_owned(),
+        made => format!("a backup of {}", rfc3339(made)),
+    };
+    let count = |level| news.said.iter().filter(|said| said.2 == level).count();
+    format!(
+        "{made}: {} secret keys, {} certificates, {} authorities; new decisions: {} accepted, \
+         {} verified, {} rejected",
+        copied.secrets.len(),
+        copied.certs.len(),
+        copied.anchors.len(),
+        count(Acceptance::Accepted),
+        count(Acceptance::Verified),
+        count(Acceptance::Rejected),
+    )
+}
+
+fn whom(domains: &[String]) -> String {
+    match domains {
+        [] => "for every address".to_owned(),
+        some => format!("for addresses at {}", some.join(" ")),
+    }
+}
+
+/// A key that would be the person's own: its addresses, and which of them another key has. True
+/// when there is one, or when the certificate is here without a secret half: whether the one in
+/// the backup is its own shows when it is used.
+fn new_own(world: &World, id: &KeyId, cert: Option<&[u8]>, cx: &Context) -> Result<(String, bool)> {
+    let here = world.store.cert(id)?;
+    let engine = world.any_engine(id.protocol())?;
+    let mut addresses = Vec::new();
+    for cert in cert
+        .into_iter()
+        .chain(here.as_ref().map(|here| here.cert.as_ref()))
+    {
+        // One that can't be read is not taken up.
+        if let Ok(facts) = engine.facts(cert, unix(cx.now)) {
+            addresses.extend(facts.addresses);
+        }
+    }
+    addresses.sort();
+    addresses.dedup();
     let claim = Claim {
-        what: What::Known(id, cert.map(|cert| cert.cert.as_ref())),
+        what: What::Known(id, cert),
         addresses: &addresses,
         secret: Half::Protected,
     };
+    let mut is_contested = here.is_some();
     let mut words = vec![id.fingerprint().to_owned()];
     for address in &addresses {
-        words.push(match others(world, &claim, address)?.is_empty() {
-            true => address.to_string(),
-            false => format!("{address} (another key has it)"),
+        let has_others = !others(world, &claim, address)?.is_empty();
+        is_contested |= has_others;
+        words.push(match has_others {
+            false => address.to_string(),
+            true => format!("{address} (another key has it)"),
         });
     }
-    Ok(words.join(" "))
+    if here.is_some() {
+        words.push("(so far without a secret half here)".to_owned());
+    }
+    Ok((words.join(" "), is_contested))
+}
+
+/// What is told in full, as far as there is room.
+#[derive(Default)]
+struct Full {
+    text: String,
+    room: usize,
+    title: &'static str,
+    /// How much had none.
+    left: usize,
+}
+
+impl Full {
+    /// Adds one to the list of this title; false when there is no room for it.
+    fn add(&mut self, title: &'static str, item: &str) -> bool {
+        let next = match self.title == title {
+            true => format!(", {item}"),
+            false => format!("\n{title}: {item}"),
+        };
+        let bytes = shown_bytes(&next);
+        if bytes > self.room {
+            self.left += 1;
+            return false;
+        }
+        self.title = title;
+        self.room -= bytes;
+        self.text.push_str(&next);
+        true
+    }
 }
 
 /// A list in one line of at most `room` bytes as a dialog counts them, with how many more there
-/// are; its title and their number alone where none fits.
+/// are; its title and their number alone where none fits, and nothing where these don't.
 fn list(title: &str, items: &[String], room: usize) -> String {
     let mut line = format!("\n{title}:");
+    if shown_bytes(&line) + MORE > room {
+        return String::new();
+    }
     for (place, item) in items.iter().enumerate() {
         let next = match place {
             0 => format!("{line} {item}"),
@@ -142,7 +253,8 @@ mod tests {
             line.ends_with(&format!(" and {} more", 50 - named)),
             "{line}"
         );
-        assert_eq!(list("title", &items, 10), "\ntitle: 50 more");
+        assert_eq!(list("title", &items, 35), "\ntitle: 50 more");
+        assert_eq!(list("title", &items, 30), "");
         assert_eq!(list("title", &items[..2], 100), "\ntitle: item0%, item1%");
     }
 }

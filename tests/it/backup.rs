@@ -663,7 +663,7 @@ fn two_hosts_restore_and_work_at_the_same_time() {
 }
 
 /// A file as anybody can make one who knows the form.
-fn made(pieces: &[(&str, &[u8])]) -> Vec<u8> {
+pub fn made(pieces: &[(&str, &[u8])]) -> Vec<u8> {
     sealed(&tar_of(pieces))
 }
 

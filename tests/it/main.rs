@@ -45,6 +45,7 @@ mod drafts;
 mod errant;
 mod false_gnupg;
 mod false_pinentry;
+mod forged;
 mod gnupg;
 mod html;
 mod introducers;

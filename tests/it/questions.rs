@@ -54,7 +54,7 @@ pub fn say(host: &mut Host, id: &str, address: &str, level: &str) {
     );
 }
 
-fn acceptance(host: &mut Host, id: &str, address: &str) -> String {
+pub fn acceptance(host: &mut Host, id: &str, address: &str) -> String {
     let shown = host.good("keys/show", json!({"id": id}));
     let level = &shown["key"]["acceptance"][address];
     level.as_str().unwrap().to_owned()
@@ -561,12 +561,19 @@ fn a_restore_says_what_it_changes_and_brings_no_rules_that_allow_more() {
     for word in [
         "2 accepted, 1 verified, 2 rejected".to_owned(),
         format!("verified: {BOB} {}", hex(&bob.id)),
-        format!("verified no more: eve@sealpost.example {}", hex(&eve.id)),
+        format!(
+            "against what you have said: the key {} for eve@sealpost.example: verified so far, \
+             rejected then",
+            hex(&eve.id)
+        ),
         format!(
             "may vouch for others: {} for addresses at sealpost.example",
             hex(&bob.id)
         ),
-        format!("keys of your own: {} {ME} (another key has it)", hex(&own)),
+        format!(
+            "claimed as your own: {} {ME} (another key has it)",
+            hex(&own)
+        ),
         "rules that allow more and are left out: ".to_owned(),
         "unconfirmed".to_owned(),
     ] {

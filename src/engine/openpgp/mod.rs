@@ -6,7 +6,8 @@
 use bytes::Bytes;
 
 use super::{
-    Engine, Format, Incoming, KeySpec, NewKey, Offer, Part, Passphrase, Renewed, Revoking, Words,
+    Engine, Format, Incoming, IncomingSecret, KeySpec, NewKey, Offer, Part, Passphrase, Renewed,
+    Revoking, Under, Words,
 };
 use crate::base::autocrypt::PreferEncrypt;
 use crate::base::error::Result;
@@ -108,6 +109,16 @@ impl Engine for OpenPgp {
 
     fn read_keys(&self, data: &[u8], cx: &Context) -> Result<Incoming> {
         import::read_keys(data, cx)
+    }
+
+    fn is_sealed(&self, secret: &Secret, id: &KeyId, cx: &Context) -> bool {
+        let read = import::read_keys(secret.expose(), cx);
+        read.is_ok_and(|incoming| {
+            incoming.keys.iter().any(|key| {
+                let sealed = |secret: &IncomingSecret| secret.under != Under::Nothing;
+                key.facts.id == *id && key.secret.as_ref().is_some_and(sealed)
+            })
+        })
     }
 
     fn merge(&self, old: &[u8], new: &[u8]) -> Result<Vec<u8>> {

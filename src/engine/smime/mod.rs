@@ -138,6 +138,11 @@ impl Engine for Smime {
         import::read_keys(data, cx)
     }
 
+    fn is_sealed(&self, secret: &Secret, _id: &KeyId, _cx: &Context) -> bool {
+        // Whose it is shows when it is opened (RFC 5958 3).
+        pkcs8::costs(secret.expose()).is_ok()
+    }
+
     fn merge(&self, old: &[u8], new: &[u8]) -> Result<Vec<u8>> {
         import::merge(old, new)
     }

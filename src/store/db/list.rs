@@ -76,7 +76,11 @@ fn select(query: &Query, after: Option<Cursor>, limit: usize) -> (String, Vec<Va
         None => {}
     }
     if query.only == Only::Conflicts {
-        sql.push_str(" AND cert.id IN (SELECT id FROM conflict)");
+        sql.push_str(
+            " AND cert.id IN (SELECT mine.id FROM conflict mine
+               JOIN conflict other ON other.address = mine.address AND other.id <> mine.id
+               JOIN cert rival ON rival.id = other.id AND NOT rival.hidden)",
+        );
     }
     if let Some(Cursor { id, sort }) = after {
         sql.push_str(" AND (cert.sort, cert.id) > (?, ?)");
@@ -140,6 +144,7 @@ fn conflicts(c: &Connection, id: &KeyId) -> rusqlite::Result<Vec<Conflict>> {
     let mut statement = c.prepare_cached(
         "SELECT mine.spelled, mine.seen, other.id FROM conflict mine
          JOIN conflict other ON other.address = mine.address AND other.id <> mine.id
+         JOIN cert rival ON rival.id = other.id AND NOT rival.hidden
          WHERE mine.id = ?1 ORDER BY mine.address, other.id",
     )?;
     let mut rows = statement.query([id.to_string()])?;

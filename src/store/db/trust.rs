@@ -57,11 +57,15 @@ impl Db {
         })
     }
 
-    /// The keys that stand in conflict for an address, and since when.
+    /// The keys that stand in conflict for an address, and since when. One that is not here
+    /// stands in nobody's way.
     pub(in crate::store) fn conflicts(&self, address: &Address) -> Result<Vec<(KeyId, u64)>> {
         self.read(|c| {
-            let mut statement =
-                c.prepare_cached("SELECT id, seen FROM conflict WHERE address = ?1 ORDER BY id")?;
+            let mut statement = c.prepare_cached(
+                "SELECT id, seen FROM conflict WHERE address = ?1 AND EXISTS
+                       (SELECT 1 FROM cert WHERE cert.id = conflict.id AND NOT cert.hidden)
+                     ORDER BY id",
+            )?;
             let rows = statement.query_map([address.key()], |row| {
                 Ok((key_id(row, 0)?, row.get::<_, i64>(1)?.unsigned_abs()))
             })?;

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::claim::{self, Claim, Half, Pair, What, standing, word};
+use super::claim::{self, Claim, Half, Pair, What, named, word};
 use super::show::reply;
 use super::{AcceptRequest, KeyReply};
 use crate::base::ask::Action;
@@ -158,58 +158,98 @@ pub(super) fn accept_all(world: &World, said: &[Said], now: u64) -> Result<()> {
 /// comes to count for its address.
 fn counter(world: &World, said: &[Said]) -> Result<Vec<String>> {
     let mut lines = Vec::new();
-    for (id, address, level) in said {
-        let before = world.store.acceptance(id, address)?;
-        let own = world.store.row(id)?.is_some_and(|row| row.own);
-        if *level < before && (own || before == Acceptance::Verified) {
-            let whose = if own { "your own key" } else { "the key" };
-            let (was, becomes) = (word(before), word(*level));
-            lines.push(format!(
-                "{whose} {} for {address}: {was} so far, {becomes} then",
-                id.fingerprint()
-            ));
-        }
-        if *level < Acceptance::Accepted || before >= Acceptance::Accepted {
-            continue;
-        }
-        for rival in above(world, id, address)? {
-            // What becomes of it is told by itself.
-            if !said.iter().any(|(known, _, _)| *known == rival.id) {
-                lines.push(format!(
-                    "the key {} for {address}, beside {} ({})",
-                    id.fingerprint(),
-                    rival.id.fingerprint(),
-                    standing(world, &rival, address)?
-                ));
-            }
-        }
+    for one in said {
+        lines.extend(lowered(world, one)?);
+        // What becomes of it is told by itself.
+        let known = |rival: &StoredCert| said.iter().any(|(known, _, _)| *known == rival.id);
+        let cert = world.store.cert(&one.0)?;
+        let cert = cert.as_ref().map(|cert| cert.cert.as_ref());
+        lines.extend(raised_beside(world, one, cert, &known)?);
     }
     Ok(lines)
 }
 
-/// The other keys for an address that the person has verified, or that are own and count for it.
-/// An S/MIME certificate of the same key pair is no other.
-fn above(world: &World, id: &KeyId, address: &Address) -> Result<Vec<StoredCert>> {
-    let cert = world.store.cert(id)?;
-    let pair = Pair::of(
-        world,
-        id.protocol(),
-        cert.as_ref().map(|cert| cert.cert.as_ref()),
-    )?;
+/// A line for one who says less of a key that is verified or own than what stands.
+///
+/// # Errors
+/// Those of the store.
+pub(in crate::verbs) fn lowered(
+    world: &World,
+    (id, address, level): &Said,
+) -> Result<Option<String>> {
+    let before = world.store.acceptance(id, address)?;
+    if *level >= before {
+        return Ok(None);
+    }
+    let own = world.store.row(id)?.is_some_and(|row| row.own);
+    if !own && before != Acceptance::Verified {
+        return Ok(None);
+    }
+    let whose = if own { "your own key" } else { "the key" };
+    let (was, becomes) = (word(before), word(*level));
+    Ok(Some(format!(
+        "{whose} {} for {address}: {was} so far, {becomes} then",
+        id.fingerprint()
+    )))
+}
+
+/// A line where a key (with its certificate, where there is one) would come to count for an
+/// address beside others that are verified or own. Those that `known` knows are no others.
+///
+/// # Errors
+/// Those of the store.
+pub(in crate::verbs) fn raised_beside(
+    world: &World,
+    (id, address, level): &Said,
+    cert: Option<&[u8]>,
+    known: &dyn Fn(&StoredCert) -> bool,
+) -> Result<Option<String>> {
+    if *level < Acceptance::Accepted || world.store.acceptance(id, address)? >= Acceptance::Accepted
+    {
+        return Ok(None);
+    }
+    let mut rivals = above(world, id, address, cert)?;
+    rivals.retain(|rival| !known(rival));
+    Ok(match rivals.is_empty() {
+        true => None,
+        false => Some(format!(
+            "the key {} for {address}, beside {}",
+            id.fingerprint(),
+            named(world, address, &rivals)?
+        )),
+    })
+}
+
+/// The other keys for an address that the person has verified, or that are own and count for it;
+/// the verified ones first. An S/MIME certificate of the same key pair is no other.
+fn above(
+    world: &World,
+    id: &KeyId,
+    address: &Address,
+    cert: Option<&[u8]>,
+) -> Result<Vec<StoredCert>> {
     let mut above = Vec::new();
     for protocol in Protocol::ALL {
         for rival in world.store.naming(protocol, address)? {
             let level = world.store.acceptance(&rival.id, address)?;
             let counts = level == Acceptance::Verified || rival.own && level > Acceptance::Rejected;
-            if rival.id == *id || !counts {
-                continue;
-            }
-            if !pair.has(world, &rival)? {
-                above.push(rival);
+            if rival.id != *id && counts {
+                above.push((level, rival));
             }
         }
     }
-    Ok(above)
+    if above.is_empty() {
+        return Ok(Vec::new());
+    }
+    above.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
+    let pair = Pair::of(world, id.protocol(), cert)?;
+    let mut others = Vec::new();
+    for (_, rival) in above {
+        if !pair.has(world, &rival)? {
+            others.push(rival);
+        }
+    }
+    Ok(others)
 }
 
 /// What of it says more than what stands: nothing that was verified is accepted only, for having

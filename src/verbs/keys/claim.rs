@@ -200,7 +200,7 @@ impl Pair {
 }
 
 /// Keys as a dialog names them, with what they are for the address.
-fn named(world: &World, address: &Address, certs: &[StoredCert]) -> Result<String> {
+pub(super) fn named(world: &World, address: &Address, certs: &[StoredCert]) -> Result<String> {
     let mut names = Vec::new();
     for cert in certs.iter().take(NAMED_MAX) {
         let level = standing(world, cert, address)?;

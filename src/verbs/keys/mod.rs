@@ -17,6 +17,7 @@ mod tokens;
 mod unlock;
 
 pub use accept::{SettleRequest, accept, settle};
+pub(in crate::verbs) use accept::{lowered, raised_beside};
 pub(in crate::verbs) use change::merged;
 pub use change::{delete, export, import};
 pub(super) use change::{native, new_passphrase, old_passphrase};
