@@ -23,6 +23,14 @@ impl Store {
         Ok(())
     }
 
+    /// Whether something in the journal has rotted.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn are_decisions_damaged(&self) -> Result<bool> {
+        Ok(!journal::rotten(&self.home.decisions())?.is_empty())
+    }
+
     /// What [`Store::merge_decisions`] would change, for the person to know of.
     ///
     /// # Errors

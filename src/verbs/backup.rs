@@ -32,6 +32,10 @@ const NAME: &str = "sealpost-backup.tar";
 /// What a person is asked about: when one is made, and when one is read.
 const LABEL: &str = "a backup of the whole key store";
 
+/// What a person is asked about first, where it is so.
+const DAMAGED: &str = "decisions.journal is damaged here: what can't be read of it is taken out, and \
+    stays beside it; what a key was accepted or rejected for may be lost with it, unless the backup has it";
+
 /// The longest file that is read, in bytes: the largest backup, armored.
 const FILE_MAX: usize = BACKUP_MAX + BACKUP_MAX / 2;
 
@@ -135,6 +139,11 @@ pub fn read(world: &World, request: &ReadRequest, cx: &Context) -> Result<ReadRe
     }
     let opened = open_file(sealed, LABEL, cx).map_err(about_a_backup)?;
     let copied = Copied::read(&opened)?;
+    // Before anything that needs the decisions: this is what a backup is for.
+    if world.store.are_decisions_damaged()? {
+        cx.confirm(Action::RestoreBackup, DAMAGED)?;
+        world.store.mend_decisions()?;
+    }
     let told = told::told(world, &copied, cx)?;
     cx.confirm(Action::RestoreBackup, &told.label)?;
     cx.job.commit()?;
@@ -195,8 +204,6 @@ impl Restoring<'_> {
     /// them, as when a key is made: what is cut off is finished by doing it again.
     fn run(mut self, copied: &Copied) -> Result<ReadReply> {
         let store = &self.world.store;
-        // Before anything that needs the decisions: this is what a backup is for.
-        store.mend_decisions()?;
         for _ in 0..copied.damaged {
             self.skip(None, "damaged");
         }

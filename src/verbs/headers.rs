@@ -10,8 +10,11 @@ use crate::mail::head::camel;
 use crate::mail::protect::Envelope;
 use crate::mail::{Field, Head};
 
-/// Header fields in one result: a message rarely has more than thirty.
+/// Header fields in one result beside those of [`ORDER`]: a message rarely has more than thirty.
 const SHOWN_MAX: usize = 200;
+
+/// Of each of those: by the rules there is one.
+const SAME_MAX: usize = 20;
 
 /// The fields that are shown first, in this order; all others follow as they stand.
 const ORDER: [&str; 11] = [
@@ -315,12 +318,23 @@ fn plain(field: &Stands, protection: HeaderProtection) -> Header {
 /// The non-structural fields that a reader may be shown.
 fn stands(head: &Head, protection: impl Fn(&Field<'_>) -> [HeaderProtection; 2]) -> Vec<Stands> {
     let mut fields: Vec<Stands> = Vec::new();
+    let mut others = 0;
     for field in head.fields() {
         let name = camel(field.name());
-        if field.is_structural() || SILENT.contains(&name.as_str()) || fields.len() >= SHOWN_MAX {
+        if field.is_structural() || SILENT.contains(&name.as_str()) {
             continue;
         }
-        fields.push(stand(name, &field, protection(&field)));
+        // No crowd takes the place of those that say who wrote to whom.
+        let room = match ORDER.contains(&name.as_str()) {
+            true => fields.iter().filter(|known| known.name == name).count() < SAME_MAX,
+            false => {
+                others += 1;
+                others <= SHOWN_MAX
+            }
+        };
+        if room {
+            fields.push(stand(name, &field, protection(&field)));
+        }
     }
     fields
 }

@@ -20,6 +20,8 @@ pub struct Claims {
     pub date: Option<u64>,
     /// The `Date` that a reader is shown, for signatures over a part alone: they cover none.
     pub shown_date: Option<u64>,
+    /// Inside and outside name different senders.
+    pub differs: bool,
     /// The claims come from a page, not from a message.
     pub claimed: bool,
 }

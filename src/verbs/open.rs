@@ -213,6 +213,7 @@ fn looked_at(world: &World, root: &Entity, ask: Ask, cx: &Context) -> Result<Ope
         from: seen.from().cloned(),
         date: seen.unprotected_date(),
         shown_date: seen.date(),
+        differs: seen.mismatch(),
         claimed: false,
     };
     let passed_on = unless_full(gossip::passed_on(world, root, &peeled, cx))?;
@@ -273,6 +274,7 @@ fn lone(world: &World, payload: &Payload, ask: Ask, cx: &Context) -> Result<Open
         from: seen.from().cloned(),
         date: date.filter(|_| !protected),
         shown_date: seen.date().or(date),
+        differs: seen.mismatch(),
         // Also where what the page shows is not what the payload says.
         claimed: !protected || seen.mismatch(),
     };

@@ -171,9 +171,7 @@ fn opened(world: &World, request: &OpenRequest, opens: Opens, cx: &Context) -> R
     let mut peeled = peel::text(world, pieces, opens, request.ask, cx)?;
     let claims = Claims {
         from: request.expect.clone(),
-        date: None,
-        shown_date: None,
-        claimed: false,
+        ..Claims::default()
     };
     let statuses = verdict::signatures(&mut peeled, &claims, &mut Vec::new(), cx)?;
     Ok(OpenReply {

@@ -45,7 +45,11 @@ pub(super) fn verdict(
             address: claims.from.clone()?,
         })
     });
-    let bound = signer.is_some();
+    // One inside the payload, over its text alone, says nothing of its fields.
+    let over_fields = peeled.layers.iter().enumerate().any(|(index, layer)| {
+        envelope(&layer) && layer.layer.kind == LayerKind::Signature && is_around(peeled, index)
+    });
+    let bound = signer.is_some() && over_fields;
     if let Some(from) = &claims.from
         && cx.certs.imitates_known(from)?
     {
@@ -114,6 +118,14 @@ pub(super) fn verdict(
     Ok((opened, judged))
 }
 
+/// Whether a layer is around the cryptographic payload, or there is no payload that says anything
+/// of itself.
+fn is_around(peeled: &Peeled, index: usize) -> bool {
+    let payload = peeled.payload.as_ref();
+    let payload = payload.filter(|payload| payload.protected.hp.is_some());
+    payload.is_none_or(|payload| payload.layers.contains(&index))
+}
+
 /// Judges every signature, and says what each layer comes to.
 pub(super) fn signatures(
     peeled: &mut Peeled,
@@ -131,7 +143,7 @@ pub(super) fn signatures(
                 from: headers::single_from(&scope.head),
                 date: scope.head.first("Date").and_then(|date| date.date()),
                 shown_date: None,
-                claimed: false,
+                ..Claims::default()
             },
         })
         .collect();
@@ -140,11 +152,18 @@ pub(super) fn signatures(
         date: claims.shown_date,
         ..claims.clone()
     };
+    // Inside the payload it covers none of the fields there.
+    let within = Claims {
+        from: claims.from.clone().filter(|_| !claims.differs),
+        date: claims.shown_date,
+        ..claims.clone()
+    };
     let mut statuses = Vec::with_capacity(peeled.layers.len());
     let mut brought = Vec::new();
     for index in 0..peeled.layers.len() {
         let place = place(&peeled.layers, index);
         let covers = covers(peeled, index);
+        let is_around = is_around(peeled, index);
         let Some(layer) = peeled.layers.get_mut(index) else {
             continue;
         };
@@ -156,6 +175,7 @@ pub(super) fn signatures(
         }
         let claims = match layer.scope {
             0 if !layer.envelope => &apart,
+            0 if !is_around => &within,
             scope => others.get(scope).unwrap_or(claims),
         };
         let mut signatures: Vec<Signature> = Vec::new();
@@ -243,8 +263,10 @@ fn unauthenticated(peeled: &Peeled, statuses: &[Signed], index: usize) -> bool {
     let vouched = |layer: &PeeledLayer| peeled.own_draft && layer.envelope;
     let layer = peeled.layers.get(index);
     layer.is_some_and(|layer| open(layer) && !vouched(layer))
-        && !inside().any(|(layer, status)| {
-            layer.parent == Some(index) && layer.direct && *status == Signed::Good
+        && !inside().enumerate().any(|(at, (layer, status))| {
+            // One inside the payload leaves its fields to anybody.
+            let whole = !is_around(peeled, index) || is_around(peeled, at);
+            layer.parent == Some(index) && layer.direct && whole && *status == Signed::Good
         })
 }
 

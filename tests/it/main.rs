@@ -73,3 +73,4 @@ mod tokens;
 mod twice;
 mod upstream;
 mod vectors;
+mod within;

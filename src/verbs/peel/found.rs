@@ -64,6 +64,9 @@ pub(in crate::verbs) struct Payload {
     pub head: Head,
     /// All of it, as its layer held it.
     pub whole: Bytes,
+    /// Indices of the layers around it. A signature that stands inside, as armor in its text does,
+    /// covers nothing that it says of itself.
+    pub layers: Vec<usize>,
     /// It stands inside an encryption. An inline one stands inside its payload instead.
     pub sealed: Sealing,
 }

@@ -157,10 +157,7 @@ impl<'a> Walk<'a> {
             faults.extend_from_slice(&found.faults);
             self.doubt(&faults, &at);
             let inside = match (found.sealed.protocol, found.sealed.scheme) {
-                (_, Scheme::Mime) => match &found.sealed.form {
-                    Form::Encrypted { .. } => Inside::Decrypted,
-                    _ => Inside::Entity,
-                },
+                (_, Scheme::Mime) => Inside::Payload,
                 // A MIME entity by the rules; some senders put in a bare text.
                 (Protocol::Smime, _) => Inside::Unknown,
                 _ => Inside::File(entity.name()),
@@ -168,15 +165,18 @@ impl<'a> Walk<'a> {
             return self.layer(&found.sealed, &entity.id, inside, at);
         }
         self.doubt(&faults, &at);
+        // What stands around GpgOL's file is Outlook's: the payload is in the file.
+        let in_file = layers::in_gpgol_file(entity);
         let envelope = at.envelope && !at.layers.is_empty() && at.scope == 0;
         if envelope
+            && in_file.is_none()
             && self.out.payload.is_none()
             && let Some(message) = self.payload(entity, &at)
         {
             return self.entity(&message, at);
         }
         if entity.is_container() {
-            return match layers::in_gpgol_file(entity) {
+            return match in_file {
                 Some(inner) => self.entity(&inner, at),
                 None => self.multipart(entity, &at),
             };
@@ -225,6 +225,7 @@ impl<'a> Walk<'a> {
             },
             head: root.head.clone(),
             whole: root.whole.clone(),
+            layers: at.layers.clone(),
             sealed,
         });
         wrapped
@@ -286,7 +287,7 @@ impl<'a> Walk<'a> {
             };
             match &sealed {
                 Some((place, found)) if *place == index => {
-                    self.layer(&found.sealed, &child.id, Inside::Decrypted, at)?;
+                    self.layer(&found.sealed, &child.id, Inside::Payload, at)?;
                 }
                 _ if control == Some(index) => {}
                 _ => self.entity(child, at)?,
@@ -580,7 +581,7 @@ impl<'a> Walk<'a> {
                 alternative: None,
                 scope: within.scope,
             }),
-            Inside::Decrypted | Inside::Unknown => Ok(()),
+            Inside::Payload | Inside::Unknown => Ok(()),
         }
     }
 

@@ -13,7 +13,7 @@ pub(super) enum Inside {
     /// A MIME entity.
     Entity,
     /// A MIME entity by the rules, and a bare text from some senders.
-    Decrypted,
+    Payload,
     /// Text of this charset.
     Text(String),
     /// As `Text`; what stands in its place as long as it stays closed.
@@ -32,7 +32,8 @@ pub(super) fn wrapped(payload: &Entity, outer: &Head) -> Option<Entity> {
         return None;
     }
     let message = Entity::parse(payload.content(), &payload.id).ok()?;
-    let plain = layers::layer(&message).is_none() && message.media.param("hp").is_none();
+    let is_layer = layers::layer(&message).is_some() || layers::in_gpgol_file(&message).is_some();
+    let plain = !is_layer && message.media.param("hp").is_none();
     let from = headers::single_from(&message.head)?;
     let same = headers::single_from(outer).as_ref() == Some(&from);
     (plain && same).then_some(message)
@@ -87,39 +88,43 @@ fn is_readable(entity: &Entity) -> bool {
     }
 }
 
-/// What content is that may be several things: a MIME entity begins with a structural field.
+/// What content is that may be several things: a MIME entity begins with fields, and among these is
+/// one that says how the rest is to be read. A text that begins `Bob: no.` has none, and whatever
+/// stands before an empty line must not be lost.
 pub(super) fn resolve(inside: Inside, content: &Bytes) -> Inside {
     match inside {
-        Inside::Decrypted if begins_with_field(content) => Inside::Entity,
-        Inside::Decrypted => Inside::Text("utf-8".to_owned()),
-        Inside::Unknown if begins_as_entity(content) => Inside::Entity,
+        // Without any field it is text/plain (RFC 2045 5.2).
+        Inside::Payload if content.starts_with(b"\n") || content.starts_with(b"\r\n") => {
+            Inside::Entity
+        }
+        Inside::Payload if begins_as_entity(content, "content-") => Inside::Entity,
+        Inside::Payload => Inside::Text("utf-8".to_owned()),
+        Inside::Unknown if begins_as_entity(content, "content-type") => Inside::Entity,
         Inside::Unknown if as_text(content).is_some() => Inside::Text("utf-8".to_owned()),
         Inside::Unknown => Inside::File(None),
         known => known,
     }
 }
 
-/// Whether the first line is a header field, or the empty line after none.
-fn begins_with_field(content: &Bytes) -> bool {
-    let line = content.split(|byte| *byte == b'\n').next();
-    let line = line.unwrap_or_default().trim_ascii_end();
-    let head = Head::parse(content.slice(..line.len()));
-    line.is_empty() || head.is_ok_and(|head| head.fields().next().is_some())
-}
-
-fn begins_as_entity(content: &Bytes) -> bool {
+/// Whether there is a header section with a field whose name begins so, and its first line is a
+/// field.
+fn begins_as_entity(content: &Bytes, name: &str) -> bool {
     // Long lists of recipients stand before what says so.
     let (section, _) = split::head(content);
     let section = content.slice(section);
+    let begins = |field: &[u8]| {
+        let start = field.get(..name.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
+    };
     if let Ok(head) = Head::parse(section.clone()) {
-        return head.first("Content-Type").is_some();
+        let first = section.split(|byte| *byte == b'\n').next();
+        let first = first.unwrap_or_default().trim_ascii_end().len();
+        let first = Head::parse(section.slice(..first));
+        return first.is_ok_and(|line| line.fields().next().is_some())
+            && head.fields().any(|field| begins(field.name().as_bytes()));
     }
     // One with too many fields is an entity that can't be read, and no text.
-    let name = b"content-type:";
-    section
-        .split(|b| *b == b'\n')
-        .filter_map(|line| line.get(..name.len()))
-        .any(|start| start.eq_ignore_ascii_case(name))
+    section.split(|byte| *byte == b'\n').any(begins)
 }
 
 /// The name of a file before it was encrypted.
