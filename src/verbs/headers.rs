@@ -10,11 +10,9 @@ use crate::mail::head::camel;
 use crate::mail::protect::Envelope;
 use crate::mail::{Field, Head};
 
-/// Header fields in one result beside those of [`ORDER`]: a message rarely has more than thirty.
+/// Header fields in one result beside those of [`ORDER`], which are all shown: no crowd takes the
+/// place of those that say who wrote to whom. A message rarely has more than thirty.
 const SHOWN_MAX: usize = 200;
-
-/// Of each of those: by the rules there is one.
-const SAME_MAX: usize = 20;
 
 /// The fields that are shown first, in this order; all others follow as they stand.
 const ORDER: [&str; 11] = [
@@ -212,11 +210,17 @@ impl Seen {
         self.inner.iter().any(|field| field.name == "from")
     }
 
-    /// Inside and outside name different senders.
+    /// Inside and outside name different senders. Where neither names one, every word counts.
     pub fn mismatch(&self) -> bool {
-        self.protected_from()
-            && self.outer.iter().any(|field| field.name == "from")
-            && self.inner_from != self.outer_from
+        let inside: Vec<_> = from_fields(&self.inner).collect();
+        let outside: Vec<_> = from_fields(&self.outer).collect();
+        if inside.is_empty() || outside.is_empty() {
+            return false;
+        }
+        match (&self.inner_from, &self.outer_from) {
+            (None, None) => inside != outside,
+            (inside, outside) => inside != outside,
+        }
     }
 
     /// Inside and outside name the same one sender.
@@ -276,7 +280,8 @@ impl Seen {
         }
         // RFC 9788 4.4: nothing vouches for the From inside, so the outer one stands.
         let named = |field: &&Stands| field.name == "from" && foreign;
-        let mut claimed = self.inner.iter().find(named).map(|from| from.value.clone());
+        let claimed: Vec<_> = from_fields(&self.inner).collect();
+        let mut claimed = foreign.then(|| claimed.join(", "));
         for field in self.outer.iter().filter(named) {
             let header = Header {
                 claimed: claimed.take(),
@@ -294,6 +299,12 @@ impl Seen {
         shown.sort_by_key(|(name, _)| place(name));
         Headers(shown)
     }
+}
+
+/// What the From fields say, as they stand.
+fn from_fields(fields: &[Stands]) -> impl Iterator<Item = &str> {
+    let named = fields.iter().filter(|field| field.name == "from");
+    named.map(|field| field.value.as_str())
 }
 
 /// Adds a field to those of its name.
@@ -324,17 +335,13 @@ fn stands(head: &Head, protection: impl Fn(&Field<'_>) -> [HeaderProtection; 2])
         if field.is_structural() || SILENT.contains(&name.as_str()) {
             continue;
         }
-        // No crowd takes the place of those that say who wrote to whom.
-        let room = match ORDER.contains(&name.as_str()) {
-            true => fields.iter().filter(|known| known.name == name).count() < SAME_MAX,
-            false => {
-                others += 1;
-                others <= SHOWN_MAX
+        if !ORDER.contains(&name.as_str()) {
+            others += 1;
+            if others > SHOWN_MAX {
+                continue;
             }
-        };
-        if room {
-            fields.push(stand(name, &field, protection(&field)));
         }
+        fields.push(stand(name, &field, protection(&field)));
     }
     fields
 }

@@ -312,3 +312,38 @@ fn a_page_that_claims_another_sender_gets_no_good_verdict() {
         assert!(warnings.contains("address-in-name"), "{warnings}");
     }
 }
+
+/// Somebody opens a message and sends it on as it is: what its envelope hid is said nowhere, and
+/// what is hidden now counts as hidden.
+#[test]
+fn what_an_earlier_envelope_says_is_not_sent_on() {
+    for mut trio in crate::trio::trios() {
+        let message = outside(
+            "From: alice@sealpost.example\nTo: bob@sealpost.example\nSubject: Secret\nDate: DATE\n\
+             HP-Outer: Subject: Secret\nHP-Outer: From: alice@sealpost.example\n\
+             Sealpost-Draft: 00\nSealpost-Answer: abc\nReturn-Path: <other@x.example>\n",
+            "Content-Type: text/plain; hp=\"cipher\"\r\n\r\nText\r\n",
+        );
+        let body = trio.alice.body(message.as_bytes());
+        let protect = json!({"encrypt": true, "sign": true, "protocol": trio.family});
+        let sealed = trio
+            .alice
+            .good("message/seal", json!({"message": body, "protect": protect}));
+        let sealed = trio.alice.bytes(&sealed["messages"][0]["message"]);
+        let text = String::from_utf8(sealed.clone()).unwrap().to_lowercase();
+        for word in ["secret", "hp-outer", "sealpost-", "return-path"] {
+            assert!(!text.contains(word), "{word}: {text}");
+        }
+        let opened = trio.bob.open(&sealed).unwrap();
+        assert_eq!(state(&opened, "subject"), ("Secret", "signed-encrypted"));
+        let message = trio.bob.body(&sealed);
+        let draft = trio.bob.good(
+            "message/answer",
+            json!({"message": message, "kind": "reply"}),
+        )["draft"]
+            .clone();
+        let answer = crate::harness::seal_one(&mut trio.bob, draft, protect);
+        let head = crate::mime::head_of(&answer).to_lowercase();
+        assert!(!head.contains("secret"), "{head}");
+    }
+}
