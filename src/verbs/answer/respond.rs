@@ -56,7 +56,11 @@ pub(super) fn respond(fields: &Named, kind: Kind, own: &dyn Fn(&Address) -> bool
             (if to.is_empty() { from } else { to }, also.collect())
         }
     };
-    let to = distinct(to, &[], &|_| false);
+    let others = distinct(to.clone(), &[], own);
+    let to = match mine && !others.is_empty() {
+        true => others,
+        false => distinct(to, &[], &|_| false),
+    };
     let mut cc = match kind {
         Kind::ReplyAll => distinct(also, &to, own),
         Kind::Reply | Kind::Forward => Vec::new(),
@@ -210,6 +214,13 @@ mod tests {
             &["carol@x.example"],
         );
         answers(&plain, Kind::Forward, &[], &[]);
+        let too = [
+            ("from", "me@x.example"),
+            ("to", "Me <me@x.example>, bob@x.example"),
+        ];
+        answers(&too, Kind::Reply, &["bob@x.example"], &[]);
+        let alone = [("from", "me@x.example"), ("to", "me@x.example")];
+        answers(&alone, Kind::Reply, &["me@x.example"], &[]);
     }
 
     #[test]
