@@ -6,7 +6,8 @@
 use bytes::Bytes;
 
 use super::{
-    Engine, Format, Incoming, KeySpec, NewKey, Offer, Part, Passphrase, Renewed, Revoking, Words,
+    Engine, Format, Incoming, KeySpec, NewKey, Offer, Part, Passphrase, Renewed, Revoking, Word,
+    Words,
 };
 use crate::base::autocrypt::PreferEncrypt;
 use crate::base::error::Result;
@@ -120,6 +121,10 @@ impl Engine for OpenPgp {
 
     fn change(&self, cert: &[u8], part: &Part<'_>, cx: &Context) -> Result<Vec<u8>> {
         parts::change(cert, part, cx)
+    }
+
+    fn says(&self, cert: &[u8], word: &Word<'_>, at: u64) -> bool {
+        life::says(cert, word, at)
     }
 
     fn add_subkey(
