@@ -114,8 +114,12 @@ impl Folder {
     /// Takes the lock that every writer of this folder takes, and makes the folder.
     pub(super) fn lock(&self) -> Result<Lock> {
         files::folder(&self.base)?;
-        let lock = Lock::take(&self.base.join("writelock"))?;
-        Ok(lock)
+        Lock::take(&self.lock_file())
+    }
+
+    /// The file of that lock.
+    pub(super) fn lock_file(&self) -> PathBuf {
+        self.base.join("writelock")
     }
 
     /// A group of writes. Under the lock.

@@ -30,11 +30,15 @@ impl Store {
 impl Notices for Store {
     fn last(&self, id: &KeyId) -> Notice {
         let mut last = Vec::with_capacity(2 * (LENGTH + 1));
+        if files::no_link(&self.home.locked()).is_err() {
+            last.extend(UNREADABLE);
+            return Notice(last);
+        }
         for path in [self.notice(None), self.notice(Some(id))] {
             match files::read(&path, LENGTH as u64) {
                 Ok(Some((bytes, _))) => last.extend(bytes),
-                Ok(None) => {}
-                Err(_) => last.extend(UNREADABLE),
+                Ok(None) if !files::is_something(&path) => {}
+                Ok(None) | Err(_) => last.extend(UNREADABLE),
             }
             last.push(b'.');
         }
@@ -45,7 +49,11 @@ impl Notices for Store {
         let mut bytes = [0; LENGTH];
         getrandom::fill(&mut bytes)
             .map_err(|_| Error::internal("the system gives no random bytes"))?;
-        files::write(&self.notice(id), &bytes).map_err(|error| {
+        let write = || {
+            files::no_link(&self.home.locked())?;
+            files::write(&self.notice(id), &bytes)
+        };
+        write().map_err(|error| {
             Error::new(
                 Kind::StoreUnavailable,
                 format!(

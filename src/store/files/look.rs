@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::fault::{linked, unavailable};
+use super::fault::{linked, no_file, unavailable};
 use super::folder;
 use crate::base::{Error, Kind, Result};
 
@@ -70,6 +70,11 @@ pub(in crate::store) fn look(path: &Path) -> Option<Look> {
     fs::symlink_metadata(path).ok().map(|meta| Look::of(&meta))
 }
 
+/// Whether anything bears this name, a link to nowhere too.
+pub(in crate::store) fn is_something(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
 /// As [`look`], but of what a link leads to.
 pub(in crate::store) fn look_through(path: &Path) -> Option<Look> {
     fs::metadata(path).ok().map(|meta| Look::of(&meta))
@@ -128,6 +133,18 @@ pub(in crate::store) fn no_link(path: &Path) -> Result<()> {
             form: Form::Link, ..
         }) => Err(linked(path)),
         _ => Ok(()),
+    }
+}
+
+/// Refuses what is no file where a file of ours belongs: a link, a folder, a pipe, a device.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(in crate::store) fn only_file(path: &Path) -> Result<()> {
+    match look(path).map(|look| look.form) {
+        None | Some(Form::File) => Ok(()),
+        Some(Form::Link) => Err(linked(path)),
+        Some(Form::Folder | Form::Other) => Err(no_file(path)),
     }
 }
 
