@@ -210,7 +210,7 @@ impl Store {
     /// Revocations and anchors.
     fn small_files(&self, own: &[KeyId], health: &mut Health) -> Result<()> {
         for id in self.revocations()? {
-            let path = self.revocation_path(&id);
+            let path = self.revocation_path(&id)?;
             match outside(&path) {
                 Some(reason) => self.tell(health, &path, reason),
                 None if self.revocation(&id).is_err() => {
@@ -225,7 +225,7 @@ impl Store {
             }
         }
         for id in self.anchor_ids()? {
-            let path = self.anchor_path(&id);
+            let path = self.anchor_path(&id)?;
             match outside(&path) {
                 Some(reason) => self.tell(health, &path, reason),
                 None if self.whole_anchor(&id)?.is_none() => {

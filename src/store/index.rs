@@ -77,7 +77,7 @@ fn generations(home: &Home) -> Result<Vec<u32>> {
             .parse()
             .ok()
     };
-    Ok(files::list(&home.state)?
+    Ok(files::list_named(&home.state)?
         .into_iter()
         .filter_map(number)
         .collect())

@@ -18,28 +18,25 @@ const LENGTH: usize = 16;
 const UNREADABLE: &[u8] = b"unreadable";
 
 impl Store {
-    fn notice(&self, id: Option<&KeyId>) -> PathBuf {
+    fn notice(&self, id: Option<&KeyId>) -> Result<PathBuf> {
         let name = match id {
             Some(id) => format!("{}-{}", id.protocol().name(), id.fingerprint()),
             None => "all".to_owned(),
         };
-        self.home.locked().join(name)
+        files::within(&self.home.locked(), &name)
     }
 }
 
 impl Notices for Store {
     fn last(&self, id: &KeyId) -> Notice {
         let mut last = Vec::with_capacity(2 * (LENGTH + 1));
-        if files::no_link(&self.home.locked()).is_err() {
-            last.extend(UNREADABLE);
-            return Notice(last);
-        }
         for path in [self.notice(None), self.notice(Some(id))] {
-            match files::read(&path, LENGTH as u64) {
-                Ok(Some((bytes, _))) => last.extend(bytes),
-                Ok(None) if !files::is_something(&path) => {}
-                Ok(None) | Err(_) => last.extend(UNREADABLE),
-            }
+            let read = path.and_then(|path| match files::read(&path, LENGTH as u64)? {
+                Some((bytes, _)) => Ok(bytes),
+                None if files::is_something(&path) => Ok(UNREADABLE.to_vec()),
+                None => Ok(Vec::new()),
+            });
+            last.extend(read.unwrap_or_else(|_| UNREADABLE.to_vec()));
             last.push(b'.');
         }
         Notice(last)
@@ -49,11 +46,8 @@ impl Notices for Store {
         let mut bytes = [0; LENGTH];
         getrandom::fill(&mut bytes)
             .map_err(|_| Error::internal("the system gives no random bytes"))?;
-        let write = || {
-            files::no_link(&self.home.locked())?;
-            files::write(&self.notice(id), &bytes)
-        };
-        write().map_err(|error| {
+        let written = self.notice(id).and_then(|path| files::write(&path, &bytes));
+        written.map_err(|error| {
             Error::new(
                 Kind::StoreUnavailable,
                 format!(

@@ -928,7 +928,14 @@ fn nothing_in_the_home_keeps_the_host_waiting() {
     let _ = host.call("message/seal", draft);
     drop(host);
     let mut entries: Vec<PathBuf> = base.files();
-    let folders = ["locked", "log", "secrets", "smime", "pgp.cert.d"];
+    let folders = [
+        "locked",
+        "log",
+        "revocations",
+        "secrets",
+        "smime",
+        "pgp.cert.d",
+    ];
     entries.extend(folders.map(|folder| base.path().join(folder)));
     // SQLite takes these away in the end.
     let tails = ["index-0.db-wal", "index-0.db-shm", "index-0.db-journal"];

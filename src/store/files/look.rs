@@ -4,8 +4,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::fault::{linked, no_file, unavailable};
-use super::folder;
+use super::fault::{absent, linked, no_file, unavailable};
+use super::{TEMPORARY, folder};
 use crate::base::{Error, Kind, Result};
 
 /// What something is, by itself.
@@ -123,6 +123,31 @@ fn others(_: &fs::Metadata) -> Others {
     Others::Nothing
 }
 
+/// The names in a folder of ours that are UTF-8, in no order; none when it is not there.
+///
+/// # Errors
+/// `store.unavailable` when it can't be read, or is a link.
+pub(in crate::store) fn list(folder: &Path) -> Result<Vec<String>> {
+    no_link(folder)?;
+    list_named(folder)
+}
+
+/// As [`list`], of a folder that may be a link: that of state, or one that is shared.
+///
+/// # Errors
+/// `store.unavailable` when it can't be read.
+pub(in crate::store) fn list_named(folder: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if absent(&e) => return Ok(Vec::new()),
+        Err(e) => return Err(unavailable(folder, e)),
+    };
+    Ok(entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| !name.starts_with(TEMPORARY))
+        .collect())
+}
+
 /// Refuses a link where a file or folder of ours belongs.
 ///
 /// # Errors
@@ -134,6 +159,16 @@ pub(in crate::store) fn no_link(path: &Path) -> Result<()> {
         }) => Err(linked(path)),
         _ => Ok(()),
     }
+}
+
+/// The path of a file in a folder of ours, which is no link: the way to all of them but those that
+/// lie in the folder of state itself, which may be one.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(in crate::store) fn within(folder: &Path, name: &str) -> Result<PathBuf> {
+    no_link(folder)?;
+    Ok(folder.join(name))
 }
 
 /// Refuses what is no file where a file of ours belongs: a link, a folder, a pipe, a device.

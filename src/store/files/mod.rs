@@ -23,8 +23,8 @@ pub use lines::LineFile;
 pub(super) use lock::Lock;
 use look::owner;
 pub(super) use look::{
-    Form, Look, Others, Owner, check_private, close, is_something, look, look_through, no_link,
-    only_file, private_folder, straight,
+    Form, Look, Others, Owner, check_private, close, is_something, list, list_named, look,
+    look_through, no_link, only_file, private_folder, straight, within,
 };
 
 use crate::base::{Error, Result};
@@ -200,22 +200,6 @@ fn careful(options: &mut OpenOptions, links: Links) {
 
 #[cfg(not(unix))]
 fn careful(_: &mut OpenOptions, _: Links) {}
-
-/// The names in a folder that are UTF-8, in no order; none when it is not there.
-///
-/// # Errors
-/// `store.unavailable` when it can't be read.
-pub(in crate::store) fn list(folder: &Path) -> Result<Vec<String>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(e) if absent(&e) => return Ok(Vec::new()),
-        Err(e) => return Err(unavailable(folder, e)),
-    };
-    Ok(entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| !name.starts_with(TEMPORARY))
-        .collect())
-}
 
 /// Makes a folder and those above it, for this user alone. One that is there is left as it is.
 ///
