@@ -140,6 +140,53 @@ fn what_is_said_within_one_second_counts() {
     }
 }
 
+/// A key that has ended gets what it needs, its new end first; and one that nobody trusts any more can be revoked.
+#[test]
+fn an_ended_key_grows_and_a_weak_one_is_revoked() {
+    let Some(gpg) = Gpg::new() else { return };
+    let home = home();
+    let mut host = home.start();
+    host.hello();
+    let then = ["--faked-system-time", "20240101T000000!"];
+    let fpr = gpg.key(&format!("Me <{OLD}>"), "ed25519", "cv25519", &then);
+    gpg.go(
+        &[
+            "--faked-system-time",
+            "20240102T000000!",
+            "--quick-set-expire",
+            &fpr,
+            "2024-03-01",
+        ],
+        b"",
+    );
+    let secret = gpg.secret(&fpr);
+    let id = import(&mut host, &secret, json!(true))["imported"][0]["id"].clone();
+    let shown = key(&mut host, id.as_str().unwrap());
+    assert_eq!(shown["status"], "expired");
+    let fault = host.fault("keys/subkey", json!({"id": id, "add": "sign"}));
+    assert_eq!(fault.data["reasons"], json!(["expired"]));
+    let grown = host.good("keys/address", json!({"id": id, "add": NEW}));
+    assert_eq!(grown["key"]["addresses"].as_array().unwrap().len(), 2);
+    host.good("keys/address", json!({"id": id, "retire": NEW}));
+    let end = "2041-01-01T00:00:00Z";
+    let renewed = host.good("keys/renew", json!({"id": id, "expires": end}));
+    assert_eq!(renewed["key"]["expires"], end);
+    assert_eq!(renewed["key"]["status"], "valid");
+    let grown = host.good("keys/subkey", json!({"id": id, "add": "sign"}));
+    assert_eq!(grown["key"]["keyIds"].as_array().unwrap().len(), 3);
+
+    let weak = ["--cert-digest-algo", "SHA1", "--digest-algo", "SHA1"];
+    let fpr = gpg.key("Weak <weak@parts.example>", "rsa2048", "rsa2048", &weak);
+    let secret = gpg.secret(&fpr);
+    let id = import(&mut host, &secret, json!(true))["imported"][0]["id"].clone();
+    let shown = key(&mut host, id.as_str().unwrap());
+    assert_eq!(shown["status"], "weak");
+    for reason in ["superseded", "compromised"] {
+        let gone = host.good("keys/revoke", json!({"id": id, "reason": reason}));
+        assert_eq!(gone["key"]["status"], "revoked", "{reason}");
+    }
+}
+
 /// A key that says something of itself out of the future: nothing said now would count.
 #[test]
 fn a_word_out_of_the_future_is_told() {

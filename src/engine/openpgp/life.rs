@@ -16,10 +16,11 @@ use super::certs;
 use super::door::Door;
 use super::import;
 use super::parts;
-use super::policy::policy;
+use super::policy::{Lenient, policy};
 use crate::base::Context;
 use crate::base::context::{from_unix, unix};
 use crate::base::error::{Error, Kind, Result};
+use crate::base::keys::Usage;
 use crate::engine::{Part, Renewed, Revoking, Word};
 
 /// How far ahead of the clock a key's own word may be dated and still be followed by another one,
@@ -220,7 +221,7 @@ pub(super) fn revoke(bytes: &[u8], why: Revoking, cx: &Context) -> Result<Vec<u8
 pub(super) fn revoke_by(bytes: &[u8], stored: &[u8]) -> Result<Vec<u8>> {
     let revoked = import::merge(bytes, stored)?;
     let cert = certs::parse(&revoked)?;
-    let status = cert.revocation_status(&super::policy::Lenient, None);
+    let status = cert.revocation_status(&Lenient, None);
     match certs::is_revoked(&status) {
         true => Ok(revoked),
         false => Err(Error::malformed(
@@ -235,24 +236,29 @@ pub(super) fn says(bytes: &[u8], word: &Word<'_>, at: u64) -> bool {
         return false;
     };
     let at = from_unix(certs::changed(&cert).unwrap_or(0).max(at));
+    // One that counts for nothing else can still be revoked.
+    if *word == Word::Over {
+        return certs::is_revoked(&cert.revocation_status(&Lenient, at));
+    }
     let policy = policy(at);
     let Ok(valid) = cert.with_policy(&policy, at) else {
         return false;
     };
-    let facts = || certs::facts_of(&cert, unix(at));
+    let subkeys = || valid.keys().subkeys();
+    let addresses = || certs::names(&valid).addresses;
     match word {
         Word::End(end) => valid.primary_key().key_expiration_time() == Some(from_unix(*end)),
-        Word::Over => certs::is_revoked(&valid.revocation_status()),
-        Word::Fit(usage) => facts().usage.contains(usage),
-        Word::Part(Part::Address { address, .. }) => facts().addresses.contains(address),
-        Word::Part(Part::NoAddress(address)) => !facts().addresses.contains(address),
-        Word::Part(Part::NoSubkey(handle)) => {
-            let mut named = valid
-                .keys()
-                .subkeys()
-                .filter(|ka| parts::is_named(ka.key(), handle));
-            named.all(|ka| certs::is_revoked(&ka.revocation_status()))
-        }
+        Word::Over => false,
+        Word::Fit(usage) => subkeys().revoked(false).any(|ka| match usage {
+            Usage::Sign => ka.for_signing(),
+            Usage::Encrypt => ka.for_transport_encryption() || ka.for_storage_encryption(),
+            Usage::Certify => ka.for_certification(),
+        }),
+        Word::Part(Part::Address { address, .. }) => addresses().contains(address),
+        Word::Part(Part::NoAddress(address)) => !addresses().contains(address),
+        Word::Part(Part::NoSubkey(handle)) => subkeys()
+            .filter(|ka| parts::is_named(ka.key(), handle))
+            .all(|ka| certs::is_revoked(&ka.revocation_status())),
     }
 }
 

@@ -207,6 +207,10 @@ pub(super) fn add_subkey(
     let at = present(&open, cx)?;
     let policy = policy(at);
     let valid = usable(&open, &policy, at)?;
+    if valid.alive().is_err() {
+        let ended = unusable(&open, "expired");
+        return Err(Error::new(ended.kind, "this key has ended; renew it first"));
+    }
     let suite = match open.primary_key().key().pk_algo() {
         PublicKeyAlgorithm::MLDSA65_Ed25519 | PublicKeyAlgorithm::MLDSA87_Ed448 => {
             CipherSuite::MLDSA65_Ed25519
