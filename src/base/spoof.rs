@@ -54,7 +54,7 @@ pub fn mixes_scripts(text: &str) -> bool {
 
 /// Whether an address has a word or a label of several scripts.
 pub fn address_mixes_scripts(address: &Address) -> bool {
-    mixes_scripts(address.local()) || mixes_scripts(&address.shown_domain())
+    mixes_scripts(&address.unquoted_local()) || mixes_scripts(&address.shown_domain())
 }
 
 /// What each letter of ASCII looks like, small ones in place of capitals: for them the rules go
@@ -99,7 +99,7 @@ pub fn likenesses<'a>(known: impl IntoIterator<Item = &'a Address>) -> Likenesse
             looks.or_default().push(domain.to_owned());
         }
         let locals = all.locals.entry(domain.to_owned()).or_default();
-        locals.insert(likeness(address.local()));
+        locals.insert(likeness(address.unquoted_local().trim()));
     }
     all
 }
@@ -107,7 +107,7 @@ pub fn likenesses<'a>(known: impl IntoIterator<Item = &'a Address>) -> Likenesse
 /// Whether an address that is none of those that are known, or its domain, looks like one.
 pub fn imitates(address: &Address, known: &Likenesses) -> bool {
     let locals = known.locals.get(address.domain());
-    if locals.is_some_and(|locals| locals.contains(&likeness(address.local()))) {
+    if locals.is_some_and(|locals| locals.contains(&likeness(address.unquoted_local().trim()))) {
         return true;
     }
     let domains = known.domains.get(&likeness(&address.shown_domain()));

@@ -347,11 +347,35 @@ mod tests {
         let apart = check(Some("clients = [\"a\"]"), Some("clients = [\"b\"]")).unwrap();
         assert!(!apart.clients.allows(&client("a")) && !apart.clients.allows(&client("b")));
         for text in [
+            "keyservers = [\"https://a.example/\", \"hkps://b.example:11371\"]",
+            "directories = [\"ldap://a.example\", \"ldaps://[2001:db8::1]:636/dc=a,o=B C, dc=b%20c\"]",
+            "connect-to = {\"a.example:443\" = \"[2001:db8::1]:443\"}",
+            "private-hosts = [\"localhost\", \"127.0.0.1\", \"[::1]\"]",
+        ] {
+            assert!(check(None, Some(text)).is_ok(), "{text}");
+        }
+        for text in [
             "pkcs11-modules = [\"module.so\"]",
             "pkcs11-modules = [\"./p11-kit\"]",
             "anchors-files = [\"anchors.pem\"]",
             "network-authorities = [\"/all.pem\", \"one.pem\"]",
             "minimum-rsa-bits = 1024",
+            "keyservers = [\"http://a.example\"]",
+            "keyservers = [\"https://a.example\", \"a.example\"]",
+            "keyservers = [\"https://\"]",
+            "keyservers = [\"https://a b.example\"]",
+            "keyservers = [\"https://a.example/a b\"]",
+            "keyservers = [\"https://me@a.example\"]",
+            "keyservers = [\"https://a.example:port\"]",
+            "directories = [\"https://a.example\"]",
+            "directories = [\"ldaps:///dc=x\"]",
+            "connect-to = {\"a.example\" = \"192.0.2.1:443\"}",
+            "connect-to = {\"a.example:443\" = \"192.0.2.1\"}",
+            "connect-to = {\"a.example:443\" = \"b.example:443\"}",
+            "connect-to = {\"https://a.example:443\" = \"192.0.2.1:443\"}",
+            "private-hosts = [\"a.example:443\"]",
+            "private-hosts = [\"https://a.example\"]",
+            "private-hosts = [\"\"]",
             "minimum-rsa-bits = 100000",
             "protocols = [\"pgp\"]",
             "clients = \"some\"",

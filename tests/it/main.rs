@@ -58,6 +58,7 @@ mod plans;
 mod policy;
 mod protection;
 mod questions;
+mod quoted;
 mod revocation;
 mod roads;
 mod roundtrip;
