@@ -1,7 +1,7 @@
 //! Names and addresses that pretend: characters that show nothing, words of several scripts,
 //! addresses where a name should stand, and what looks like something else.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use unicode_security::{MixedScript as _, skeleton};
@@ -64,7 +64,8 @@ static ASCII: LazyLock<Vec<String>> = LazyLock::new(|| {
     letters.map(|letter| looks(&letter)).collect()
 });
 
-/// What a text looks like: equal for texts that a reader can't tell apart (UTS 39, 4).
+/// What a text looks like: equal for texts that a reader can't tell apart (UTS 39, 4), whatever
+/// their case.
 pub fn likeness(text: &str) -> String {
     if !text.is_ascii() {
         return looks(text);
@@ -80,13 +81,51 @@ fn looks(text: &str) -> String {
         .to_lowercase()
 }
 
+/// What a text looks like as it is written: some capitals are the likeness of another letter than
+/// their small ones.
+fn seen(text: &str) -> String {
+    looks(&skeleton(text).collect::<String>())
+}
+
+/// A likeness in which `i` can't be told from `l`: what alike texts are looked up by.
+fn blurred(likeness: &str) -> String {
+    likeness.replace('i', "l")
+}
+
+/// Likenesses of known texts, each with those for whom it stands.
+#[derive(Debug, Default)]
+struct Looks(HashMap<String, Vec<(String, String)>>);
+
+impl Looks {
+    fn add(&mut self, text: &str, stands_for: &str) {
+        let likeness = likeness(text);
+        let alike = self.0.entry(blurred(&likeness)).or_default();
+        alike.push((likeness, stands_for.to_owned()));
+    }
+
+    /// Whether one of these, which stands for anything but `own`, looks like a text.
+    fn has_like(&self, text: &str, own: &str) -> bool {
+        // A capital I is an l for the eye; it is an i where all are known to be capitals.
+        [seen(text), likeness(text)].iter().any(|seen| {
+            let mut alike = self.0.get(&blurred(seen)).into_iter().flatten();
+            alike.any(|(known, of)| of != own && passes_for(seen, known))
+        })
+    }
+}
+
+/// Whether what is seen passes for something known, whose `i` may be a capital in memory. A small
+/// `i` passes for no `l`.
+fn passes_for(seen: &str, known: &str) -> bool {
+    let same = |(seen, known): (char, char)| seen == known || seen == 'l' && known == 'i';
+    seen.len() == known.len() && seen.chars().zip(known.chars()).all(same)
+}
+
 /// Known addresses by what they look like: to be made once, and asked for every message.
 #[derive(Debug, Default)]
 pub struct Likenesses {
-    /// What domains look like, with those that do.
-    domains: HashMap<String, Vec<String>>,
-    /// Domains, each with what its local parts look like.
-    locals: HashMap<String, HashSet<String>>,
+    domains: Looks,
+    /// The local parts of each domain.
+    locals: HashMap<String, Looks>,
 }
 
 /// Takes addresses together by what they look like.
@@ -95,11 +134,10 @@ pub fn likenesses<'a>(known: impl IntoIterator<Item = &'a Address>) -> Likenesse
     for address in known {
         let domain = address.domain();
         if !all.locals.contains_key(domain) {
-            let looks = all.domains.entry(likeness(&address.shown_domain()));
-            looks.or_default().push(domain.to_owned());
+            all.domains.add(&address.shown_domain(), domain);
         }
         let locals = all.locals.entry(domain.to_owned()).or_default();
-        locals.insert(likeness(address.local()));
+        locals.add(unquoted(address), address.key());
     }
     all
 }
@@ -107,11 +145,17 @@ pub fn likenesses<'a>(known: impl IntoIterator<Item = &'a Address>) -> Likenesse
 /// Whether an address that is none of those that are known, or its domain, looks like one.
 pub fn imitates(address: &Address, known: &Likenesses) -> bool {
     let locals = known.locals.get(address.domain());
-    if locals.is_some_and(|locals| locals.contains(&likeness(address.local()))) {
+    if locals.is_some_and(|locals| locals.has_like(unquoted(address), address.key())) {
         return true;
     }
-    let domains = known.domains.get(&likeness(&address.shown_domain()));
-    domains.is_some_and(|domains| domains.iter().any(|domain| domain != address.domain()))
+    [address.written_domain(), address.shown_domain()]
+        .iter()
+        .any(|domain| known.domains.has_like(domain, address.domain()))
+}
+
+/// A local part without the quotation marks that it can do without.
+fn unquoted(address: &Address) -> &str {
+    address.local().trim_matches('"')
 }
 
 /// Whether a display name holds an address that is not the one it stands before.
@@ -316,3 +360,39 @@ mod tests {
         }
     }
 }
+        // A capital I is an l for the eye, and in memory an i may be a capital.
+        let known = likenesses(&[address("alice@bill.example"), address("info@x.example")]);
+        for other in [
+            "aIice@bill.example",
+            "AIice@bill.example",
+            "x@biII.example",
+            "x@bilI.example",
+            "x@bilI.exaMple",
+            "x@b1ll.example",
+            "lnfo@x.example",
+            "LNFO@x.example",
+            "\"info\"@x.example",
+            "\"lnfo\"@x.example",
+            "x@x.exampIe.",
+            "x@x\u{3002}exampIe",
+            "x@x.exam\u{ad}pIe",
+            "x@\u{ff58}.exampIe",
+            "lNFO@x.example",
+            "inf0@x.example",
+            "INF0@x.example",
+            "ALlCE@bill.example",
+            "ALICE@BlLL.example",
+        ] {
+            assert!(imitates(&address(other), &known), "{other}");
+        }
+        for other in [
+            "aiice@bill.example",
+            "bob@BILL.example",
+            "x@biil.example",
+            "bill@x.example",
+        ] {
+            assert!(!imitates(&address(other), &known), "{other}");
+        }
+        // Capitals of other scripts are those of Latin where their small ones are not.
+        let known = likenesses(&[address("henry@x.example")]);
+        assert!(imitates(&address("\u{41D}ENRY@x.example"), &known));

@@ -205,6 +205,14 @@ impl Seen {
         }
     }
 
+    /// The address of the From that is shown. `bound` as for [`Seen::headers`].
+    pub fn shown_from(&self, bound: bool) -> Option<&Address> {
+        match self.mismatch() && !bound {
+            true => self.outer_from.as_ref(),
+            false => self.from(),
+        }
+    }
+
     /// There is a From inside.
     pub fn protected_from(&self) -> bool {
         self.inner.iter().any(|field| field.name == "from")
