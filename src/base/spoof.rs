@@ -165,55 +165,125 @@ pub fn names_another(name: &str, own: &Address) -> bool {
         let bare = plain.trim_matches(|c: char| c.is_whitespace() || "\"'<>()".contains(c));
         return Address::parse(bare).as_ref() != Some(own);
     }
-    // `alice at example.org`, as those write it who hide from robots.
-    let words: Vec<&str> = plain
-        .split_whitespace()
-        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()))
-        .collect();
-    let domain = |at: &str, domain: &str| {
-        let parsed = Address::parse(&format!("x@{domain}"));
-        parsed.filter(|_| at.eq_ignore_ascii_case("at") && domain.contains('.'))
-    };
-    match words.as_slice() {
-        // Nothing but an address.
-        [local, at, end] if domain(at, end).is_some() => {
-            Address::parse(&format!("{local}@{end}")).as_ref() != Some(own)
-        }
-        words => words.windows(2).any(|pair| match pair {
-            [at, end] => domain(at, end).is_some_and(|named| named.domain() != own.domain()),
-            _ => false,
-        }),
-    }
+    pieces(&plain).any(|piece| spells_another(piece, &[own]))
 }
 
 /// Whether a field of mailboxes shows more addresses than it has: in a comment, say.
 pub fn shows_another(value: &str, own: &[&Address]) -> bool {
     let shown = unmasked(value);
+    if pieces(&shown).any(|piece| spells_another(piece, own)) {
+        return true;
+    }
     if shown.matches('@').count() <= own.len() {
         return false;
     }
     let mut rest = shown.to_lowercase();
     for address in own {
-        rest = rest.replace(&address.as_str().to_lowercase(), "");
+        rest = without(&rest, &address.as_str().to_lowercase());
     }
     rest.contains('@')
 }
 
-/// A text with the at sign in all places where a reader sees one.
-fn unmasked(text: &str) -> String {
-    let mut plain: String = text
-        .chars()
-        .map(|c| match c {
-            '\u{FF20}' | '\u{FE6B}' | '\u{24D0}' | '\u{24B6}' => '@',
-            c => c,
-        })
-        .collect();
-    for (open, close) in [('(', ')'), ('[', ']'), ('{', '}'), ('<', '>')] {
-        for at in ["at", "At", "AT", "aT"] {
-            plain = plain.replace(&format!("{open}{at}{close}"), "@");
+/// A text without an address, where that stands by itself and is no piece of a longer one.
+fn without(text: &str, address: &str) -> String {
+    let local = |c: char| c.is_alphanumeric() || "!#$%&*+-/=?^_`{|}~.".contains(c);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(address) {
+        out.push_str(before);
+        let mut behind = after.chars();
+        let goes_on = match behind.next() {
+            Some('.') => behind.next().is_some_and(char::is_alphanumeric),
+            Some(c) => c.is_alphanumeric() || c == '-',
+            None => false,
+        };
+        if goes_on || out.ends_with(local) {
+            out.push_str(address);
         }
+        rest = after;
+    }
+    out + rest
+}
+
+/// A text in the pieces that brackets make of it, as comments do.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| "()[]{}<>".contains(c))
+}
+
+/// Whether a text has an address in words that is none of its own: `alice at example.org`, as
+/// those write it who hide from robots. A domain of its own behind several words says where
+/// somebody works.
+fn spells_another(text: &str, own: &[&Address]) -> bool {
+    let words: Vec<&str> = text
+        .split_whitespace()
+        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '.'))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let is_own = |named: &Address, before: &[&str]| match before {
+        [_] => own.contains(&named),
+        _ => own.iter().any(|own| own.domain() == named.domain()),
+    };
+    words.iter().enumerate().any(|(at, word)| {
+        let behind = words.get(at + 1..).unwrap_or_default();
+        let before = words.get(..at).unwrap_or_default();
+        let (Some(domain), true) = (domain(behind), word.eq_ignore_ascii_case("at")) else {
+            return false;
+        };
+        let local = before.last().unwrap_or(&"x");
+        let named = Address::parse(&format!("{local}@{domain}"))
+            .or_else(|| Address::parse(&format!("x@{domain}")));
+        named.is_some_and(|named| !is_own(&named, before))
+    })
+}
+
+/// The domain that words begin with: `example.org`, `example dot org`, `example . org`.
+fn domain(words: &[&str]) -> Option<String> {
+    let (first, mut rest) = words.split_first()?;
+    let mut name = (*first).to_owned();
+    while let [dot, label, after @ ..] = rest
+        && (*dot == "." || dot.eq_ignore_ascii_case("dot"))
+    {
+        name = format!("{name}.{label}");
+        rest = after;
+    }
+    let name = name.trim_matches('.');
+    // `at 10.30` and `at a.m.` are times.
+    let (_, top) = name.rsplit_once('.')?;
+    let is_top = top.chars().count() > 1 && top.chars().all(char::is_alphabetic);
+    (is_top || top.starts_with("xn--")).then(|| name.to_owned())
+}
+
+/// A text with the signs of addresses in all places where a reader sees one.
+fn unmasked(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let after = rest.get(c.len_utf8()..).unwrap_or_default();
+        let (sign, after) = match c {
+            '\u{FF20}' | '\u{FE6B}' | '\u{24D0}' | '\u{24B6}' => ('@', after),
+            '\u{3002}' | '\u{FF0E}' | '\u{FF61}' | '\u{FE52}' | '\u{2024}' => ('.', after),
+            _ => bracketed(rest).unwrap_or((c, after)),
+        };
+        plain.push(sign);
+        rest = after;
     }
     plain
+}
+
+/// The sign that brackets at the start of a text stand for, and what is behind them: `[at]`,
+/// `( DOT )`.
+fn bracketed(text: &str) -> Option<(char, &str)> {
+    const PAIRS: [(char, char); 4] = [('(', ')'), ('[', ']'), ('{', '}'), ('<', '>')];
+    let (_, close) = PAIRS.iter().find(|(open, _)| text.starts_with(*open))?;
+    let (inner, after) = text.get(1..)?.split_once(*close)?;
+    let inner = inner.trim();
+    let is = |word: &str| inner.eq_ignore_ascii_case(word);
+    let sign = match () {
+        () if is("at") || is("@") => '@',
+        () if is("dot") || is(".") => '.',
+        () => return None,
+    };
+    Some((sign, after))
 }
 
 #[cfg(test)]
@@ -300,66 +370,6 @@ mod tests {
         ] {
             assert!(!imitates(&address(other), &known), "{other}");
         }
-        let known = likenesses(&[address("b@example.org")]);
-        assert!(imitates(&address("a@exarnple.org"), &known));
-        // Two that look alike are both known.
-        let known = likenesses(&[address("b@exarnple.org"), address("b@example.org")]);
-        assert!(imitates(&address("a@example.org"), &known));
-        assert!(!imitates(&address("a@elsewhere.org"), &known));
-    }
-
-    #[test]
-    fn letters_of_ascii_look_the_same_alone_and_together() {
-        let all: String = (' '..='~').collect();
-        for text in [&*all, "rnm1lI|0O", "Person.1@many.example", ""] {
-            assert_eq!(likeness(text), looks(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn addresses_in_names() {
-        let own = address("mallory@elsewhere.example");
-        for name in [
-            "alice@vectors.example",
-            "alice＠vectors.example",
-            "Alice (alice@vectors.example)",
-            "<alice@vectors.example>",
-            "alice at vectors.example",
-            "alice [at] vectors.example",
-            "Alice @ home",
-            "alice at elsewhere.example",
-            "alice(at)elsewhere.example",
-            "Alice alice[AT]vectors.example",
-            "alice\u{24d0}vectors.example",
-        ] {
-            assert!(names_another(name, &own), "{name}");
-        }
-        for name in [
-            "Mallory",
-            "MALLORY@elsewhere.example",
-            "'mallory@elsewhere.example'",
-            "Mallory at elsewhere.example",
-            "Mallory at Acme Inc.",
-            "Mallory Smith at elsewhere.example",
-        ] {
-            assert!(!names_another(name, &own), "{name}");
-        }
-        for value in [
-            "Alice (alice@vectors.example) <mallory@elsewhere.example>",
-            "Alice () <alice@vectors.example> (by) <mallory@elsewhere.example>",
-            "mallory@elsewhere.example (alice＠vectors.example)",
-        ] {
-            assert!(shows_another(value, &[&own]), "{value}");
-        }
-        for value in [
-            "Mallory <MALLORY@elsewhere.example>",
-            "\"mallory@elsewhere.example\" <mallory@elsewhere.example>",
-            "mallory@elsewhere.example (office)",
-        ] {
-            assert!(!shows_another(value, &[&own]), "{value}");
-        }
-    }
-}
         // A capital I is an l for the eye, and in memory an i may be a capital.
         let known = likenesses(&[address("alice@bill.example"), address("info@x.example")]);
         for other in [
@@ -396,3 +406,97 @@ mod tests {
         // Capitals of other scripts are those of Latin where their small ones are not.
         let known = likenesses(&[address("henry@x.example")]);
         assert!(imitates(&address("\u{41D}ENRY@x.example"), &known));
+        let known = likenesses(&[address("b@example.org")]);
+        assert!(imitates(&address("a@exarnple.org"), &known));
+        // Two that look alike are both known.
+        let known = likenesses(&[address("b@exarnple.org"), address("b@example.org")]);
+        assert!(imitates(&address("a@example.org"), &known));
+        assert!(!imitates(&address("a@elsewhere.org"), &known));
+    }
+
+    #[test]
+    fn letters_of_ascii_look_the_same_alone_and_together() {
+        let all: String = (' '..='~').collect();
+        for text in [&*all, "rnm1lI|0O", "Person.1@many.example", ""] {
+            assert_eq!(likeness(text), looks(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_in_names() {
+        let own = address("mallory@elsewhere.example");
+        for name in [
+            "alice@vectors.example",
+            "alice＠vectors.example",
+            "Alice (alice@vectors.example)",
+            "<alice@vectors.example>",
+            "alice at vectors.example",
+            "alice [at] vectors.example",
+            "Alice @ home",
+            "alice at elsewhere.example",
+            "alice(at)elsewhere.example",
+            "Alice alice[AT]vectors.example",
+            "alice [ at ] vectors.example",
+            "alice at vectors dot example",
+            "alice AT vectors.example (verified)",
+            "Mallory (alice at vectors.example)",
+            "alice at vectors [dot] example",
+            "alice at vectors . example",
+            "alice at vectors\u{3002}example",
+            "alice -at- vectors.example",
+            "alice at elsewhere.example, verified",
+            "alice \"at\" elsewhere.example",
+            "alice, at: vectors.example",
+            "alice\u{a0}AT\u{a0}vectors\u{a0}DOT\u{a0}example",
+            "alice(at)vectors(dot)example",
+            "alice\u{24d0}vectors.example",
+        ] {
+            assert!(names_another(name, &own), "{name}");
+        }
+        for name in [
+            "Mallory",
+            "MALLORY@elsewhere.example",
+            "'mallory@elsewhere.example'",
+            "Mallory at elsewhere.example",
+            "Mallory at Acme Inc.",
+            "Mallory Smith at elsewhere.example",
+            "Mallory Smith, Sales, at elsewhere dot example",
+            "Mallory at elsewhere.example, Berlin",
+            "Dora at Acme",
+            "Dora (at work)",
+            "Dora at 10.30",
+            "Dora at 5 p.m.",
+            "Dora at St. Mary",
+            "Pat at large",
+        ] {
+            assert!(!names_another(name, &own), "{name}");
+        }
+        for value in [
+            "Alice (alice@vectors.example) <mallory@elsewhere.example>",
+            "Alice () <alice@vectors.example> (by) <mallory@elsewhere.example>",
+            "mallory@elsewhere.example (alice＠vectors.example)",
+            "Alice (alice at vectors.example) <mallory@elsewhere.example>",
+            "Alice (alice at elsewhere.example) <mallory@elsewhere.example>",
+            "mallory@elsewhere.example (alice [at] vectors (dot) example)",
+            "mallory@elsewhere.example (is alice at vectors.example)",
+            "Alice (alicemallory@elsewhere.example) <mallory@elsewhere.example>",
+            "Alice (alice.mallory@elsewhere.example) <mallory@elsewhere.example>",
+            "Alice (mallory@elsewhere.example.vectors.example) <mallory@elsewhere.example>",
+            "Alice () <emallory@elsewhere.example> (by) <mallory@elsewhere.example>",
+        ] {
+            assert!(shows_another(value, &[&own]), "{value}");
+        }
+        for value in [
+            "Mallory <MALLORY@elsewhere.example>",
+            "\"mallory@elsewhere.example\" <mallory@elsewhere.example>",
+            "'mallory@elsewhere.example' <mallory@elsewhere.example>",
+            "Mallory, mallory@elsewhere.example. <mallory@elsewhere.example>",
+            "mallory@elsewhere.example (office)",
+            "Mallory (at work) <mallory@elsewhere.example>",
+            "Mallory (mallory at elsewhere.example) <mallory@elsewhere.example>",
+            "Mallory (Sales team at elsewhere.example) <mallory@elsewhere.example>",
+        ] {
+            assert!(!shows_another(value, &[&own]), "{value}");
+        }
+    }
+}
