@@ -75,6 +75,18 @@ impl Address {
         }
     }
 
+    /// The domain in the letters that it was written in, capitals too; without what shows nothing.
+    pub fn written_domain(&self) -> String {
+        let (_, domain) = self.spelled.rsplit_once('@').unwrap_or_default();
+        let letter = |c: char| match c {
+            // For IDNA these are dots (UTS 46, 4).
+            '\u{3002}' | '\u{FF0E}' | '\u{FF61}' => '.',
+            c => c,
+        };
+        let seen = domain.chars().filter(|c| !hidden(*c)).map(letter);
+        seen.collect::<String>().trim_end_matches('.').to_owned()
+    }
+
     /// The domain as people read it, in U-labels.
     pub fn shown_domain(&self) -> String {
         idna::domain_to_unicode(self.domain()).0

@@ -1,5 +1,6 @@
 //! Which header fields a reader is shown, and what protects each (RFC 9788).
 
+use super::judge::DATE_TOLERANCE;
 use super::open::{Claimed, one_address};
 use super::peel::Payload;
 use crate::base::Address;
@@ -104,9 +105,8 @@ fn read(outer: &Head, payload: Option<&Payload>) -> Seen {
     }
     let outer_from = single_from(outer);
     let inner_from = payload.and_then(|payload| single_from(&payload.head));
-    let dated = |head: &Head| head.first("Date").and_then(|date| date.date());
-    let outer_date = dated(outer);
-    let inner_date = payload.and_then(|payload| dated(&payload.head));
+    let outer_date = single_date(outer);
+    let inner_date = payload.and_then(|payload| single_date(&payload.head));
     let outer = stands(outer, |_| NOTHING);
     for field in outer.iter().chain(&inner) {
         suspicious(field, &mut warnings);
@@ -142,8 +142,9 @@ fn sender(head: &Head) -> Option<Warning> {
         .then_some(Warning::SenderDiffers)
 }
 
-/// The fields that a page claims, and the payload's own where it has header protection.
-pub(super) fn claimed(claimed: &Claimed, payload: Option<&Payload>) -> Seen {
+/// The fields that a page claims, and the payload's own where it has header protection. `date`
+/// is the claimed one, read.
+pub(super) fn claimed(claimed: &Claimed, date: Option<u64>, payload: Option<&Payload>) -> Seen {
     let empty = Head::default();
     let mut seen = read(&empty, payload);
     let mut claim = |name: &str, value: String, addresses: Option<Vec<Mailbox>>| {
@@ -171,6 +172,7 @@ pub(super) fn claimed(claimed: &Claimed, payload: Option<&Payload>) -> Seen {
         suspicious(field, &mut seen.warnings);
     }
     seen.outer_from = claimed.from.as_ref().map(|from| from.address.clone());
+    seen.outer_date = date;
     seen
 }
 
@@ -196,12 +198,27 @@ pub(super) fn single_from(head: &Head) -> Option<Address> {
     }
 }
 
+/// The time in a header section's one Date field (RFC 5322 3.6).
+fn single_date(head: &Head) -> Option<u64> {
+    let mut fields = head.all("Date");
+    let date = fields.next()?.date();
+    date.filter(|_| fields.next().is_none())
+}
+
 impl Seen {
     /// The address that verdicts are about: the protected From, else the one outside.
     pub fn from(&self) -> Option<&Address> {
         match self.protected_from() {
             true => self.inner_from.as_ref(),
             false => self.outer_from.as_ref(),
+        }
+    }
+
+    /// The address of the From that is shown. `bound` as for [`Seen::headers`].
+    pub fn shown_from(&self, bound: bool) -> Option<&Address> {
+        match self.mismatch() && !bound {
+            true => self.outer_from.as_ref(),
+            false => self.from(),
         }
     }
 
@@ -228,15 +245,39 @@ impl Seen {
         self.inner_from.is_some() && self.inner_from == self.outer_from
     }
 
-    /// `Date` where no layer covers it.
-    pub fn unprotected_date(&self) -> Option<u64> {
-        let inside = self.inner.iter().any(|field| field.name == "date");
-        self.outer_date.filter(|_| !inside)
+    /// Outside stands what the payload contradicts: another sender, another date, or somebody
+    /// whom it does not name.
+    pub fn contradicted(&self) -> bool {
+        let people = |fields: &[Stands], names: &[&str]| -> Vec<Address> {
+            let named = fields
+                .iter()
+                .filter(|field| names.contains(&field.name.as_str()));
+            let people = named.filter_map(|field| field.addresses.as_ref()).flatten();
+            people.map(|mailbox| mailbox.address.clone()).collect()
+        };
+        let inside = people(&self.inner, &["to", "cc", "bcc"]);
+        let others = people(&self.outer, &["to"]);
+        let others = others.iter().any(|address| !inside.contains(address));
+        let near = |(a, b): (u64, u64)| a.abs_diff(b) <= DATE_TOLERANCE;
+        let another_date = self.protected_date()
+            && self.outer_date.is_some()
+            && !self.outer_date.zip(self.inner_date).is_some_and(near);
+        self.mismatch() || another_date || others && !inside.is_empty()
     }
 
-    /// `Date` as it is shown.
+    /// There is a Date inside.
+    pub fn protected_date(&self) -> bool {
+        self.inner.iter().any(|field| field.name == "date")
+    }
+
+    /// `Date` where no layer covers it.
+    pub fn unprotected_date(&self) -> Option<u64> {
+        self.outer_date.filter(|_| !self.protected_date())
+    }
+
+    /// `Date` as it is shown, where there is one and can be read.
     pub fn date(&self) -> Option<u64> {
-        match self.inner.iter().any(|field| field.name == "date") {
+        match self.protected_date() {
             true => self.inner_date,
             false => self.outer_date,
         }

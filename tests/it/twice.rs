@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::mime::crlf;
 use crate::protection::{Crypto, INNER, OUTER, Post, by_hand, posts, state};
+use crate::trio::{ALICE, BOB};
 
 fn bodies(post: &mut Post, opened: &Value) -> Vec<String> {
     let parts = opened["parts"].as_array().unwrap();
@@ -345,5 +346,68 @@ fn what_an_earlier_envelope_says_is_not_sent_on() {
         let answer = crate::harness::seal_one(&mut trio.bob, draft, protect);
         let head = crate::mime::head_of(&answer).to_lowercase();
         assert!(!head.contains("secret"), "{head}");
+    }
+}
+
+/// A page that shows other recipients or another date than the payload has shows another message,
+/// as with another sender.
+#[test]
+fn a_page_must_not_contradict_the_payload() {
+    const DATE: &str = "Wed, 25 Nov 2026 10:00:00 +0000";
+    for mut post in posts() {
+        let fields = format!("{INNER}Cc: Carol <carol@x.example>\nDate: ");
+        for (inner, claimed, signed) in [
+            (DATE, json!({"to": [BOB]}), "good"),
+            (DATE, json!({"to": [BOB, "carol@x.example"]}), "good"),
+            (DATE, json!({"date": "2026-11-25T22:00:00Z"}), "good"),
+            (
+                DATE,
+                json!({"to": ["BOB@sealpost.example"], "date": DATE}),
+                "good",
+            ),
+            (DATE, json!({"to": ["mallory@x.example"]}), "unverified"),
+            (
+                DATE,
+                json!({"to": [BOB, "mallory@x.example"]}),
+                "unverified",
+            ),
+            (
+                DATE,
+                json!({"to": ["\"bob@sealpost.example\" <mallory@x.example>"]}),
+                "unverified",
+            ),
+            (DATE, json!({"date": "2020-01-01T00:00:00Z"}), "unverified"),
+            (
+                DATE,
+                json!({"date": "Fri, 27 Nov 2026 10:00:00 +0000"}),
+                "unverified",
+            ),
+            ("yesterday", json!({"date": DATE}), "unverified"),
+        ] {
+            let payload =
+                format!("{fields}{inner}\nContent-Type: text/plain; hp=\"cipher\"\n\nText\n");
+            let entity = post.peer.encrypted(&crlf(&payload), true);
+            let data = match post.peer.family() {
+                "openpgp" => json!({"text": crate::mime::block(entity.as_bytes())}),
+                _ => {
+                    let (_, body) = entity.split_once("\r\n\r\n").unwrap();
+                    json!({"base64": body.split_whitespace().collect::<String>()})
+                }
+            };
+            let mut claimed = claimed;
+            claimed["from"] = json!(ALICE);
+            let payload = json!({"data": data, "claimed": claimed});
+            let opened = post.bob.good("message/open", json!({"payload": payload}));
+            let name = format!("{} {claimed} {}", post.peer.family(), opened["summary"]);
+            assert_eq!(opened["summary"]["signed"], signed, "{name}");
+            let layers = opened["layers"].as_array().unwrap();
+            let layer = layers.iter().find(|layer| layer["kind"] == "signature");
+            let reasons = layer.unwrap()["signatures"][0]["reasons"].to_string();
+            assert_eq!(
+                reasons.contains("claimed-headers"),
+                signed != "good",
+                "{name}"
+            );
+        }
     }
 }

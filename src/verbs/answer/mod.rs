@@ -5,6 +5,7 @@ mod answered;
 mod pieces;
 mod quote;
 mod respond;
+mod spelled;
 
 use serde::{Deserialize, Serialize};
 

@@ -145,8 +145,10 @@ pub(super) fn bare<'a>(known: &[&str], subject: &'a str) -> &'a str {
     let mut rest = subject.trim();
     while let Some((start, after)) = rest.split_once(':') {
         // `Re[2]:` counts the answers.
-        let word = start.split('[').next().unwrap_or_default().trim();
-        match known.iter().any(|known| word.eq_ignore_ascii_case(known)) {
+        let (word, count) = start.split_once('[').unwrap_or((start, ""));
+        let counts = count.bytes().all(|b| b.is_ascii_digit() || b == b']');
+        let named = |known: &&str| word.trim().eq_ignore_ascii_case(known);
+        match counts && known.iter().any(named) {
             true => rest = after.trim_start(),
             false => break,
         }
@@ -235,6 +237,7 @@ mod tests {
             ("=?utf-8?Q?M=C3=BCsli?=", "Re: Müsli", "Fwd: Müsli"),
             ("", "Re:", "Fwd:"),
             ("Fw: Fwd: x", "Re: Fw: Fwd: x", "Fwd: x"),
+            ("Re[x]: y", "Re: Re[x]: y", "Fwd: Re[x]: y"),
         ] {
             let given = fields(&[("subject", subject)]);
             assert_eq!(respond(&given, Kind::Reply, &mine).subject, reply);
