@@ -1,7 +1,7 @@
 //! Whether the files are as they were written: for whoever looks after a store, not for those who
 //! use it. Nothing is mended here.
 //!
-//! Looked at: the whole journal; every secret half, with its checksum and its certificate; every
+//! Looked at: who may write the index; the whole journal; every secret half, with its checksum and its certificate; every
 //! revocation and trust anchor; every certificate of an own key, those that were found to be none
 //! when they were last read, and of the others a sample, another one each day.
 
@@ -9,11 +9,11 @@ use std::path::Path;
 
 use super::certs::Folder;
 use super::files::{self, Form, Look, Others, Owner};
-use super::index::unfallen;
+use super::index::{self, unfallen};
 use super::secrets::{self, Wrap};
 use super::{Sight, Store, access, journal};
 use crate::base::keys::StoredCert;
-use crate::base::{KeyId, Result};
+use crate::base::{KeyId, Protocol, Result, Secret};
 
 /// How many certificates of other people are read again: some tenths of a second.
 const SAMPLE: usize = 200;
@@ -90,8 +90,9 @@ impl Store {
         if !health.damaged.is_empty() {
             return Ok(health);
         }
+        self.indexes(&mut health)?;
         self.journal(&mut health);
-        let own = self.secrets(&mut health)?;
+        let own = self.secrets(now, &mut health)?;
         self.small_files(&own, &mut health)?;
         match self.certificates(&own, now, &mut health) {
             // The index can't be made from what is damaged: that is to be mended first.
@@ -120,6 +121,20 @@ impl Store {
         }
     }
 
+    /// Indexes that others could write, and that are used no more.
+    fn indexes(&self, health: &mut Health) -> Result<()> {
+        for generation in index::generations(&self.home)? {
+            for file in index::files_of(&self.home, generation) {
+                if files::ours_alone(&file).is_err()
+                    && let Some(reason) = outside(&file)
+                {
+                    self.tell(health, &file, reason);
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn journal(&self, health: &mut Health) {
         let path = self.home.decisions();
         if let Some(reason) = outside(&path) {
@@ -130,7 +145,7 @@ impl Store {
     }
 
     /// Every secret half; gives their keys.
-    fn secrets(&self, health: &mut Health) -> Result<Vec<KeyId>> {
+    fn secrets(&self, now: u64, health: &mut Health) -> Result<Vec<KeyId>> {
         let folder = self.home.secrets();
         let mut own = Vec::new();
         let mut with_device = false;
@@ -143,6 +158,9 @@ impl Store {
             match outside(&path) {
                 Some(reason) => self.tell(health, &path, reason),
                 None => match secrets::whole(&self.home, &id) {
+                    Ok((_, sealed)) if self.is_anothers(&id, &sealed, now) => {
+                        self.tell(health, &path, Reason::Damaged);
+                    }
                     Ok((wrap, _)) => with_device |= wrap == Wrap::Device,
                     Err(_) => self.tell(health, &path, Reason::Damaged),
                 },
@@ -160,6 +178,13 @@ impl Store {
             None => {}
         }
         Ok(own)
+    }
+
+    /// Whether a secret half is that of another key. An OpenPGP one has its public half beside it in
+    /// the clear; of an S/MIME one nothing shows while it is sealed.
+    fn is_anothers(&self, id: &KeyId, sealed: &Secret, now: u64) -> bool {
+        let facts = || (self.facts)(id.protocol(), sealed.expose(), now);
+        id.protocol() == Protocol::OpenPgp && unfallen(facts).is_ok_and(|facts| facts.id != *id)
     }
 
     /// Revocations and anchors.

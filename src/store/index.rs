@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 
 use super::FactsFn;
 use super::access;
@@ -70,7 +71,20 @@ pub(super) fn newest(home: &Home) -> Result<Option<u32>> {
     Ok(generations(home)?.into_iter().max())
 }
 
-fn generations(home: &Home) -> Result<Vec<u32>> {
+/// What lies where a generation has its files: its own and SQLite's.
+pub(super) fn files_of(home: &Home, generation: u32) -> [PathBuf; 4] {
+    ["", "-wal", "-shm", "-journal"].map(|tail| {
+        let mut path = home.index(generation).into_os_string();
+        path.push(tail);
+        path.into()
+    })
+}
+
+/// The numbers of all generations that are there.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(super) fn generations(home: &Home) -> Result<Vec<u32>> {
     let number = |name: String| {
         name.strip_prefix("index-")?
             .strip_suffix(".db")?
@@ -83,7 +97,15 @@ fn generations(home: &Home) -> Result<Vec<u32>> {
         .collect())
 }
 
+/// Opens a generation; `None` where it is damaged, or could have been written by others: it says
+/// what was decided about keys.
 fn usable(home: &Home, generation: u32) -> Result<Option<Db>> {
+    for file in files_of(home, generation) {
+        if files::ours_alone(&file).is_err() {
+            log::error!("others could write the key index; it is built again from the keys' files");
+            return Ok(None);
+        }
+    }
     match Db::open(&home.index(generation), generation) {
         Err(e) if is_damage(&e) => Ok(None),
         other => other,
@@ -95,10 +117,8 @@ fn make(home: &Home, generation: u32) -> Result<()> {
     // The one before stays for whoever wants to look into what happened to it.
     for old in generations(home)? {
         if old.saturating_add(1) < generation {
-            for tail in ["", "-wal", "-shm"] {
-                let mut path = home.index(old).into_os_string();
-                path.push(tail);
-                files::remove(path.as_ref())?;
+            for file in files_of(home, old) {
+                files::remove(&file)?;
             }
         }
     }
@@ -358,7 +378,10 @@ fn record(
                 facts,
                 place: folder.place,
                 stamp: *stamp,
-                source: source(home, folder, tx.is_offered(id)?),
+                source: match tx.is_found(id)? {
+                    true => Source::Signature,
+                    false => source(home, folder, tx.is_offered(id)?),
+                },
                 now: now.max(stamp.modified),
             })?;
             Ok(true)

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::fault::{linked, unavailable};
+use super::fault::{foreign, linked, loose, unavailable};
 use super::folder;
 use crate::base::{Error, Kind, Result};
 
@@ -127,6 +127,18 @@ pub(in crate::store) fn no_link(path: &Path) -> Result<()> {
         Some(Look {
             form: Form::Link, ..
         }) => Err(linked(path)),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses what another user owns, or what others can change. What is not there is nobody's.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(in crate::store) fn ours_alone(path: &Path) -> Result<()> {
+    match look(path) {
+        Some(look) if look.owner == Owner::Another => Err(foreign(path)),
+        Some(look) if look.form == Form::File && look.others == Others::Write => Err(loose(path)),
         _ => Ok(()),
     }
 }

@@ -23,8 +23,8 @@ pub use lines::LineFile;
 pub(super) use lock::Lock;
 use look::owner;
 pub(super) use look::{
-    Form, Look, Others, Owner, check_private, close, look, look_through, no_link, private_folder,
-    straight,
+    Form, Look, Others, Owner, check_private, close, look, look_through, no_link, ours_alone,
+    private_folder, straight,
 };
 
 use crate::base::{Error, Kind, Result};
@@ -89,9 +89,20 @@ pub(in crate::store) fn checksum(bytes: &[u8]) -> u64 {
 /// A file's content and stamp; `None` when it is not there.
 ///
 /// # Errors
+/// `store.unavailable` when it can't be read, is a link, is another user's, or can be changed by
+/// others; `limit.exceeded` above `cap` bytes.
+pub(in crate::store) fn read(path: &Path, cap: u64) -> Result<Option<(Vec<u8>, Stamp)>> {
+    ours_alone(path)?;
+    read_all(path, cap, Links::Refused)
+}
+
+/// As [`read`], in a folder that the person's other programs write in, too: they have their own
+/// idea of who may.
+///
+/// # Errors
 /// `store.unavailable` when it can't be read, is a link, or is another user's; `limit.exceeded`
 /// above `cap` bytes.
-pub(in crate::store) fn read(path: &Path, cap: u64) -> Result<Option<(Vec<u8>, Stamp)>> {
+pub(in crate::store) fn read_shared(path: &Path, cap: u64) -> Result<Option<(Vec<u8>, Stamp)>> {
     read_all(path, cap, Links::Refused)
 }
 
@@ -126,8 +137,9 @@ fn read_all(path: &Path, cap: u64, links: Links) -> Result<Option<(Vec<u8>, Stam
 /// What follows `offset` in a file that only grows, at most `cap` bytes of it.
 ///
 /// # Errors
-/// `store.unavailable`; so too where something else than a file stands.
+/// `store.unavailable`; so too where something else than a file stands, or others can change it.
 pub(in crate::store) fn read_from(path: &Path, offset: u64, cap: u64) -> Result<Vec<u8>> {
+    ours_alone(path)?;
     let Some((mut file, _)) = open(path, Links::Refused)? else {
         return match is_something(path) {
             true => Err(Error::new(
