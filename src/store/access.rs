@@ -36,7 +36,8 @@ pub(super) fn find(home: &Home) -> Result<()> {
 /// store alone does this, which remembers what it was like before.
 ///
 /// # Errors
-/// As [`find`]; so too when others can write in one and that can't be taken from them.
+/// As [`find`]; so too when others can write in one and that can't be taken from them, and when they
+/// could write decisions.
 pub(super) fn enter(home: &Home) -> Result<Before> {
     find(home)?;
     let mut before = Before::Closed;
@@ -48,7 +49,8 @@ pub(super) fn enter(home: &Home) -> Result<Before> {
             before = Before::Open;
         }
     }
-    // Every file in them is its owner's alone.
+    // Every file in them is its owner's alone. Without this one a "rejected" would be missing.
+    files::ours_alone(&home.decisions())?;
     Ok(before)
 }
 

@@ -113,6 +113,12 @@ fn usable(home: &Home, generation: u32) -> Result<Option<Db>> {
 }
 
 fn make(home: &Home, generation: u32) -> Result<()> {
+    // Whoever knows its name could have laid something beside it.
+    for file in files_of(home, generation) {
+        if files::ours_alone(&file).is_err() {
+            files::remove(&file)?;
+        }
+    }
     Db::create(&home.index(generation), generation)?;
     // The one before stays for whoever wants to look into what happened to it.
     for old in generations(home)? {

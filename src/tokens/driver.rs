@@ -77,13 +77,14 @@ impl Driver {
         let mut all = Vec::new();
         for (slot, info) in self.present()? {
             let seen = seen(&info);
-            let open = match !seen.login || self.sessions.contains_key(&seen.token) {
-                true => Access::Whole,
-                false => Access::Public,
+            let access = match (seen.login, self.sessions.contains_key(&seen.token)) {
+                (false, _) => Access::Free,
+                (true, true) => Access::LoggedIn,
+                (true, false) => Access::Public,
             };
             // Pulled out in this instant.
             let mut certs = certificates(self.library()?, slot).unwrap_or_default();
-            halves(self.library()?, slot, open, &mut certs);
+            halves(self.library()?, slot, access, &mut certs);
             all.push((seen, certs));
         }
         Ok(all)
@@ -369,16 +370,22 @@ fn certificates(library: &Pkcs11, slot: Slot) -> Done<Vec<Found>> {
 
 /// Says of each certificate what the token shows of its private key. Who is logged in sees those
 /// themselves; everybody else their public halves at most, where the token keeps any.
-fn halves(library: &Pkcs11, slot: Slot, open: Access, certs: &mut [Found]) {
+fn halves(library: &Pkcs11, slot: Slot, access: Access, certs: &mut [Found]) {
     let ids = |class| ids(library, slot, class).unwrap_or_default();
     let private = ids(ObjectClass::PRIVATE_KEY);
-    let shown = match open {
-        Access::Whole => private,
-        Access::Public => [private, ids(ObjectClass::PUBLIC_KEY)].concat(),
+    let whole = match access {
+        Access::Free => true,
+        // None at all: it was pulled out since, and the login went with it.
+        Access::LoggedIn => !private.is_empty(),
+        Access::Public => false,
+    };
+    let shown = match whole {
+        true => private,
+        false => [private, ids(ObjectClass::PUBLIC_KEY)].concat(),
     };
     let has = |found: &Found| shown.contains(&found.key);
     // A token that shows the key of one certificate shows those of all.
-    let tells = open == Access::Whole || certs.iter().any(has);
+    let tells = whole || certs.iter().any(has);
     for found in certs {
         found.half = match (has(found), tells) {
             (true, _) => Half::Shown,
@@ -406,8 +413,10 @@ fn ids(library: &Pkcs11, slot: Slot, class: ObjectClass) -> Done<Vec<Vec<u8>>> {
 /// What of a token is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
-    /// All of it.
-    Whole,
+    /// All of it: it wants no login.
+    Free,
+    /// All of it, as long as it stays in its reader.
+    LoggedIn,
     /// What it shows to everybody.
     Public,
 }

@@ -116,21 +116,29 @@ fn an_index_that_others_laid_there_is_not_taken_for_the_next() {
     let (home, id) = rejected();
     forge(&home);
     let next = home.path().join("index-1.db");
-    fs::copy(home.path().join("index-0.db"), &next).unwrap();
+    let forged = fs::read(home.path().join("index-0.db")).unwrap();
+    fs::write(&next, &forged).unwrap();
     if !give_away(&next) {
         return;
     }
     let mut host = home.start();
     is_rejected(&mut host, &id);
     host.close();
+    // It finds nothing of a stranger's beside the next one either.
     let beside = home.path().join("index-3.db-wal");
-    fs::write(&beside, b"").unwrap();
+    fs::write(&beside, &forged).unwrap();
     assert!(give_away(&beside));
     mode(&home.path().join("index-2.db"), 0o666);
     let mut host = home.start();
-    host.hello();
-    let fault = host.fault("keys/list", json!({}));
-    assert_eq!(fault.kind(), "store.unavailable");
+    is_rejected(&mut host, &id);
+    host.close();
+    for file in home.files() {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        if name.starts_with("index-3") {
+            let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(&file).unwrap());
+            assert_ne!(owner, STRANGER, "{name}");
+        }
+    }
 }
 
 #[test]
@@ -186,38 +194,31 @@ fn files_that_others_can_change_are_not_read() {
     let mut host = home.start();
     is_rejected(&mut host, &id);
     host.close();
-    for name in ["decisions.journal", "marks.key"] {
-        let file = home.path().join(name);
-        if !file.exists() {
-            continue;
-        }
-        mode(&file, 0o602);
-        let mut host = home.start();
-        let told = check(&mut host, "files");
-        assert_eq!(told["ok"], name != "decisions.journal", "{told}");
-        if name == "decisions.journal" {
-            fs::remove_file(home.path().join("index-0.db")).unwrap();
-            drop(host);
-            let mut host = home.start();
-            host.hello();
-            let make = json!({"id": id, "address": BOB, "level": "accepted"});
-            assert_eq!(host.fault("keys/accept", make).kind(), "store.unavailable");
-        }
-        mode(&file, 0o600);
+    let journal = home.path().join("decisions.journal");
+    mode(&journal, 0o602);
+    let mut host = home.start();
+    host.hello();
+    for (method, params) in [
+        ("keys/list", json!({})),
+        ("autocrypt/peer", json!({"address": BOB})),
+    ] {
+        let fault = host.fault(method, params);
+        assert_eq!(fault.kind(), "store.unavailable", "{method}");
+        assert!(fault.message.contains("chmod go-w"), "{fault:?}");
     }
+    assert_eq!(check(&mut host, "store")["ok"], false);
+    let told = check(&mut host, "files");
+    let open = json!([{"file": "decisions.journal", "reason": "open"}]);
+    assert_eq!(told["data"]["damaged"], open, "{told}");
+    mode(&journal, 0o600);
+    is_rejected(&mut host, &id);
+    host.close();
     let secret = fs::read_dir(home.path().join("secrets")).unwrap();
     let secret = secret.map(|entry| entry.unwrap().path()).next().unwrap();
-    mode(&secret, 0o620);
+    mode(&secret, 0o602);
     let mut host = home.start();
     let told = check(&mut host, "files");
-    // A group of nobody but this user is this user.
-    let alone = told["ok"] == true;
-    mode(&secret, 0o602);
-    let told = check(&mut host, "files");
-    assert_eq!(
-        told["data"]["damaged"][0]["reason"], "open",
-        "{alone}: {told}"
-    );
+    assert_eq!(told["data"]["damaged"][0]["reason"], "open", "{told}");
     let fault = host.fault("text/sign", json!({"text": {"text": "x"}, "from": ME}));
     assert_eq!(fault.kind(), "store.unavailable", "{fault:?}");
 }
@@ -229,7 +230,10 @@ fn a_secret_half_in_anothers_place_is_told() {
     let mut host = home.start();
     let ids = [ME, BOB].map(|address| generate(&mut host, "N", address, "compatible"));
     host.close();
-    let files = ids.map(|id| home.path().join(format!("secrets/{}", id.replace(':', "-"))));
+    let files = ids.map(|id| {
+        home.path()
+            .join(format!("secrets/{}", id.replace(':', "-")))
+    });
     let [one, two] = files.clone().map(|file| fs::read(file).unwrap());
     fs::write(&files[0], two).unwrap();
     fs::write(&files[1], one).unwrap();
@@ -239,6 +243,9 @@ fn a_secret_half_in_anothers_place_is_told() {
     assert_eq!(damaged.len(), 2, "{told}");
     for file in files {
         let name = file.strip_prefix(home.path()).unwrap().to_str().unwrap();
-        assert!(damaged.contains(&json!({"file": name, "reason": "damaged"})), "{told}");
+        assert!(
+            damaged.contains(&json!({"file": name, "reason": "damaged"})),
+            "{told}"
+        );
     }
 }

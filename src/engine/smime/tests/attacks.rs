@@ -104,8 +104,8 @@ fn rounds_are_added_up() {
     assert!(limited(safes(40, 1_000_000)));
     // What the check takes comes on top.
     let digest = ber::element(SEQUENCE, &[&ber::algorithm(PBKDF2, &[]), &octets(&[0; 20])]);
-    let check = [&digest, &octets(&[7; 8]), &ber::integer(5_000_001)].map(Vec::as_slice);
-    let check = ber::element(SEQUENCE, &check);
+    let (salt, rounds) = (octets(&[7; 8]), ber::integer(5_000_001));
+    let check = ber::element(SEQUENCE, &[&digest, &salt, &rounds]);
     let safe = ber::element(SEQUENCE, &[&slow(5_000_000)]);
     assert!(limited(pkcs12::costs(&file(&octets(&safe), &check))));
     // A scheme that we can't read counts by its largest number.
