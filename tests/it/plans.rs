@@ -224,7 +224,7 @@ fn a_plan_is_for_what_was_asked() {
     // What holds unsaid may be said.
     let spelled = json!({"sign": true, "encrypt": true, "protocol": "auto", "scheme": "mime",
                          "headers": "baseline", "legacyDisplay": true, "cipher": "auto"});
-    for same in [protect.clone(), spelled] {
+    for same in [protect, spelled] {
         host.good("message/seal", seal(same));
     }
     let payload = json!({"payload": {"text": "words"}, "form": "payload", "to": [to],
