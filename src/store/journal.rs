@@ -458,8 +458,8 @@ mod tests {
         }
         // What a power cut leaves of a file that had grown.
         files::write(&path, &[&whole[..], &[0; 4000]].concat()).unwrap();
-        append(&path, 0, &entries()[9..]).unwrap();
-        assert_eq!(since(&path, 0).unwrap().0.len(), 11);
+        append(&path, 0, &entries()[10..]).unwrap();
+        assert_eq!(since(&path, 0).unwrap().0.len(), 12);
 
         let mut spoilt = whole.clone();
         spoilt[30] ^= 1;
@@ -469,7 +469,7 @@ mod tests {
         assert_eq!(since(&path, first_line).unwrap().0, entries()[1..]);
         for error in [
             since(&path, 0).unwrap_err(),
-            append(&path, 0, &entries()[9..]).unwrap_err(),
+            append(&path, 0, &entries()[10..]).unwrap_err(),
         ] {
             assert_eq!(error.kind.name(), "store.damaged");
             assert!(error.message.contains("line 1:"), "{}", error.message);

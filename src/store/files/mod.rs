@@ -9,6 +9,7 @@ mod fault;
 mod lines;
 mod lock;
 mod look;
+mod reading;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -26,6 +27,8 @@ pub(super) use look::{
     Form, Look, Others, Owner, check_private, close, look, look_through, no_link, ours_alone,
     private_folder, straight,
 };
+
+pub(super) use reading::{read, read_named, read_shared};
 
 use crate::base::{Error, Kind, Result};
 
@@ -84,35 +87,6 @@ pub(in crate::store) fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
         (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
-}
-
-/// A file's content and stamp; `None` when it is not there.
-///
-/// # Errors
-/// `store.unavailable` when it can't be read, is a link, is another user's, or can be changed by
-/// others; `limit.exceeded` above `cap` bytes.
-pub(in crate::store) fn read(path: &Path, cap: u64) -> Result<Option<(Vec<u8>, Stamp)>> {
-    ours_alone(path)?;
-    read_all(path, cap, Links::Refused)
-}
-
-/// As [`read`], in a folder that the person's other programs write in, too: they have their own
-/// idea of who may.
-///
-/// # Errors
-/// `store.unavailable` when it can't be read, is a link, or is another user's; `limit.exceeded`
-/// above `cap` bytes.
-pub(in crate::store) fn read_shared(path: &Path, cap: u64) -> Result<Option<(Vec<u8>, Stamp)>> {
-    read_all(path, cap, Links::Refused)
-}
-
-/// As [`read`], of a file that is not ours: an administrator's, or one that a rule names. It may
-/// be a link.
-///
-/// # Errors
-/// `store.unavailable` when it can't be read; `limit.exceeded` above `cap` bytes.
-pub(in crate::store) fn read_named(path: &Path, cap: u64) -> Result<Option<(Vec<u8>, Stamp)>> {
-    read_all(path, cap, Links::Followed)
 }
 
 fn read_all(path: &Path, cap: u64, links: Links) -> Result<Option<(Vec<u8>, Stamp)>> {
