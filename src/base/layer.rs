@@ -185,7 +185,7 @@ pub struct Seal<'a> {
 
 /// Which content encryption CMS is to use (RFC 5652 6, RFC 5083); OpenPGP always has integrity
 /// and chooses itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cipher {
     /// What all recipients are known to read.

@@ -210,6 +210,17 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Who is asked for keys and where connections go, as another has it.
+    pub fn reaching(mut self, rule: &str, other: &Policy) -> Policy {
+        match rule {
+            KEYSERVERS => self.keyservers.clone_from(&other.keyservers),
+            DIRECTORIES => self.directories.clone_from(&other.directories),
+            CONNECT_TO => self.connect_to.clone_from(&other.connect_to),
+            _ => {}
+        }
+        self
+    }
+
     /// Both rules in force at once: the stricter of each pair.
     pub fn stricter(self, other: &Policy) -> Policy {
         Policy {
@@ -226,8 +237,8 @@ impl Policy {
             private_hosts: both(self.private_hosts, &other.private_hosts),
             pkcs11_modules: both(self.pkcs11_modules, &other.pkcs11_modules),
             discovery: self.discovery.min(other.discovery),
-            keyservers: narrower(self.keyservers, &other.keyservers, &[KEYSERVER.to_owned()]),
-            directories: narrower(self.directories, &other.directories, &[]),
+            keyservers: both(self.keyservers, &other.keyservers),
+            directories: both(self.directories, &other.directories),
             network_authorities: either(self.network_authorities, &other.network_authorities),
             connect_to: first(self.connect_to, &other.connect_to),
             unconfirmed: both(self.unconfirmed, &other.unconfirmed),
@@ -285,15 +296,6 @@ impl From<bool> for Done {
 fn both<T: PartialEq>(mut ours: Vec<T>, theirs: &[T]) -> Vec<T> {
     ours.retain(|one| theirs.contains(one));
     ours
-}
-
-/// What both allow, where both say something other than what holds without them.
-fn narrower(ours: Vec<String>, theirs: &[String], unsaid: &[String]) -> Vec<String> {
-    match (ours == unsaid, theirs == unsaid) {
-        (_, true) => ours,
-        (true, false) => theirs.to_vec(),
-        (false, false) => both(ours, theirs),
-    }
 }
 
 /// The first that says anything: names have one meaning, not two.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::address::Address;
@@ -165,9 +165,34 @@ impl<'de> Deserialize<'de> for Destination {
 
 /// Addresses that stand for others: a list for its members, an alias for the one address whose
 /// key it uses.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Groups(BTreeMap<Address, Members>);
+
+/// An address that is spelled in two ways is one, and has one meaning.
+impl<'de> Deserialize<'de> for Groups {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Groups, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Groups;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("addresses and whom they stand for")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Groups, A::Error> {
+                let mut groups = BTreeMap::new();
+                while let Some((address, members)) = map.next_entry::<Address, Members>()? {
+                    if groups.insert(address, members).is_some() {
+                        return Err(de::Error::custom("one address stands for others twice"));
+                    }
+                }
+                Ok(Groups(groups))
+            }
+        }
+        deserializer.deserialize_map(Read)
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]

@@ -35,7 +35,7 @@ impl Hp {
 }
 
 /// Which fields an encrypted message hides (RFC 9788 3).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Confidentiality {
     /// `hcp_baseline`: the subject, comments and keywords.

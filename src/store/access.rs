@@ -2,9 +2,9 @@
 //! link, and what lies above it is not for everybody to move: `SEALPOST_HOME` itself may be a
 //! link, for people do that.
 //!
-//! From a folder of our own, others lose the right to write when it is first used; nothing else is
-//! changed, for somebody may have named a folder that is more than ours. One for everybody and one
-//! of another user are never used: whoever owns a folder can open it again.
+//! From a folder of our own, and our folders in it, others lose the right to write when it is first
+//! used; nothing else is changed, for somebody may have named a folder that is more than ours. One
+//! for everybody and one of another user are never used: whoever owns a folder can open it again.
 
 use std::path::{Path, PathBuf};
 
@@ -25,29 +25,33 @@ pub(super) enum Before {
 ///
 /// # Errors
 /// `store.unavailable` when it is another user's, for everybody, or no folder, or when there is a
-/// link in it where something of ours belongs.
+/// link or another user's folder in it where something of ours belongs.
 pub(super) fn find(home: &Home) -> Result<()> {
     files::folder(&home.state)?;
     owned(home)?;
     unlinked(home)
 }
 
-/// As [`find`], and takes the right to write in it from others. The store alone does this, which
-/// remembers what it was like before.
+/// As [`find`], and takes the right to write in it, and in our folders in it, from others. The
+/// store alone does this, which remembers what it was like before.
 ///
 /// # Errors
-/// As [`find`]; so too when others can write in it and that can't be taken from them.
+/// As [`find`]; so too when others can write in one and that can't be taken from them, and when they
+/// could write decisions.
 pub(super) fn enter(home: &Home) -> Result<Before> {
     find(home)?;
-    match files::look_through(&home.state).map(|look| look.others) {
-        Some(Others::Write) => {
-            files::close(&home.state)?;
+    let mut before = Before::Closed;
+    for folder in [home.state.clone()].into_iter().chain(home.folders()) {
+        let look = files::look_through(&folder);
+        if look.is_some_and(|look| look.others >= Others::Add) {
+            files::close(&folder)?;
             log::warn!("others could write in the folder of state, and can't any more");
-            Ok(Before::Open)
+            before = Before::Open;
         }
-        // Every file in it is its owner's alone.
-        _ => Ok(Before::Closed),
     }
+    // Every file in them is its owner's alone. Without this one a "rejected" would be missing.
+    files::ours_alone(&home.decisions())?;
+    Ok(before)
 }
 
 /// Refuses a folder of state that is another user's, or for everybody. One that is not there is
@@ -70,14 +74,16 @@ pub(super) fn owned(home: &Home) -> Result<()> {
     }
 }
 
-/// Refuses links in the places of our folders, before any of them is used; the way to a file in
-/// one of them ([`files::within`]) refuses them again, and opening a file refuses those to it.
+/// Refuses links and another user's folders in the places of ours, before any of them is used; the
+/// way to a file in one of them ([`files::within`]) refuses links again, and opening a file refuses
+/// those to it.
 ///
 /// # Errors
 /// `store.unavailable`.
 pub(super) fn unlinked(home: &Home) -> Result<()> {
     for folder in home.folders() {
         files::no_link(&folder)?;
+        files::ours_alone(&folder)?;
     }
     Ok(())
 }

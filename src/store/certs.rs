@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use openpgp_cert_d::CertD;
 
 use super::files::{self, Batch, Durable, Lock, Stamp};
-use super::home::Home;
+use super::home::{Home, Ownership};
 use crate::base::{Error, KeyId, Kind, Protocol, Result};
 
 /// The largest certificate kept, in bytes. Certificates with thousands of signatures by
@@ -32,6 +32,7 @@ pub(super) struct Folder {
     pub(super) protocol: Protocol,
     pub(super) place: Place,
     base: PathBuf,
+    ownership: Ownership,
 }
 
 /// The folder that OpenPGP programs share (`PGP_CERT_D`, or its default).
@@ -65,10 +66,15 @@ impl Folder {
             (Protocol::Smime, Place::Kept) => home.smime(),
             (Protocol::Smime, Place::Harvested) => home.harvested_smime(),
         };
+        let shared = (protocol, place) == (Protocol::OpenPgp, Place::Kept);
         Folder {
             protocol,
             place,
             base,
+            ownership: match shared {
+                true => home.ownership,
+                false => Ownership::Ours,
+            },
         }
     }
 
@@ -104,7 +110,11 @@ impl Folder {
     /// # Errors
     /// `store.unavailable`; `limit.exceeded`.
     pub(super) fn read(&self, id: &KeyId) -> Result<Option<(Vec<u8>, Stamp)>> {
-        files::read(&self.path(id)?, CERT_MAX)
+        let path = self.path(id)?;
+        match self.ownership {
+            Ownership::Ours => files::read(&path, CERT_MAX),
+            Ownership::Shared => files::read_shared(&path, CERT_MAX),
+        }
     }
 
     pub(super) fn stamp(&self, id: &KeyId) -> Option<Stamp> {

@@ -32,7 +32,7 @@ const BUSY: Duration = Duration::from_secs(20);
 const STATEMENTS: usize = 64;
 
 /// The form of the tables. A step to the next one is a line in [`migrate`].
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 
 /// The tables of form 1. `folder` numbers are those of [`super::certs::folder_number`]; enums are
 /// the positions in the lists of `rows` and `trust`; lists in one column are lines.
@@ -82,6 +82,12 @@ CREATE TABLE peer (
 CREATE INDEX peer_id ON peer (id);
 CREATE TABLE account (address TEXT PRIMARY KEY, prefer INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE introducer (id TEXT PRIMARY KEY, domains TEXT NOT NULL) WITHOUT ROWID;
+";
+
+/// What form 3 has beside them: for which of its addresses a certificate came.
+const FOUND: &str = "
+CREATE TABLE found (
+    id TEXT NOT NULL, address TEXT NOT NULL, PRIMARY KEY (id, address)) WITHOUT ROWID;
 ";
 
 /// Numbers that the index remembers.
@@ -137,7 +143,7 @@ impl Db {
         match version(&reader)? {
             0 => return Ok(None),
             SCHEMA => {}
-            1 => migrate(&reader)?,
+            1..SCHEMA => migrate(&reader)?,
             _ => {
                 return Err(Error::new(
                     Kind::StoreUnavailable,
@@ -174,6 +180,7 @@ impl Db {
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             tx.execute_batch(TABLES)?;
             tx.execute_batch(PEERS)?;
+            tx.execute_batch(FOUND)?;
             // Grows over the loss of any generation, and stays an integer in JSON.
             let revision = i64::from(generation) << 32;
             tx.execute(
@@ -292,14 +299,18 @@ fn version(connection: &Connection) -> Result<i64> {
         .map_err(fault)
 }
 
-/// The step from form 1, by whichever host comes first.
+/// The steps from the forms before, by whichever host comes first.
 fn migrate(connection: &Connection) -> Result<()> {
     connection.execute_batch("BEGIN IMMEDIATE").map_err(fault)?;
-    let step = || match version(connection)? {
-        1 => connection
-            .execute_batch(&format!("{PEERS} PRAGMA user_version = {SCHEMA};"))
-            .map_err(fault),
-        _ => Ok(()),
+    let step = || {
+        let missing = match version(connection)? {
+            1 => [PEERS, FOUND].concat(),
+            2 => FOUND.to_owned(),
+            _ => return Ok(()),
+        };
+        connection
+            .execute_batch(&format!("{missing} PRAGMA user_version = {SCHEMA};"))
+            .map_err(fault)
     };
     let done = step();
     let end = match done {

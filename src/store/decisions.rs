@@ -150,7 +150,8 @@ impl Standing {
             Entry::Prefer { address, prefer } => {
                 self.preferences.insert(address.clone(), (at, *prefer));
             }
-            Entry::Hide { .. } | Entry::Show { .. } => {}
+            // For whom a certificate came is seen again: by mail, or by whoever looks for it.
+            Entry::Hide { .. } | Entry::Show { .. } | Entry::Found { .. } => {}
         }
     }
 

@@ -1,7 +1,7 @@
 //! Whether the files are as they were written: for whoever looks after a store, not for those who
 //! use it. Nothing is mended here.
 //!
-//! Looked at: the whole journal; every secret half, with its checksum and its certificate; every
+//! Looked at: who may write the index; the whole journal; every secret half, with its checksum and its certificate; every
 //! revocation and trust anchor; every certificate of an own key, those that were found to be none
 //! when they were last read, and of the others a sample, another one each day.
 
@@ -10,11 +10,11 @@ use std::path::Path;
 use super::certs::Folder;
 use super::db::beside;
 use super::files::{self, Form, Look, Others, Owner};
-use super::index::unfallen;
+use super::index::{self, unfallen};
 use super::secrets::{self, Wrap};
 use super::{Sight, Store, access, journal};
 use crate::base::keys::StoredCert;
-use crate::base::{KeyId, Result};
+use crate::base::{KeyId, Protocol, Result, Secret};
 
 /// How many certificates of other people are read again: some tenths of a second.
 const SAMPLE: usize = 200;
@@ -98,8 +98,9 @@ impl Store {
             return Ok(health);
         }
         self.beside(&mut health)?;
+        self.indexes(&mut health)?;
         self.journal(&mut health);
-        let own = self.secrets(&mut health)?;
+        let own = self.secrets(now, &mut health)?;
         self.small_files(&own, &mut health)?;
         match self.certificates(&own, now, &mut health) {
             // The index can't be made from what is damaged: that is to be mended first.
@@ -128,7 +129,7 @@ impl Store {
         }
     }
 
-    /// Files that say nothing, or what is made again: locks, the index, the log, notices.
+    /// Files that say nothing: locks, the log, notices.
     fn beside(&self, health: &mut Health) -> Result<()> {
         let home = &self.home;
         let mut paths = vec![
@@ -146,14 +147,25 @@ impl Store {
                 .into_iter()
                 .map(|name| locked.join(name)),
         );
-        if let Some(newest) = super::index::newest(home)? {
-            paths.extend(beside(&home.index(newest)));
-        }
         for path in paths {
             if let Some(reason) = outside(&path)
                 && reason != Reason::Open
             {
                 self.tell(health, &path, reason);
+            }
+        }
+        Ok(())
+    }
+
+    /// Indexes: those that others could write are used no more.
+    fn indexes(&self, health: &mut Health) -> Result<()> {
+        for generation in index::generations(&self.home)? {
+            for file in beside(&self.home.index(generation)) {
+                if let Some(reason) = outside(&file)
+                    && (reason != Reason::Open || files::ours_alone(&file).is_err())
+                {
+                    self.tell(health, &file, reason);
+                }
             }
         }
         Ok(())
@@ -175,7 +187,7 @@ impl Store {
     }
 
     /// Every secret half; gives their keys.
-    fn secrets(&self, health: &mut Health) -> Result<Vec<KeyId>> {
+    fn secrets(&self, now: u64, health: &mut Health) -> Result<Vec<KeyId>> {
         let folder = self.home.secrets();
         let mut own = Vec::new();
         let mut with_device = false;
@@ -188,6 +200,9 @@ impl Store {
             match outside(&path) {
                 Some(reason) => self.tell(health, &path, reason),
                 None => match secrets::whole(&self.home, &id) {
+                    Ok((_, sealed)) if self.is_anothers(&id, &sealed, now) => {
+                        self.tell(health, &path, Reason::Damaged);
+                    }
                     Ok((wrap, _)) => with_device |= wrap == Wrap::Device,
                     Err(_) => self.tell(health, &path, Reason::Damaged),
                 },
@@ -205,6 +220,13 @@ impl Store {
             None => {}
         }
         Ok(own)
+    }
+
+    /// Whether a secret half is that of another key. An OpenPGP one has its public half beside it in
+    /// the clear; of an S/MIME one nothing shows while it is sealed.
+    fn is_anothers(&self, id: &KeyId, sealed: &Secret, now: u64) -> bool {
+        let facts = || (self.facts)(id.protocol(), sealed.expose(), now);
+        id.protocol() == Protocol::OpenPgp && unfallen(facts).is_ok_and(|facts| facts.id != *id)
     }
 
     /// Revocations and anchors.

@@ -70,7 +70,11 @@ pub(super) fn newest(home: &Home) -> Result<Option<u32>> {
     Ok(generations(home)?.into_iter().max())
 }
 
-fn generations(home: &Home) -> Result<Vec<u32>> {
+/// The numbers of all generations that are there.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(super) fn generations(home: &Home) -> Result<Vec<u32>> {
     let number = |name: String| {
         name.strip_prefix("index-")?
             .strip_suffix(".db")?
@@ -83,7 +87,15 @@ fn generations(home: &Home) -> Result<Vec<u32>> {
         .collect())
 }
 
+/// Opens a generation; `None` where it is damaged, or could have been written by others: it says
+/// what was decided about keys.
 fn usable(home: &Home, generation: u32) -> Result<Option<Db>> {
+    for file in beside(&home.index(generation)) {
+        if files::ours_alone(&file).is_err() {
+            log::error!("others could write the key index; it is built again from the keys' files");
+            return Ok(None);
+        }
+    }
     match Db::open(&home.index(generation), generation) {
         Err(e) if is_damage(&e) => Ok(None),
         other => other,
@@ -91,6 +103,12 @@ fn usable(home: &Home, generation: u32) -> Result<Option<Db>> {
 }
 
 fn make(home: &Home, generation: u32) -> Result<()> {
+    // Whoever knows its name could have laid something beside it.
+    for file in beside(&home.index(generation)) {
+        if files::ours_alone(&file).is_err() {
+            files::remove(&file)?;
+        }
+    }
     Db::create(&home.index(generation), generation)?;
     // The one before stays for whoever wants to look into what happened to it.
     for old in generations(home)? {
@@ -358,7 +376,10 @@ fn record(
                 facts,
                 place: folder.place,
                 stamp: *stamp,
-                source: source(home, folder, tx.is_offered(id)?),
+                source: match tx.is_found(id)? {
+                    true => Source::Signature,
+                    false => source(home, folder, tx.is_offered(id)?),
+                },
                 now: now.max(stamp.modified),
             })?;
             Ok(true)

@@ -43,6 +43,8 @@ pub(super) enum Entry {
     Show { id: KeyId },
     /// It was deleted: nothing is accepted any more. What was rejected stays rejected.
     Forget { id: KeyId },
+    /// The certificate came for this address, and not for the others that it names.
+    Found { id: KeyId, address: Address },
     /// What Autocrypt knows of a correspondent: mail may be gone when the index is.
     Peer { address: Address, peer: Peer },
     /// The word of this key's owner counts as the person's own, for addresses at these domains;
@@ -252,6 +254,7 @@ fn line(at: u64, entry: &Entry) -> String {
         Entry::Hide { id } => format!("hide\t{at}\t{id}"),
         Entry::Show { id } => format!("show\t{at}\t{id}"),
         Entry::Forget { id } => format!("forget\t{at}\t{id}"),
+        Entry::Found { id, address } => format!("found\t{at}\t{id}\t{address}"),
         Entry::Peer { address, peer } => format!("peer\t{at}\t{address}{}", peer_words(peer)),
         Entry::Introduce { id, domains } => {
             let mut words = format!("introduce\t{at}\t{id}");
@@ -305,6 +308,10 @@ fn parse(words: &str) -> Option<Dated> {
         },
         "forget" => Entry::Forget {
             id: KeyId::parse(word()?)?,
+        },
+        "found" => Entry::Found {
+            id: KeyId::parse(word()?)?,
+            address: Address::parse(word()?)?,
         },
         "peer" => Entry::Peer {
             address: Address::parse(word()?)?,

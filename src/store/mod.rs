@@ -16,6 +16,7 @@ mod certs;
 mod db;
 mod decisions;
 mod files;
+mod found;
 mod gnupg;
 mod halves;
 mod health;

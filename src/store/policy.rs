@@ -48,7 +48,7 @@ fn load(person: &Path, system: &Path) -> Result<Ruled> {
     let policy = match (&person, &system) {
         (None, None) => Policy::default(),
         (Some(only), None) | (None, Some(only)) => only.policy.clone(),
-        (Some(person), Some(system)) => system.policy.clone().stricter(&person.policy),
+        (Some(person), Some(system)) => together(person, system),
     };
     let origins = values(&policy)?
         .into_iter()
@@ -58,6 +58,27 @@ fn load(person: &Path, system: &Path) -> Result<Ruled> {
         })
         .collect();
     Ok(Ruled { policy, origins })
+}
+
+/// Rules without which nobody would be reached, so that what holds unsaid narrows nothing: where
+/// one file speaks of one of them and the other does not, it holds as it stands.
+const REACHING: [&str; 3] = [KEYSERVERS, DIRECTORIES, CONNECT_TO];
+
+/// What two files come to. What the administrator says counts as said, be it what holds anyhow.
+fn together(person: &File, system: &File) -> Policy {
+    let (mut theirs, mut ours) = (person.policy.clone(), system.policy.clone());
+    for rule in REACHING {
+        let one_place = rule == CONNECT_TO;
+        match (
+            person.stated.contains_key(rule),
+            system.stated.contains_key(rule),
+        ) {
+            (_, false) => ours = ours.reaching(rule, &theirs),
+            (said, true) if !said || one_place => theirs = theirs.reaching(rule, &ours),
+            (_, true) => {}
+        }
+    }
+    ours.stricter(&theirs)
 }
 
 /// Rules that bring in somebody or something else: whatever they say allows more than nothing said.
@@ -383,6 +404,7 @@ mod tests {
             "[encrypt]\nalso = [\"me\"]",
             "[encrypt]\nalways = []",
             "[groups]\nteam = []",
+            "[groups]\n\"A@x.example\" = []\n\"a@X.example\" = []",
         ] {
             assert!(check(None, Some(text)).is_err(), "{text}");
         }
@@ -406,6 +428,33 @@ mod tests {
         assert!(kept.directories.is_empty());
         assert_eq!(kept.connect_to.len(), 1);
         assert_eq!(kept.connect_to["b.example:443"], "192.0.2.2:443");
+    }
+
+    #[test]
+    fn what_the_administrator_says_counts_though_it_would_hold_unsaid() {
+        let person = "keyservers = [\"hkps://evil.example\"]\n\
+                      directories = [\"ldaps://evil.example\"]\n\
+                      connect-to = {\"keys.openpgp.org:443\" = \"192.0.2.1:443\"}";
+        let server = Policy::default().keyservers;
+        let system = format!("keyservers = {server:?}\ndirectories = []\nconnect-to = {{}}");
+        let of = |person: Option<&str>, system: &str| ruled(person, Some(system)).unwrap();
+        let kept = of(Some(person), &system);
+        assert_eq!(kept.policy.keyservers, Vec::<String>::new());
+        assert_eq!(kept.origins["keyservers"], Origin::Both);
+        assert!(kept.policy.directories.is_empty() && kept.policy.connect_to.is_empty());
+        assert_eq!(kept.origins["directories"], Origin::Administrator);
+        assert_eq!(kept.origins["connect-to"], Origin::Administrator);
+        let kept = of(Some("legacy = false"), &system);
+        assert_eq!(kept.policy.keyservers, server);
+        assert_eq!(kept.origins["keyservers"], Origin::Administrator);
+        // The person may ask fewer.
+        let kept = of(Some("keyservers = []"), &system);
+        assert!(kept.policy.keyservers.is_empty());
+        assert_eq!(kept.origins["keyservers"], Origin::Person);
+        let kept = of(Some(person), "keyservers = []");
+        assert!(kept.policy.keyservers.is_empty());
+        assert_eq!(kept.policy.directories, ["ldaps://evil.example"]);
+        assert_eq!(kept.policy.connect_to.len(), 1);
     }
 
     #[test]

@@ -390,24 +390,32 @@ fn decisions_are_kept_conflicts_end_when_settled() {
 }
 
 #[test]
-fn an_index_of_the_form_before_learns_of_correspondents() {
-    let folder = tempfile::tempdir().unwrap();
-    let who = address("a@a.example");
-    let one = store(folder.path());
-    one.revision().unwrap();
-    drop(one);
-    let path = folder.path().join("index-0.db");
-    let old = rusqlite::Connection::open(&path).unwrap();
-    old.execute_batch(
-        "DROP TABLE peer; DROP TABLE account; DROP TABLE introducer; PRAGMA user_version = 1;",
-    )
-    .unwrap();
-    drop(old);
-    let two = store(folder.path());
-    assert!(two.peer(&who).unwrap().is_unknown());
-    let mutual = crate::base::autocrypt::PreferEncrypt::Mutual;
-    two.prefer(&who, mutual, NOW).unwrap();
-    assert_eq!(two.preference(&who).unwrap(), Some(mutual));
+fn an_index_of_a_form_before_learns_what_it_lacks() {
+    for back in [
+        "DROP TABLE found; DROP TABLE peer; DROP TABLE account; DROP TABLE introducer;
+         PRAGMA user_version = 1;",
+        "DROP TABLE found; PRAGMA user_version = 2;",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let who = address("a@a.example");
+        let one = store(folder.path());
+        one.revision().unwrap();
+        drop(one);
+        let path = folder.path().join("index-0.db");
+        let old = rusqlite::Connection::open(&path).unwrap();
+        old.execute_batch(back).unwrap();
+        drop(old);
+        let two = store(folder.path());
+        assert!(two.peer(&who).unwrap().is_unknown());
+        let mutual = crate::base::autocrypt::PreferEncrypt::Mutual;
+        two.prefer(&who, mutual, NOW).unwrap();
+        assert_eq!(two.preference(&who).unwrap(), Some(mutual));
+        let key = KeyId::from_hex(Protocol::Smime, &"A".repeat(64)).unwrap();
+        assert!(!two.came_for(&key, &who).unwrap());
+        two.found(&who, &key, NOW).unwrap();
+        assert!(two.came_for(&key, &who).unwrap());
+        assert!(!two.came_for(&key, &address("b@a.example")).unwrap());
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ use cryptoki::session::{Session, UserType};
 use cryptoki::slot::{Slot, TokenInfo};
 use cryptoki::types::{RawAuthPin, Ulong};
 
+use super::Half;
 use super::answer::{Done, Failure, Fault};
 use super::mechanism::{self, Opener};
 use super::place::{TokenName, one_line};
@@ -42,7 +43,11 @@ pub(super) struct Found {
     pub cert: Vec<u8>,
     /// `CKA_ID`, which its private key has too.
     pub key: Vec<u8>,
+    pub half: Half,
 }
+
+/// Keys that are looked at on one token: as many as certificates, and their public halves.
+const KEYS_MAX: usize = 2 * CERTS_MAX;
 
 /// What the thread of a module has.
 pub(super) struct Driver {
@@ -71,9 +76,16 @@ impl Driver {
         }
         let mut all = Vec::new();
         for (slot, info) in self.present()? {
+            let seen = seen(&info);
+            let access = match (seen.login, self.sessions.contains_key(&seen.token)) {
+                (false, _) => Access::Free,
+                (true, true) => Access::LoggedIn,
+                (true, false) => Access::Public,
+            };
             // Pulled out in this instant.
-            let certs = certificates(self.library()?, slot).unwrap_or_default();
-            all.push((seen(&info), certs));
+            let mut certs = certificates(self.library()?, slot).unwrap_or_default();
+            halves(self.library()?, slot, access, &mut certs);
+            all.push((seen, certs));
         }
         Ok(all)
     }
@@ -342,6 +354,7 @@ fn certificates(library: &Pkcs11, slot: Slot) -> Done<Vec<Found>> {
         let mut found = Found {
             cert: Vec::new(),
             key: Vec::new(),
+            half: Half::Unseen,
         };
         for attribute in session.get_attributes(object, &asked)? {
             match attribute {
@@ -353,6 +366,59 @@ fn certificates(library: &Pkcs11, slot: Slot) -> Done<Vec<Found>> {
         all.push(found);
     }
     Ok(all)
+}
+
+/// Says of each certificate what the token shows of its private key. Who is logged in sees those
+/// themselves; everybody else their public halves at most, where the token keeps any.
+fn halves(library: &Pkcs11, slot: Slot, access: Access, certs: &mut [Found]) {
+    let ids = |class| ids(library, slot, class).unwrap_or_default();
+    let private = ids(ObjectClass::PRIVATE_KEY);
+    let whole = match access {
+        Access::Free => true,
+        // None at all: it was pulled out since, and the login went with it.
+        Access::LoggedIn => !private.is_empty(),
+        Access::Public => false,
+    };
+    let shown = match whole {
+        true => private,
+        false => [private, ids(ObjectClass::PUBLIC_KEY)].concat(),
+    };
+    let has = |found: &Found| shown.contains(&found.key);
+    // A token that shows the key of one certificate shows those of all.
+    let tells = whole || certs.iter().any(has);
+    for found in certs {
+        found.half = match (has(found), tells) {
+            (true, _) => Half::Shown,
+            (false, true) => Half::Missing,
+            (false, false) => Half::Unseen,
+        };
+    }
+}
+
+/// The `CKA_ID`s of the keys of one class that a token shows.
+fn ids(library: &Pkcs11, slot: Slot, class: ObjectClass) -> Done<Vec<Vec<u8>>> {
+    let session = library.open_ro_session(slot)?;
+    let mut ids = Vec::new();
+    let found = session.find_objects(&[Attribute::Class(class)])?;
+    for object in found.into_iter().take(KEYS_MAX) {
+        for attribute in session.get_attributes(object, &[AttributeType::Id])? {
+            if let Attribute::Id(id) = attribute {
+                ids.push(id);
+            }
+        }
+    }
+    Ok(ids)
+}
+
+/// What of a token is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// All of it: it wants no login.
+    Free,
+    /// All of it, as long as it stays in its reader.
+    LoggedIn,
+    /// What it shows to everybody.
+    Public,
 }
 
 fn seen(info: &TokenInfo) -> Seen {

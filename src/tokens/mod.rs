@@ -92,8 +92,27 @@ pub struct TokenLook {
     pub name: TokenName,
     pub label: String,
     pub state: TokenState,
-    /// Its certificates (DER), each with the `CKA_ID` of its key.
-    pub certs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub certs: Vec<TokenCert>,
+}
+
+/// A certificate on a token.
+pub struct TokenCert {
+    /// DER.
+    pub cert: Vec<u8>,
+    /// The `CKA_ID` of its key.
+    pub key: Vec<u8>,
+    pub half: Half,
+}
+
+/// What a token shows of the private key that goes with a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// It is there.
+    Shown,
+    /// It is not, though those of others are shown.
+    Missing,
+    /// Nothing, of any: only a login would tell.
+    Unseen,
 }
 
 impl Tokens {
@@ -160,7 +179,11 @@ impl Tokens {
                 state: seen.state,
                 certs: certs
                     .into_iter()
-                    .map(|cert| (cert.cert, cert.key))
+                    .map(|found| TokenCert {
+                        cert: found.cert,
+                        key: found.key,
+                        half: found.half,
+                    })
                     .collect(),
             });
             Look {

@@ -16,15 +16,17 @@ const RIVALS_MAX: usize = 20;
 /// A certificate and an address that it did not name here before.
 pub(super) type Newcomer = (KeyId, Address);
 
-/// What would be new here, looked at before it is put. A certificate that others have passed on is
-/// new when the person brings it.
+/// What would be new here, looked at before it is put. A certificate that others have passed on, or
+/// that came for another of its addresses, is new when the person brings it.
 ///
 /// # Errors
 /// Those of the store.
 pub(super) fn newcomers<'a>(
     world: &World,
     brought: impl Iterator<Item = &'a CertFacts>,
+    cx: &Context,
 ) -> Result<Vec<Newcomer>> {
+    let now = unix(cx.now);
     let mut new = Vec::new();
     for facts in brought {
         let known = world.store.row(&facts.id)?;
@@ -36,11 +38,14 @@ pub(super) fn newcomers<'a>(
             let named = known
                 .as_ref()
                 .is_some_and(|row| row.facts.addresses.contains(address));
-            let gossip = match &cert {
-                Some(cert) if named => harvest::is_gossip(cert, &world.store.peer(address)?),
+            let aside = match &cert {
+                Some(cert) if named => {
+                    harvest::is_gossip(cert, &world.store.peer(address)?)
+                        || !harvest::came_for(world, cert, address, now)?
+                }
                 _ => false,
             };
-            if !named || gossip {
+            if !named || aside {
                 new.push((facts.id.clone(), address.clone()));
             }
         }

@@ -240,6 +240,14 @@ fn look(
     let vouched = acceptance >= Acceptance::Accepted
         || !introducers.is_empty()
         || open && engine.trust(&cert.cert, address, cx) == Trust::Anchored;
+    // What it says of others than those for whom it came counts when the person says so.
+    if open
+        && !vouched
+        && let Some(address) = names
+        && !harvest::came_for(world, &cert, address, now)?
+    {
+        reasons.push("other-address");
+    }
     if world.is_short(protocol, &cert.cert, now) {
         against.push(("weak", MINIMUM_RSA_BITS));
     }

@@ -124,7 +124,7 @@ fn own(world: &World, gnupg: &dyn GnuPg, cx: &Context) -> Result<()> {
     let engine = world.engine(Protocol::OpenPgp)?;
     let keys = engine.read_keys(&exported, cx)?.keys;
     let now = unix(cx.now);
-    let newcomers = beside::newcomers(world, keys.iter().map(|key| &key.facts))?;
+    let newcomers = beside::newcomers(world, keys.iter().map(|key| &key.facts), cx)?;
     let puts = keys.iter().map(|key| Put {
         id: key.facts.id.clone(),
         source: Source::Gnupg,

@@ -200,6 +200,9 @@ pub(super) fn signature(
         }
         cx.job.commit()?;
         record(world, &id, own, &own_facts, now)?;
+        if own_facts.addresses.len() > 1 {
+            world.store.found(from, &id, now)?;
+        }
         for cert in above {
             let Ok(facts) = engine.facts(cert, now) else {
                 continue;
@@ -262,7 +265,8 @@ pub(super) fn change(
         let peer = world.store.peer(address)?;
         let accepted = world.store.acceptance(&known.id, address)? != Acceptance::Undecided;
         // It may be here for somebody else's address.
-        let named = engine.facts(&known.cert, now)?.addresses.contains(address);
+        let named = engine.facts(&known.cert, now)?.addresses.contains(address)
+            && counts_for(world, &known, address, cx)?;
         // What only others have said of somebody is news when they say it themselves.
         if accepted || named && !is_gossip(&known, &peer) {
             return added(world, &known, cert);
@@ -331,8 +335,43 @@ pub(super) fn is_gossip(cert: &StoredCert, peer: &Peer) -> bool {
     !offered && by_mail && !cert.own && (gossiped || cert.source == Source::Gossip)
 }
 
+/// Whether a certificate came for an address. One that names several, and that somebody's mail or a
+/// directory brought, came for those alone that wrote it or were looked for: nothing can be
+/// taken out of an S/MIME certificate.
+pub(super) fn came_for(
+    world: &World,
+    cert: &StoredCert,
+    address: &Address,
+    now: u64,
+) -> Result<bool> {
+    let by_others = matches!(
+        cert.source,
+        Source::Signature | Source::Ldap | Source::Autocrypt | Source::Attached
+    );
+    if cert.own || !by_others || cert.id.protocol() != Protocol::Smime {
+        return Ok(true);
+    }
+    let engine = world.any_engine(Protocol::Smime)?;
+    let named = engine.facts(&cert.cert, now)?.addresses;
+    Ok(named.len() < 2 || world.store.came_for(&cert.id, address)?)
+}
+
+/// As [`came_for`]; an authority's word for the address will do as well.
+pub(super) fn counts_for(
+    world: &World,
+    cert: &StoredCert,
+    address: &Address,
+    cx: &Context,
+) -> Result<bool> {
+    if came_for(world, cert, address, unix(cx.judged_at()))? {
+        return Ok(true);
+    }
+    let engine = world.any_engine(cert.id.protocol())?;
+    Ok(engine.trust(&cert.cert, address, cx) == Trust::Anchored)
+}
+
 /// The certificates that could be used for an address today, those aside that only others have
-/// passed on.
+/// passed on, or that came for another of their addresses.
 pub(super) fn rivals(
     world: &World,
     protocol: Protocol,
@@ -345,7 +384,9 @@ pub(super) fn rivals(
     let peer = world.store.peer(address)?;
     for cert in world.store.by_address(protocol, address)? {
         let acceptance = world.store.acceptance(&cert.id, address)?;
-        if acceptance < Acceptance::Accepted && is_gossip(&cert, &peer) {
+        if acceptance < Acceptance::Accepted
+            && (is_gossip(&cert, &peer) || !counts_for(world, &cert, address, cx)?)
+        {
             continue;
         }
         let unfit = engine.unfit(&cert.cert, Usage::Encrypt, Some(address), now);

@@ -31,7 +31,7 @@ pub(super) fn payload(world: &World, request: &Request, cx: &Context) -> Result<
     {
         return Err(Error::new(
             Kind::PlanStale,
-            "keys have changed since this was planned; plan again",
+            "keys, or what is asked for, have changed since this was planned; plan again",
         ));
     }
     let sealing = Sealing {

@@ -14,7 +14,7 @@ use crate::base::autocrypt::{Peer, Recommendation, Sending, for_all, recommend};
 use crate::base::body::Bodies;
 use crate::base::error::Blame;
 use crate::base::keys::{Acceptance, KeyStatus, Usage};
-use crate::base::verdict::LayerError;
+use crate::base::verdict::{LayerError, Scheme};
 use crate::base::{Address, Context, KeyId, Mailbox, Protocol, Result};
 
 /// From whom, to whom, protected how.
@@ -379,6 +379,7 @@ pub(super) fn token(
     cx: &Context,
 ) -> Result<String> {
     let mut hasher = DefaultHasher::new();
+    asked(protect, &mut hasher);
     let sender = who.from.map(|from| sender(world, from, protect, cx));
     if let Some(sender) = sender {
         hash(&sender?, &mut hasher);
@@ -390,6 +391,26 @@ pub(super) fn token(
         (one.id, one.state, one.reasons).hash(&mut hasher);
     }
     Ok(format!("{:016x}", hasher.finish()))
+}
+
+/// What was asked for: the same said and unsaid.
+fn asked(protect: &Protect, hasher: &mut DefaultHasher) {
+    let Protect {
+        sign,
+        encrypt,
+        protocol,
+        scheme,
+        headers,
+        legacy_display,
+        cipher,
+        keys,
+    } = protect;
+    (sign, encrypt, protocol).hash(hasher);
+    (scheme.unwrap_or(Scheme::Mime), headers.unwrap_or_default()).hash(hasher);
+    (legacy_display.unwrap_or(true), cipher).hash(hasher);
+    for (address, ids) in keys {
+        (address.key(), ids).hash(hasher);
+    }
 }
 
 fn hash(party: &Party, hasher: &mut DefaultHasher) {

@@ -76,7 +76,7 @@ impl Protect {
 }
 
 /// Which family to use.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Choice {
     #[default]
@@ -248,7 +248,7 @@ fn messages(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
     {
         return Err(Error::new(
             Kind::PlanStale,
-            "keys have changed since this was planned; plan again and look at the recipients",
+            "keys, or what is asked for, have changed since this was planned; plan again and look at the recipients",
         ));
     }
     if found.recipients.is_empty() && !draft {

@@ -3,13 +3,13 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::discover::{authority, discover, person, serve_as};
-use crate::harness::encode;
+use crate::harness::{Home, Host, encode, import};
 use crate::peer::{find, run};
 use crate::servers::{Daemon, free_port};
-use crate::smime::{ALICE, BOB, Ca};
+use crate::smime::{ALICE, BOB, Ca, entity, message};
 
 const CROWD: &str = "crowd@smime.example";
 
@@ -18,11 +18,12 @@ fn slapd(ca: &Ca) -> Option<(Daemon, u16, u16)> {
     let program = find("slapd")?;
     ca.person("alice", "rsa:2048", ALICE);
     ca.person("mallory", "rsa:2048", "mallory@smime.example");
+    ca.person("both", "rsa:2048", &format!("{DAN},email:{ERIN}"));
     let der = |name: &str| {
         let pem = format!("{name}.pem");
         encode(&ca.go(&["x509", "-in", &pem, "-outform", "DER"]))
     };
-    let (alice, mallory) = (der("alice"), der("mallory"));
+    let (alice, mallory, both) = (der("alice"), der("mallory"), der("both"));
     let here = ca.path("");
     let here = here.display();
     ca.write(
@@ -48,6 +49,8 @@ fn slapd(ca: &Ca) -> Option<(Daemon, u16, u16)> {
     add("alice", ALICE, &alice);
     // Somebody else's certificate under Bob's name.
     add("bob", BOB, &mallory);
+    add("dan", DAN, &both);
+    add("erin", ERIN, &both);
     for number in 0..1000 {
         add(&format!("crowd{number}"), CROWD, &alice);
     }
@@ -98,7 +101,7 @@ fn a_directory_gives_certificates_of_the_address_alone() {
             "\"*)(uid=*\"@smime.example",
             "alice\\2a@smime.example",
         ] {
-            match crate::harness::Host::call(
+            match Host::call(
                 &mut host,
                 "keys/discover",
                 json!({"address": address, "via": "ldap"}),
@@ -157,4 +160,123 @@ fn a_directory_that_says_nothing_costs_a_known_time() {
     let failed = ("failed".to_owned(), Vec::new());
     assert_eq!(discover(&mut host, ALICE, "ldap"), failed);
     assert!(started.elapsed() < Duration::from_secs(30));
+}
+
+/// Two who stand in one certificate.
+const DAN: &str = "dan@smime.example";
+const ERIN: &str = "erin@smime.example";
+
+/// What a plan says of one recipient: the state, and why its first key is not used.
+fn planned(host: &mut Host, to: &str) -> (String, Vec<String>) {
+    let plan = host.good(
+        "message/plan",
+        json!({"from": "me@smime.example", "to": [to], "protect": {"sign": false, "encrypt": true}}),
+    );
+    let party = &plan["recipients"][0];
+    let reasons = party["keys"][0]["reasons"].as_array();
+    let words = reasons.into_iter().flatten();
+    (
+        party["state"].as_str().unwrap().to_owned(),
+        words
+            .map(|word| word.as_str().unwrap().to_owned())
+            .collect(),
+    )
+}
+
+fn says(state: &str, reasons: &[&str]) -> (String, Vec<String>) {
+    let reasons = reasons.iter().map(|reason| (*reason).to_owned());
+    (state.to_owned(), reasons.collect())
+}
+
+/// Without its index the store knows the same.
+fn forget_index(home: &Home) {
+    for name in ["index-0.db", "index-0.db-wal", "index-0.db-shm"] {
+        let _ = std::fs::remove_file(home.path().join(name));
+    }
+}
+
+#[test]
+fn a_certificate_that_names_others_counts_for_whom_it_was_found() {
+    let Some(ca) = authority(&["ldap.invalid"]) else {
+        return;
+    };
+    ca.person("erin", "rsa:2048", ERIN);
+    let Some((_slapd, plain, secure)) = slapd(&ca) else {
+        return;
+    };
+    let places = [("ldap.invalid:636", secure), ("ldap.invalid:389", plain)];
+    let rules = "directories = [\"ldaps://ldap.invalid/dc=smime,dc=example\"]";
+    let (home, mut host) = person(&ca, rules, &places);
+    let found = |change: &str| ("found".to_owned(), vec![change.to_owned()]);
+    assert_eq!(discover(&mut host, DAN, "ldap"), found("new"));
+    assert_eq!(planned(&mut host, DAN), says("ready", &["undecided"]));
+    assert_eq!(
+        planned(&mut host, ERIN),
+        says("no-key", &["other-address", "undecided"])
+    );
+    host.close();
+    forget_index(&home);
+    let mut host = home.start();
+    assert_eq!(planned(&mut host, DAN), says("ready", &["undecided"]));
+    let other = says("no-key", &["other-address", "undecided"]);
+    assert_eq!(planned(&mut host, ERIN), other);
+    // The person's word for one address is none for the other, not even without the index.
+    let id = host.good("keys/list", json!({"query": DAN}))["keys"][0]["id"].clone();
+    let accept = |host: &mut Host, address: &str, level: &str| {
+        host.good(
+            "keys/accept",
+            json!({"id": id, "address": address, "level": level}),
+        );
+    };
+    accept(&mut host, DAN, "accepted");
+    assert_eq!(planned(&mut host, DAN), says("ready", &[]));
+    assert_eq!(planned(&mut host, ERIN), other);
+    host.close();
+    forget_index(&home);
+    let mut host = home.start();
+    assert_eq!(planned(&mut host, DAN), says("ready", &[]));
+    assert_eq!(planned(&mut host, ERIN), other);
+    // Whoever looks for her finds it for her.
+    let erins = ca.read("erin.pem");
+    import(&mut host, &erins, Value::Null);
+    assert_eq!(planned(&mut host, ERIN), says("ready", &["undecided"]));
+    assert_eq!(discover(&mut host, ERIN, "ldap"), found("conflict"));
+    assert_eq!(planned(&mut host, ERIN).0, "conflict");
+}
+
+/// An authority that speaks for one domain vouches for nobody of another.
+#[test]
+fn a_certificate_that_names_others_counts_for_who_signed_with_it() {
+    const ELSEWHERE: &str = "erin@elsewhere.example";
+    let Some(ca) = Ca::new() else { return };
+    ca.person("both", "rsa:2048", &format!("{ALICE},email:{ELSEWHERE}"));
+    ca.person("erin", "rsa:2048", ELSEWHERE);
+    let home = Home::new();
+    let mut host = home.start();
+    let root = host.body(&ca.read("root.pem"));
+    host.good(
+        "anchors/add",
+        json!({"data": root, "domains": ["smime.example"]}),
+    );
+    ca.write("entity", entity());
+    let mail = message(ALICE, &ca.signed("both", "middle"));
+    let opened = host.open(&mail).unwrap();
+    assert_eq!(opened["summary"]["signed"], "good");
+    assert_eq!(opened["keys"][0]["change"], "new");
+    assert_eq!(planned(&mut host, ALICE), says("ready", &[]));
+    let other = says("no-key", &["other-address", "undecided"]);
+    assert_eq!(planned(&mut host, ELSEWHERE), other);
+    // It stands in nobody's way either.
+    import(&mut host, &ca.read("erin.pem"), Value::Null);
+    assert_eq!(planned(&mut host, ELSEWHERE), says("ready", &["undecided"]));
+    // What the person brings themselves counts for all that it names.
+    let another = Home::new();
+    let mut another = another.start();
+    import(&mut another, &ca.read("both.pem"), Value::Null);
+    for address in [ALICE, ELSEWHERE] {
+        assert_eq!(
+            planned(&mut another, address),
+            says("ready", &["undecided"])
+        );
+    }
 }

@@ -198,3 +198,36 @@ fn every_key_that_is_not_used_says_why() {
     );
     assert_eq!(reasons("none@x.example", "auto"), Vec::<Value>::new());
 }
+
+#[test]
+fn a_plan_is_for_what_was_asked() {
+    let (_home, mut host) = desk();
+    let to = "p@x.example";
+    let protect = json!({"sign": true, "encrypt": true});
+    let plan = json!({"from": FROM[0], "to": [to], "protect": protect});
+    let token = host.good("message/plan", plan)["plan"].clone();
+    let draft = json!({"from": FROM[0], "to": [to], "subject": "s", "text": {"text": "words"}});
+    let seal = |protect: Value| json!({"draft": draft, "protect": protect, "plan": token});
+    for other in [
+        json!({"sign": false, "encrypt": false}),
+        json!({"sign": true, "encrypt": false}),
+        json!({"sign": false, "encrypt": true}),
+        json!({"sign": true, "encrypt": true, "protocol": "openpgp"}),
+        json!({"sign": true, "encrypt": true, "headers": "none"}),
+        json!({"sign": true, "encrypt": true, "legacyDisplay": false}),
+        json!({"sign": true, "encrypt": true, "scheme": "inline"}),
+        json!({"sign": true, "encrypt": true, "cipher": "cbc"}),
+    ] {
+        let fault = host.fault("message/seal", seal(other.clone()));
+        assert_eq!(fault.kind(), "plan.stale", "{other}");
+    }
+    // What holds unsaid may be said.
+    let spelled = json!({"sign": true, "encrypt": true, "protocol": "auto", "scheme": "mime",
+                         "headers": "baseline", "legacyDisplay": true, "cipher": "auto"});
+    for same in [protect, spelled] {
+        host.good("message/seal", seal(same));
+    }
+    let payload = json!({"payload": {"text": "words"}, "form": "payload", "to": [to],
+                         "protect": {"sign": false, "encrypt": true}, "plan": token});
+    assert_eq!(host.fault("message/seal", payload).kind(), "plan.stale");
+}

@@ -31,6 +31,11 @@ const FINAL_TRY: u8 = 0x02;
 const LOCKED: u8 = 0x04;
 const KEYPAD: (usize, u8) = (6, 0x01);
 
+/// The id that a person's things have on a token.
+fn hex(name: &str) -> String {
+    name.bytes().map(|b| format!("{b:02x}")).collect()
+}
+
 /// A folder with soft tokens.
 pub(crate) struct Soft {
     folder: TempDir,
@@ -118,10 +123,52 @@ impl Soft {
         self.run(&self.tool, &[&common[..], &public].concat());
     }
 
+    /// A person's certificate on a token, and nothing of its key.
+    fn put_certificate(&self, ca: &Ca, label: &str, name: &str) {
+        let (id, cert) = (hex(name), self.der(ca, name));
+        let public = ["--write-object", &cert, "--type", "cert", "--id", &id];
+        self.write(label, &public);
+    }
+
+    /// The public half of a person's key on a token.
+    fn put_public(&self, ca: &Ca, label: &str, name: &str) {
+        let (key, public) = (format!("{name}.key"), format!("{name}.pub"));
+        ca.go(&[
+            "pkey", "-in", &key, "-pubout", "-outform", "DER", "-out", &public,
+        ]);
+        let (id, public) = (hex(name), ca.path(&public));
+        let public = public.to_str().unwrap();
+        self.write(
+            label,
+            &["--write-object", public, "--type", "pubkey", "--id", &id],
+        );
+    }
+
+    fn der(&self, ca: &Ca, name: &str) -> String {
+        let (pem, cert) = (format!("{name}.pem"), ca.path(&format!("{name}.der")));
+        let cert = cert.to_str().unwrap().to_owned();
+        ca.go(&["x509", "-in", &pem, "-outform", "DER", "-out", &cert]);
+        cert
+    }
+
+    fn write(&self, label: &str, what: &[&str]) {
+        let module = self.module.to_str().unwrap();
+        let login = [
+            "--module",
+            module,
+            "--token-label",
+            label,
+            "--login",
+            "--pin",
+            PIN,
+        ];
+        self.run(&self.tool, &[&login[..], what].concat());
+    }
+
     /// A person's key and certificate on a token, under the same id.
     pub(crate) fn put(&self, ca: &Ca, label: &str, name: &str, more: &[&str]) {
         let module = self.module.to_str().unwrap();
-        let id: String = name.bytes().map(|b| format!("{b:02x}")).collect();
+        let id = hex(name);
         let path = |file: String| ca.path(&file).to_str().unwrap().to_owned();
         let (key, cert) = (path(format!("{name}.key")), path(format!("{name}.der")));
         let pem = format!("{name}.pem");
@@ -453,6 +500,101 @@ fn certificates_of_a_token_are_own() {
 }
 
 /// The certificate of somebody whose secret half lies in the store stays what it is.
+const CAROL: &str = "carol@smime.example";
+
+/// A certificate of somebody's that lies there is none of one's own.
+#[test]
+fn a_certificate_without_its_key_is_left_out() {
+    let Some(ca) = Ca::new() else { return };
+    let Some(soft) = Soft::with(&ca, &[("alice", "ec:P-256", ALICE)]) else {
+        return;
+    };
+    soft.put_public(&ca, "Card", "alice");
+    ca.person("carol", "ec:P-256", CAROL);
+    soft.put_certificate(&ca, "Card", "carol");
+    let home = soft.home(&Pinentry::new(&["%cancel"]));
+    let mut host = home.start();
+    host.hello();
+    for accept in [false, true] {
+        let reply = host.good("keys/tokens", json!({"accept": accept}));
+        assert_eq!(
+            reply["skipped"],
+            json!([{"reason": "no-key-id"}]),
+            "{reply}"
+        );
+        assert_eq!(reply["tokens"][0]["keys"].as_array().unwrap().len(), 1);
+        let listed = host.good("keys/list", json!({}))["keys"].clone();
+        assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+        assert_eq!(listed[0]["addresses"], json!([ALICE]));
+    }
+}
+
+/// A token that shows no public halves shows its keys after a login.
+#[test]
+fn who_is_logged_in_sees_which_keys_are_there() {
+    let Some(ca) = Ca::new() else { return };
+    let Some(soft) = Soft::with(&ca, &[("alice", "ec:P-256", ALICE)]) else {
+        return;
+    };
+    let pinentry = Pinentry::new(&[PIN]);
+    let home = soft.home(&pinentry);
+    let mut host = home.start();
+    host.hello();
+    let id = taken(&mut host).remove(0);
+    for name in ["bob", "carol"] {
+        ca.person(name, "ec:P-256", &format!("{name}@smime.example"));
+    }
+    soft.put(&ca, "Card", "bob", &[]);
+    soft.put_certificate(&ca, "Card", "carol");
+    drop(host);
+    let mut host = home.start();
+    host.hello();
+    host.good("keys/unlock", json!({"id": id}));
+    let reply = host.good("keys/tokens", json!({}));
+    assert_eq!(
+        reply["skipped"],
+        json!([{"reason": "no-key-id"}]),
+        "{reply}"
+    );
+    assert_eq!(reply["tokens"][0]["keys"].as_array().unwrap().len(), 2);
+    assert_eq!(pinentry.count("getpin"), 1);
+}
+
+/// What a token shows is no proof: where somebody has the address, the person is asked.
+#[test]
+fn a_token_claims_no_address_by_itself() {
+    let Some(ca) = Ca::new() else { return };
+    let Some(soft) = Soft::new() else { return };
+    soft.token("Card");
+    ca.person("carol", "ec:P-256", CAROL);
+    soft.put_certificate(&ca, "Card", "carol");
+    ca.person("known", "ec:P-256", CAROL);
+    let pinentry = Pinentry::new(&[PIN]);
+    let home = soft.home(&pinentry);
+    let mut host = home.start();
+    host.hello();
+    crate::harness::import(&mut host, &ca.read("known.pem"), Value::Null);
+    let known = host.good("keys/list", json!({}))["keys"][0]["id"].clone();
+    let verified = json!({"id": known, "address": CAROL, "level": "verified"});
+    host.good("keys/accept", verified);
+    drop(host);
+    let home = home.confirm(Some("no"));
+    let mut host = home.start();
+    host.hello();
+    for accept in [false, true] {
+        let fault = host.fault("keys/tokens", json!({"accept": accept}));
+        assert_eq!(fault.kind(), "consent.denied");
+    }
+    let plan = json!({"from": ALICE, "to": [CAROL], "protect": {"sign": false, "encrypt": true}});
+    let plan = host.good("message/plan", plan);
+    assert_eq!(plan["recipients"][0]["state"], "ready", "{plan}");
+    assert_eq!(plan["recipients"][0]["keys"][0]["id"], known);
+    drop(host);
+    let home = home.confirm(Some("yes"));
+    let mut host = home.start();
+    assert_eq!(taken(&mut host).len(), 1);
+}
+
 #[test]
 fn a_token_takes_no_other_keys_place() {
     let Some(ca) = Ca::new() else { return };

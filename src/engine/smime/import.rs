@@ -66,6 +66,8 @@ pub(super) fn merge(old: &[u8], new: &[u8]) -> Result<Vec<u8>> {
 fn pem(text: &[u8], found: &mut Found, cx: &Context) -> Result<()> {
     let mut rest = text;
     while let Some(start) = memchr::memmem::find(rest, b"-----BEGIN ") {
+        // Each may take seconds.
+        cx.job.check()?;
         rest = rest.get(start..).unwrap_or_default();
         let label_end = memchr::memmem::find(rest, b"-----\n")
             .or_else(|| memchr::memmem::find(rest, b"-----\r"));
@@ -224,6 +226,7 @@ fn file(data: &[u8], found: &mut Found, cx: &Context) -> Result<()> {
         Some(contents) => (contents, None),
         None => {
             let (passphrase, attempt) = asked(cx)?;
+            cx.job.check()?;
             match pkcs12::open(data, passphrase.expose())? {
                 Some(contents) => (contents, Some(passphrase)),
                 None => return Err(wrong(attempt)),

@@ -44,6 +44,7 @@ mod policy;
 mod private;
 mod recipient;
 mod revocation;
+mod scrypt;
 mod seal;
 mod sign;
 mod signature;

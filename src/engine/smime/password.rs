@@ -25,7 +25,8 @@ const HMACS: &[(&str, Digest)] = &[
     ("1.2.840.113549.2.11", Digest::Sha512),
 ];
 
-type Make = fn() -> Cipher;
+/// Gives a cipher.
+pub(super) type Make = fn() -> Cipher;
 
 /// The ciphers that wrap.
 const CIPHERS: &[(&str, Make)] = &[
@@ -53,9 +54,7 @@ pub(super) fn open(
             .filter(|_| wrap.oid == PWRI_KEK)
             .ok_or_else(ber::broken)?;
         let cipher = cms::algorithm(&ber::one(&inner.into())?)?;
-        let text = cipher.oid.to_string();
-        let known = CIPHERS.iter().find(|(known, _)| *known == text);
-        let (_, make) = known.ok_or_else(ber::broken)?;
+        let make = self::cipher(cipher.oid).ok_or_else(ber::broken)?;
         let iv = ber::one(&cipher.parameters.ok_or_else(ber::broken)?.into())?.octets()?;
         let cipher = make();
         let kek = stretch(stretching, password, cipher.key_len())?;
@@ -72,6 +71,13 @@ pub(super) fn open(
         memcmp::eq(check, &wanted).then(|| Secret::new(key.to_vec()))
     };
     checked().ok_or_else(Error::decrypt_failed)
+}
+
+/// The cipher of this name, of those that keys are under.
+pub(super) fn cipher(oid: ObjectIdentifier) -> Option<Make> {
+    let text = oid.to_string();
+    let known = CIPHERS.iter().find(|(known, _)| *known == text);
+    known.map(|(_, make)| *make)
 }
 
 fn stretch(stretching: &Algorithm, password: &Secret, length: usize) -> Result<Zeroizing<Vec<u8>>> {

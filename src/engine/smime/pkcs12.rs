@@ -12,8 +12,8 @@ use openssl::stack::Stack;
 use openssl::x509::X509;
 
 use super::ber::{self, Element, INTEGER};
-use super::pkcs8::{self, ROUNDS_MAX};
-use super::{certs, cms};
+use super::pkcs8::{self, Cost};
+use super::{certs, cms, scrypt};
 use crate::base::Secret;
 use crate::base::body::wiped;
 use crate::base::error::{Error, Kind, Result};
@@ -37,25 +37,26 @@ pub(super) struct Contents {
     pub certs: Vec<Vec<u8>>,
 }
 
-/// Looks at what opening would cost before it is tried. What lies inside an encrypted safe can't
-/// be seen.
+/// Looks at what opening would cost in all before it is tried. What lies inside an encrypted safe
+/// can't be seen.
 ///
 /// # Errors
 /// `limit.exceeded`; `message.malformed`.
 pub(super) fn costs(data: &[u8]) -> Result<()> {
     let file = ber::one(&wiped(data.to_vec()))?;
+    let mut sum = Cost::default();
     // MacData (RFC 7292 4): a digest, a salt, and how many rounds.
     if let Some(check) = file.children()?.get(2)
         && let Some(rounds) = check.children()?.get(2)
     {
-        numbers(rounds, 0)?;
+        sum = sum.and(Cost::of_rounds(largest(rounds, 0)?))?;
     }
-    look(&file, 0)
+    look(&file, 0, &mut sum)
 }
 
-/// Every encryption scheme and key derivation in the file. What can't be read is passed over,
-/// with what stands beside it still looked at: OpenSSL may read it.
-fn look(element: &Element, depth: usize) -> Result<()> {
+/// Adds up every encryption scheme and key derivation in the file. What can't be read is passed
+/// over, with what stands beside it still looked at: OpenSSL may read it.
+fn look(element: &Element, depth: usize, sum: &mut Cost) -> Result<()> {
     if depth > DEPTH_MAX {
         return Err(pkcs8::too_slow());
     }
@@ -63,7 +64,7 @@ fn look(element: &Element, depth: usize) -> Result<()> {
         // The safes lie in octet strings, which may be in pieces. What looks like one may be
         // ciphertext.
         return match element.octets().and_then(|octets| ber::one(&octets)) {
-            Ok(inner) => look(&inner, depth + 1),
+            Ok(inner) => look(&inner, depth + 1, sum),
             Err(error) => unless_malformed(error),
         };
     }
@@ -71,14 +72,27 @@ fn look(element: &Element, depth: usize) -> Result<()> {
         Ok(children) => children,
         Err(error) => return unless_malformed(error),
     };
-    if element.tag() == ber::SEQUENCE
-        && children.first().is_some_and(is_scheme)
-        && let Err(error) =
-            numbers(element, depth).and_then(|()| pkcs8::scheme_costs(&cms::algorithm(element)?))
-    {
-        unless_malformed(error)?;
+    if element.tag() == ber::SEQUENCE && children.first().is_some_and(is_scheme) {
+        *sum = sum.and(scheme(element, depth)?)?;
     }
-    children.iter().try_for_each(|child| look(child, depth + 1))
+    let mut children = children.iter();
+    children.try_for_each(|child| look(child, depth + 1, sum))
+}
+
+/// What a scheme costs. One that stretches by another, which stands in it, costs nothing itself.
+fn scheme(element: &Element, depth: usize) -> Result<Cost> {
+    let largest = largest(element, depth)?;
+    let algorithm = cms::algorithm(element);
+    let cost = algorithm.and_then(|algorithm| match algorithm.oid {
+        pkcs8::PBES2 => Ok(Cost::default()),
+        _ => pkcs8::scheme_costs(&algorithm),
+    });
+    match cost {
+        // OpenSSL would say that the passphrase is wrong.
+        Ok(cost) if cost.memory > scrypt::OPENSSL_MEMORY => Err(pkcs8::too_slow()),
+        Ok(cost) => Ok(cost),
+        Err(error) => unless_malformed(error).map(|()| Cost::of_rounds(largest)),
+    }
 }
 
 fn unless_malformed(error: Error) -> Result<()> {
@@ -94,15 +108,27 @@ fn is_scheme(kind: &Element) -> bool {
     is_oid && SCHEMES.iter().any(|arc| kind.content().starts_with(arc))
 }
 
-/// Every number in a scheme could be its count of rounds. Nothing else in one is large.
-fn numbers(element: &Element, depth: usize) -> Result<()> {
-    if depth > DEPTH_MAX || element.is(INTEGER) && pkcs8::number(element) > ROUNDS_MAX {
+/// The largest number in a scheme: any could be its count of rounds, and nothing else in one is
+/// large.
+fn largest(element: &Element, depth: usize) -> Result<u64> {
+    if depth > DEPTH_MAX {
         return Err(pkcs8::too_slow());
     }
-    let children = element.children()?;
-    children
-        .iter()
-        .try_for_each(|child| numbers(child, depth + 1))
+    if element.is(INTEGER) {
+        let number = pkcs8::number(element);
+        return Cost::default()
+            .and(Cost::of_rounds(number))
+            .map(|cost| cost.rounds);
+    }
+    let children = match element.children() {
+        Ok(children) => children,
+        Err(error) => return unless_malformed(error).map(|()| 0),
+    };
+    let mut most = 0;
+    for child in children {
+        most = most.max(largest(&child, depth + 1)?);
+    }
+    Ok(most)
 }
 
 /// Opens a file; `None`: the passphrase is wrong.

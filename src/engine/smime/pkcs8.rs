@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::ber::{self, INTEGER, OCTET_STRING, SEQUENCE};
 use super::cms::{self, Algorithm, Fields};
+use super::scrypt;
 use crate::base::Secret;
 use crate::base::error::{Error, Kind, Result};
 use crate::base::keys::KeyId;
@@ -20,11 +21,12 @@ use crate::engine::Passphrase;
 /// any program writes today. Who looks for faults has no time for that.
 pub(super) const ROUNDS_MAX: u64 = if cfg!(fuzzing) { 5_000 } else { 10_000_000 };
 
-/// The most memory that scrypt may take, in bytes: as much as Argon2 may in the other family.
-const MEMORY_MAX: u64 = if cfg!(fuzzing) { 1 << 24 } else { 512 << 20 };
+/// The most memory that scrypt may take, in bytes: as much as Argon2 may in the other family, and
+/// what it needs beside its blocks.
+const MEMORY_MAX: u64 = if cfg!(fuzzing) { 1 << 24 } else { 513 << 20 };
 
-/// The most times that scrypt may go over it.
-const RUNS_MAX: u64 = 16;
+/// How much scrypt may go over in all, in bytes: the most memory sixteen times.
+const WORK_MAX: u64 = 16 * MEMORY_MAX;
 
 /// Rounds of PBKDF2 for what a person remembers: a third of a second.
 const ROUNDS: u32 = 600_000;
@@ -32,9 +34,9 @@ const ROUNDS: u32 = 600_000;
 /// The longest passphrase: OpenSSL hands over a buffer of this size.
 const PASSPHRASE_MAX: usize = 1024;
 
-const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
+pub(super) const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
 const PBKDF2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.12");
-const SCRYPT: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11591.4.11");
+pub(super) const SCRYPT: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11591.4.11");
 const HMAC_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.9");
 const AES_256_CBC: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.42");
 
@@ -45,13 +47,16 @@ const AES_256_CBC: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.1
 /// `message.malformed`.
 pub(super) fn open(sealed: &Secret, passphrase: &Secret) -> Result<PKey<Private>> {
     costs(sealed.expose())?;
+    if let Some(plain) = scrypt::open(sealed.expose(), passphrase)? {
+        return PKey::private_key_from_pkcs8(&plain).map_err(scrypt::wrong);
+    }
     let phrase = passphrase.expose();
     PKey::private_key_from_pkcs8_callback(sealed.expose(), |buffer| {
         let room = buffer.get_mut(..phrase.len()).ok_or_else(ErrorStack::get)?;
         room.copy_from_slice(phrase);
         Ok(phrase.len())
     })
-    .map_err(|e| Error::new(Kind::PassphraseWrong, "the passphrase is wrong; try again").because(e))
+    .map_err(scrypt::wrong)
 }
 
 /// Seals a key under a passphrase.
@@ -158,6 +163,40 @@ pub(super) fn mismatch(id: &KeyId) -> Error {
     )
 }
 
+/// What stretching passphrases takes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Cost {
+    pub rounds: u64,
+    /// What scrypt needs at once, in bytes.
+    pub memory: u64,
+    /// What it goes over, in bytes.
+    work: u64,
+}
+
+impl Cost {
+    /// So many rounds.
+    pub(super) fn of_rounds(rounds: u64) -> Cost {
+        Cost {
+            rounds,
+            ..Cost::default()
+        }
+    }
+
+    /// Both, the one after the other.
+    ///
+    /// # Errors
+    /// `limit.exceeded`.
+    pub(super) fn and(self, other: Cost) -> Result<Cost> {
+        let sum = Cost {
+            rounds: self.rounds.saturating_add(other.rounds),
+            memory: self.memory.max(other.memory),
+            work: self.work.saturating_add(other.work),
+        };
+        let short = sum.rounds <= ROUNDS_MAX && sum.memory <= MEMORY_MAX && sum.work <= WORK_MAX;
+        short.then_some(sum).ok_or_else(too_slow)
+    }
+}
+
 /// Looks at what opening would cost before it is tried.
 ///
 /// # Errors
@@ -167,16 +206,16 @@ pub(super) fn costs(sealed: &[u8]) -> Result<()> {
     let mut fields = Fields::of(&ber::one(&data)?, SEQUENCE)?;
     let scheme = cms::algorithm(&fields.take(SEQUENCE)?)?;
     fields.take(OCTET_STRING)?;
-    scheme_costs(&scheme)
+    scheme_costs(&scheme).map(drop)
 }
 
 /// As [`costs`], of an encryption scheme: PBES2, or the older ones of PKCS#5 and PKCS#12.
 ///
 /// # Errors
 /// `limit.exceeded`; `message.malformed`.
-pub(super) fn scheme_costs(scheme: &Algorithm) -> Result<()> {
+pub(super) fn scheme_costs(scheme: &Algorithm) -> Result<Cost> {
     let Some(parameters) = &scheme.parameters else {
-        return Ok(());
+        return Ok(Cost::default());
     };
     let parameters = ber::one(&parameters.clone().into())?;
     if scheme.oid != PBES2 {
@@ -189,23 +228,27 @@ pub(super) fn scheme_costs(scheme: &Algorithm) -> Result<()> {
 
 /// Rounds, or scrypt's cost, block size and parallel runs (RFC 7914 7): the numbers behind the
 /// salt.
-fn stretching_costs(oid: ObjectIdentifier, parameters: &ber::Element) -> Result<()> {
+fn stretching_costs(oid: ObjectIdentifier, parameters: &ber::Element) -> Result<Cost> {
     let mut fields = Fields::of(parameters, SEQUENCE)?;
     fields.take(OCTET_STRING)?;
     let first = number(&fields.take(INTEGER)?);
-    let too_much = match oid {
+    let cost = match oid {
         SCRYPT => {
-            let size = number(&fields.take(INTEGER)?);
+            let size = number(&fields.take(INTEGER)?).saturating_mul(128);
             let runs = number(&fields.take(INTEGER)?);
-            let memory = first.saturating_mul(size).saturating_mul(128);
-            memory > MEMORY_MAX || runs > RUNS_MAX
+            Cost {
+                rounds: 0,
+                // Its blocks, two of them more, and each run's own (RFC 7914 4, 5).
+                memory: first
+                    .saturating_add(2)
+                    .saturating_add(runs)
+                    .saturating_mul(size),
+                work: first.saturating_mul(size).saturating_mul(runs),
+            }
         }
-        _ => first > ROUNDS_MAX,
+        _ => Cost::of_rounds(first),
     };
-    match too_much {
-        false => Ok(()),
-        true => Err(too_slow()),
-    }
+    Cost::default().and(cost)
 }
 
 /// The error for a passphrase that takes too long to stretch.

@@ -30,6 +30,17 @@ impl Db {
         })
     }
 
+    /// Whether a certificate came for an address: by a look-up, or by mail that used it.
+    pub(in crate::store) fn came_for(&self, id: &KeyId, address: &Address) -> Result<bool> {
+        self.read(|c| {
+            let mut statement = c.prepare_cached(
+                "SELECT 1 FROM found WHERE id = ?1 AND address = ?2
+                 UNION ALL SELECT 1 FROM seen WHERE id = ?1 AND address = ?2",
+            )?;
+            statement.exists((id.to_string(), address.key()))
+        })
+    }
+
     /// The addresses of certificates with a secret half here.
     pub(in crate::store) fn own_addresses(&self) -> Result<Vec<Address>> {
         // One's own are few; SQLite would begin with the addresses of everybody.
@@ -144,6 +155,12 @@ impl Tx<'_> {
                 }
                 Ok(())
             }
+            Entry::Found { id, address } => self
+                .run(
+                    "INSERT OR IGNORE INTO found (id, address) VALUES (?1, ?2)",
+                    (id.to_string(), address.key()),
+                )
+                .map(drop),
             Entry::Settle { address } => self
                 .run("DELETE FROM conflict WHERE address = ?1", [address.key()])
                 .map(drop),
@@ -179,6 +196,7 @@ impl Tx<'_> {
                 )?;
                 self.run("DELETE FROM conflict WHERE id = ?1", [&id])?;
                 self.run("DELETE FROM introducer WHERE id = ?1", [&id])?;
+                self.run("DELETE FROM found WHERE id = ?1", [&id])?;
                 self.run("DELETE FROM seen WHERE id = ?1", [&id]).map(drop)
             }
         }
@@ -253,6 +271,22 @@ impl Tx<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// Whether it is known that a certificate came for an address.
+    pub(in crate::store) fn is_found_for(&self, id: &KeyId, address: &Address) -> Result<bool> {
+        self.0
+            .prepare_cached("SELECT 1 FROM found WHERE id = ?1 AND address = ?2")
+            .and_then(|mut s| s.exists((id.to_string(), address.key())))
+            .map_err(fault)
+    }
+
+    /// Whether it is known for which of its addresses a certificate came.
+    pub(in crate::store) fn is_found(&self, id: &KeyId) -> Result<bool> {
+        self.0
+            .prepare_cached("SELECT 1 FROM found WHERE id = ?1")
+            .and_then(|mut s| s.exists([id.to_string()]))
+            .map_err(fault)
     }
 
     /// Whether a certificate is hidden here.

@@ -24,6 +24,17 @@ pub(in crate::store) fn foreign(path: &Path) -> Error {
     )
 }
 
+/// The error for what others can change.
+pub(super) fn loose(path: &Path) -> Error {
+    Error::new(
+        Kind::StoreUnavailable,
+        format!(
+            "others can change {}; see that it says what you wrote, then make it this user's alone (chmod go-w)",
+            path.display()
+        ),
+    )
+}
+
 pub(super) fn linked(path: &Path) -> Error {
     Error::new(
         Kind::StoreUnavailable,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::fault::{foreign, unavailable};
 use super::look::{Others, Owner, look_through, no_link, only_file};
-use super::{Links, careful, folder, parent};
+use super::{Whose, careful, folder, parent};
 use crate::base::Result;
 
 /// A file that grows by whole lines, for this user alone, and is moved aside when it has
@@ -84,7 +84,7 @@ impl LineFile {
     fn end_of(path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.create(true).append(true);
-        careful(&mut options, Links::Refused);
+        careful(&mut options, Whose::Shared);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         options.open(path)

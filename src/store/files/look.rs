@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::fault::{absent, linked, no_file, unavailable};
+use super::fault::{absent, foreign, linked, loose, no_file, unavailable};
 use super::{TEMPORARY, folder};
 use crate::base::{Error, Kind, Result};
 
@@ -100,7 +100,7 @@ pub(super) fn owner(_: &fs::Metadata) -> Owner {
 }
 
 #[cfg(unix)]
-fn others(meta: &fs::Metadata) -> Others {
+pub(super) fn others(meta: &fs::Metadata) -> Others {
     use std::os::unix::fs::MetadataExt as _;
     let mode = meta.mode();
     // A group that has its user's number is that user's alone, wherever such groups are made.
@@ -119,7 +119,7 @@ fn others(meta: &fs::Metadata) -> Others {
 }
 
 #[cfg(not(unix))]
-fn others(_: &fs::Metadata) -> Others {
+pub(super) fn others(_: &fs::Metadata) -> Others {
     Others::Nothing
 }
 
@@ -180,6 +180,18 @@ pub(in crate::store) fn only_file(path: &Path) -> Result<()> {
         None | Some(Form::File) => Ok(()),
         Some(Form::Link) => Err(linked(path)),
         Some(Form::Folder | Form::Other) => Err(no_file(path)),
+    }
+}
+
+/// Refuses what another user owns, or what others can change. What is not there is nobody's.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(in crate::store) fn ours_alone(path: &Path) -> Result<()> {
+    match look(path) {
+        Some(look) if look.owner == Owner::Another => Err(foreign(path)),
+        Some(look) if look.form == Form::File && look.others == Others::Write => Err(loose(path)),
+        _ => Ok(()),
     }
 }
 

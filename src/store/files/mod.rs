@@ -9,6 +9,7 @@ mod fault;
 mod lines;
 mod lock;
 mod look;
+mod reading;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -17,15 +18,16 @@ use std::time::UNIX_EPOCH;
 
 use tempfile::{Builder, NamedTempFile, TempPath};
 
-use fault::{absent, linked, no_file, too_large};
+use fault::{absent, linked, loose, no_file, too_large};
 pub(super) use fault::{busy, foreign, unavailable};
 pub use lines::LineFile;
 pub(super) use lock::Lock;
-use look::owner;
 pub(super) use look::{
     Form, Look, Others, Owner, check_private, close, is_something, list, list_named, look,
-    look_through, no_link, only_file, private_folder, straight, within,
+    look_through, no_link, only_file, ours_alone, private_folder, straight, within,
 };
+use look::{others, owner};
+pub(super) use reading::{read, read_named, read_shared};
 
 use crate::base::{Error, Result};
 
@@ -86,26 +88,8 @@ pub(in crate::store) fn checksum(bytes: &[u8]) -> u64 {
     })
 }
 
-/// A file's content and stamp; `None` when it is not there.
-///
-/// # Errors
-/// `store.unavailable` when it can't be read, is a link, or is another user's; `limit.exceeded`
-/// above `cap` bytes.
-pub(in crate::store) fn read(path: &Path, cap: u64) -> Result<Option<(Vec<u8>, Stamp)>> {
-    read_all(path, cap, Links::Refused)
-}
-
-/// As [`read`], of a file that is not ours: an administrator's, or one that a rule names. It may
-/// be a link.
-///
-/// # Errors
-/// `store.unavailable` when it can't be read; `limit.exceeded` above `cap` bytes.
-pub(in crate::store) fn read_named(path: &Path, cap: u64) -> Result<Option<(Vec<u8>, Stamp)>> {
-    read_all(path, cap, Links::Followed)
-}
-
-fn read_all(path: &Path, cap: u64, links: Links) -> Result<Option<(Vec<u8>, Stamp)>> {
-    let Some((mut file, meta)) = open(path, links)? else {
+fn read_all(path: &Path, cap: u64, whose: Whose) -> Result<Option<(Vec<u8>, Stamp)>> {
+    let Some((mut file, meta)) = open(path, whose)? else {
         return Ok(None);
     };
     if meta.len() > cap {
@@ -126,9 +110,9 @@ fn read_all(path: &Path, cap: u64, links: Links) -> Result<Option<(Vec<u8>, Stam
 /// What follows `offset` in a file that only grows, at most `cap` bytes of it.
 ///
 /// # Errors
-/// `store.unavailable`; so too where something else than a file stands.
+/// `store.unavailable`; so too where something else than a file stands, or others can change it.
 pub(in crate::store) fn read_from(path: &Path, offset: u64, cap: u64) -> Result<Vec<u8>> {
-    let Some((mut file, _)) = open(path, Links::Refused)? else {
+    let Some((mut file, _)) = open(path, Whose::Ours)? else {
         return match is_something(path) {
             true => Err(no_file(path)),
             false => Ok(Vec::new()),
@@ -141,20 +125,24 @@ pub(in crate::store) fn read_from(path: &Path, offset: u64, cap: u64) -> Result<
     Ok(bytes)
 }
 
-/// What is made of a link where a file is looked for.
+/// Whose file is looked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Links {
-    Followed,
-    Refused,
+enum Whose {
+    /// Ours: it is no link, and others can neither have written it nor write it.
+    Ours,
+    /// The person's, who has other programs that write it: it is no link, and no other user's.
+    Shared,
+    /// An administrator's, or one that a rule names.
+    Anybodys,
 }
 
-fn open(path: &Path, links: Links) -> Result<Option<(File, fs::Metadata)>> {
+fn open(path: &Path, whose: Whose) -> Result<Option<(File, fs::Metadata)>> {
     let mut options = OpenOptions::new();
     options.read(true);
-    careful(&mut options, links);
-    let before = match links {
-        Links::Followed => fs::metadata(path),
-        Links::Refused => fs::symlink_metadata(path),
+    careful(&mut options, whose);
+    let before = match whose {
+        Whose::Anybodys => fs::metadata(path),
+        Whose::Ours | Whose::Shared => fs::symlink_metadata(path),
     };
     match before {
         Ok(meta) if meta.is_symlink() => return Err(linked(path)),
@@ -167,9 +155,10 @@ fn open(path: &Path, links: Links) -> Result<Option<(File, fs::Metadata)>> {
         .and_then(|file| file.metadata().map(|meta| (file, meta)))
     {
         Ok((_, meta)) if !meta.is_file() => Ok(None),
-        Ok((_, meta)) if links == Links::Refused && owner(&meta) == Owner::Another => {
+        Ok((_, meta)) if whose != Whose::Anybodys && owner(&meta) == Owner::Another => {
             Err(foreign(path))
         }
+        Ok((_, meta)) if whose == Whose::Ours && others(&meta) == Others::Write => Err(loose(path)),
         Ok(found) => Ok(Some(found)),
         Err(e) if absent(&e) => Ok(None),
         Err(e) => Err(unavailable(path, e)),
@@ -189,17 +178,17 @@ pub(in crate::store) fn length(path: &Path) -> u64 {
 /// No link at the end of the path is followed, where they are refused, and no pipe keeps who
 /// opens it waiting.
 #[cfg(unix)]
-fn careful(options: &mut OpenOptions, links: Links) {
+fn careful(options: &mut OpenOptions, whose: Whose) {
     use rustix::fs::OFlags;
-    let flags = match links {
-        Links::Followed => OFlags::NONBLOCK,
-        Links::Refused => OFlags::NONBLOCK | OFlags::NOFOLLOW,
+    let flags = match whose {
+        Whose::Anybodys => OFlags::NONBLOCK,
+        Whose::Ours | Whose::Shared => OFlags::NONBLOCK | OFlags::NOFOLLOW,
     };
     std::os::unix::fs::OpenOptionsExt::custom_flags(options, flags.bits().cast_signed());
 }
 
 #[cfg(not(unix))]
-fn careful(_: &mut OpenOptions, _: Links) {}
+fn careful(_: &mut OpenOptions, _: Whose) {}
 
 /// Makes a folder and those above it, for this user alone. One that is there is left as it is.
 ///
@@ -435,7 +424,7 @@ fn private(path: &Path) -> Result<File> {
     only_file(path)?;
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    careful(&mut options, Links::Refused);
+    careful(&mut options, Whose::Shared);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map_err(|e| unavailable(path, e))

@@ -55,6 +55,13 @@ fn entries() -> Vec<Dated> {
         ),
         (7, Entry::Dismiss { id: id("B") }),
         (
+            7,
+            Entry::Found {
+                id: id("B"),
+                address: address.clone(),
+            },
+        ),
+        (
             8,
             Entry::Prefer {
                 address,
@@ -100,8 +107,8 @@ fn a_torn_line_gives_way_and_a_rotten_one_stops_everything() {
     for cut in last..whole.len() {
         files::write(&path, &whole[..cut]).unwrap();
         let (read, length) = since(&path, 0).unwrap();
-        assert_eq!(read, entries()[..9]);
-        let (_, end) = append(&path, length, &entries()[9..]).unwrap();
+        assert_eq!(read, entries()[..10]);
+        let (_, end) = append(&path, length, &entries()[10..]).unwrap();
         // Only the line's end was missing: it counts, and twice is as good as once.
         let (mut all, _) = since(&path, 0).unwrap();
         all.dedup();
@@ -110,8 +117,8 @@ fn a_torn_line_gives_way_and_a_rotten_one_stops_everything() {
     }
     // What a power cut leaves of a file that had grown.
     files::write(&path, &[&whole[..], &[0; 4000]].concat()).unwrap();
-    append(&path, 0, &entries()[9..]).unwrap();
-    assert_eq!(since(&path, 0).unwrap().0.len(), 11);
+    append(&path, 0, &entries()[10..]).unwrap();
+    assert_eq!(since(&path, 0).unwrap().0.len(), 12);
 
     let mut spoilt = whole.clone();
     spoilt[30] ^= 1;
@@ -121,7 +128,7 @@ fn a_torn_line_gives_way_and_a_rotten_one_stops_everything() {
     assert_eq!(since(&path, first_line).unwrap().0, entries()[1..]);
     for error in [
         since(&path, 0).unwrap_err(),
-        append(&path, 0, &entries()[9..]).unwrap_err(),
+        append(&path, 0, &entries()[10..]).unwrap_err(),
     ] {
         assert_eq!(error.kind.name(), "store.damaged");
         assert!(error.message.contains("line 1:"), "{}", error.message);

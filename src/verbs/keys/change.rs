@@ -150,7 +150,7 @@ pub fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<Im
     let now = unix(cx.now);
     let theirs = incoming.keys.iter().map(|key| &key.facts);
     let theirs = theirs.filter(|facts| !secrets.contains(&facts.id));
-    let newcomers = beside::newcomers(world, theirs)?;
+    let newcomers = beside::newcomers(world, theirs, cx)?;
     let puts = incoming.keys.iter().map(|key| Put {
         id: key.facts.id.clone(),
         source: Source::Imported,

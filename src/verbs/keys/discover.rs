@@ -265,6 +265,10 @@ fn take_up(
         Err(error) if matches!(error.kind, Kind::LimitExceeded { .. }) => return Ok(None),
         put => put?,
     };
+    // Nothing can be taken out of an S/MIME certificate.
+    if facts.addresses.len() > 1 {
+        world.store.found(address, id, now)?;
+    }
     if change == FoundChange::Conflict {
         harvest::in_conflict(world, protocol, address, id, cx)?;
     }

@@ -67,7 +67,7 @@ pub(super) fn import(world: &World, request: &ImportRequest, cx: &Context) -> Re
     }
     cx.job.commit()?;
     let now = unix(cx.now);
-    let newcomers = beside::newcomers(world, keys.iter().map(|key| &key.facts))?;
+    let newcomers = beside::newcomers(world, keys.iter().map(|key| &key.facts), cx)?;
     let puts = keys.iter().map(|key| Put {
         id: key.facts.id.clone(),
         source: Source::Gnupg,

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::accept::{accept_all, against, raised};
+use super::claim::{self, Claim, What};
 use super::{ImportChange, Imported, Skipped};
 use crate::base::ask::Action;
 use crate::base::body::Bodies;
@@ -13,7 +14,7 @@ use crate::base::keys::{
 };
 use crate::base::{Context, KeyId, Result, Secret};
 use crate::store::{Change, Place as Folder, Wrap};
-use crate::tokens::{Look, Place, TokenLook};
+use crate::tokens::{Half, Look, Place, TokenCert, TokenLook};
 use crate::verbs::{Ask, Asks, World, beside};
 
 /// `keys/tokens`.
@@ -72,12 +73,23 @@ struct Found {
     place: Option<Place>,
 }
 
+impl Found {
+    /// What it says that the person owns, where its secret half lies on the token.
+    fn claim(&self) -> Option<Claim<'_>> {
+        self.place.as_ref().map(|_| Claim {
+            what: What::Known(&self.facts.id, Some(&self.cert)),
+            addresses: &self.facts.addresses,
+            secret: claim::Half::Protected,
+        })
+    }
+}
+
 /// `keys/tokens`: lists tokens and takes their certificates in; no PIN is asked for. One whose
 /// secret half lies in the store stays as it is.
 ///
 /// # Errors
-/// `policy.refused` when no module is allowed; `consent.denied` when `accept` was not confirmed;
-/// `store.unavailable`.
+/// `policy.refused` when no module is allowed; `consent.denied` when `accept`, or an address that
+/// another key here names, was not confirmed; `store.unavailable`.
 pub fn tokens(world: &World, request: &TokensRequest, cx: &Context) -> Result<TokensReply> {
     let looks = world.tokens.look()?;
     let now = unix(cx.now);
@@ -91,8 +103,8 @@ pub fn tokens(world: &World, request: &TokensRequest, cx: &Context) -> Result<To
             continue;
         }
         let mut keys = Vec::new();
-        for (cert, key) in &token.certs {
-            match of(world, token, cert, key, now)? {
+        for cert in &token.certs {
+            match of(world, token, cert, now)? {
                 Ok(one) => {
                     keys.extend(one.place.is_some().then(|| one.facts.id.clone()));
                     if !found.iter().any(|known| known.facts.id == one.facts.id) {
@@ -107,6 +119,8 @@ pub fn tokens(world: &World, request: &TokensRequest, cx: &Context) -> Result<To
     }
     // A token tells in any order; the question must be the same when this runs again.
     found.sort_by(|a, b| a.facts.id.cmp(&b.facts.id));
+    let claims: Vec<Claim<'_>> = found.iter().filter_map(Found::claim).collect();
+    claim::claim(world, &claims, cx)?;
     if request.accept && found.iter().any(|one| one.place.is_some()) {
         cx.confirm(Action::AcceptByImport, &accept_label(&found))?;
     }
@@ -120,7 +134,7 @@ pub fn tokens(world: &World, request: &TokensRequest, cx: &Context) -> Result<To
     let said = raised(world, said)?;
     against(world, &said, cx)?;
     cx.job.commit()?;
-    let newcomers = beside::newcomers(world, found.iter().map(|one| &one.facts))?;
+    let newcomers = beside::newcomers(world, found.iter().map(|one| &one.facts), cx)?;
     let mut imported = Vec::new();
     for one in &found {
         imported.push(put(world, one, now)?);
@@ -142,11 +156,11 @@ pub fn tokens(world: &World, request: &TokensRequest, cx: &Context) -> Result<To
 fn of(
     world: &World,
     token: &TokenLook,
-    cert: &[u8],
-    key: &[u8],
+    found: &TokenCert,
     now: u64,
 ) -> Result<std::result::Result<Found, &'static str>> {
     let engine = world.engine(Protocol::Smime)?;
+    let TokenCert { cert, key, half } = found;
     let Ok(facts) = engine.facts(cert, now) else {
         return Ok(Err("malformed"));
     };
@@ -155,7 +169,7 @@ fn of(
     let authority = engine
         .unfit(cert, Usage::Certify, None, issued.unwrap_or(now))
         .is_empty();
-    if !authority && key.is_empty() {
+    if !authority && (key.is_empty() || *half == Half::Missing) {
         return Ok(Err("no-key-id"));
     }
     let row = world.store.row(&facts.id)?;
@@ -164,12 +178,12 @@ fn of(
     }
     let place = (!authority).then(|| Place {
         token: token.name.clone(),
-        key: key.to_vec(),
+        key: key.clone(),
         owner: owner(&facts),
     });
     Ok(Ok(Found {
         facts,
-        cert: cert.to_vec(),
+        cert: cert.clone(),
         place,
     }))
 }

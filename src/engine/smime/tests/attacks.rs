@@ -83,6 +83,41 @@ fn rounds_are_found_wherever_they_hide() {
     assert!(limited(pkcs12::costs(&file(&octets(&[0x30, 0]), &check))));
 }
 
+/// A scheme that is allowed alone.
+fn slow(rounds: u32) -> Vec<u8> {
+    let salt = ber::element(OCTET_STRING, &[&[7; 8]]);
+    let rounds = ber::element(SEQUENCE, &[&salt, &ber::integer(rounds)]);
+    let both = ber::element(SEQUENCE, &[&ber::algorithm(PBKDF2, &rounds)]);
+    ber::algorithm(PBES2, &both)
+}
+
+#[test]
+fn rounds_are_added_up() {
+    let octets = |inner: &[u8]| ber::element(OCTET_STRING, &[inner]);
+    let safes = |count: usize, rounds: u32| {
+        let all = slow(rounds).repeat(count);
+        pkcs12::costs(&file(&octets(&ber::element(SEQUENCE, &[&all])), &[]))
+    };
+    assert!(safes(1, 10_000_000).is_ok());
+    assert!(limited(safes(2, 5_000_001)));
+    assert!(safes(2, 5_000_000).is_ok());
+    assert!(limited(safes(40, 1_000_000)));
+    // What the check takes comes on top.
+    let digest = ber::element(SEQUENCE, &[&ber::algorithm(PBKDF2, &[]), &octets(&[0; 20])]);
+    let (salt, rounds) = (octets(&[7; 8]), ber::integer(5_000_001));
+    let check = ber::element(SEQUENCE, &[&digest, &salt, &rounds]);
+    let safe = ber::element(SEQUENCE, &[&slow(5_000_000)]);
+    assert!(limited(pkcs12::costs(&file(&octets(&safe), &check))));
+    // A scheme that we can't read counts by its largest number.
+    let odd = |rounds: u32| {
+        let salt = ber::element(SEQUENCE, &[&ber::object(PBKDF2)]);
+        let inner = ber::element(SEQUENCE, &[&salt, &ber::integer(rounds)]);
+        ber::algorithm(PBKDF2, &inner)
+    };
+    let safe = ber::element(SEQUENCE, &[&odd(6_000_000), &odd(6_000_000)]);
+    assert!(limited(pkcs12::costs(&file(&octets(&safe), &[]))));
+}
+
 #[test]
 fn a_serial_number_is_no_count_of_rounds() {
     let own = made::make(&made::leaf(), None);
