@@ -77,8 +77,9 @@ impl Drop for Bouncy {
 }
 
 fn head() -> String {
+    let date = chrono::Utc::now().to_rfc2822();
     format!(
-        "From: {ALICE}\r\nTo: {BOB}\r\nSubject: s\r\nMessage-ID: <1@smime.example>\r\nMIME-Version: 1.0\r\n"
+        "Date: {date}\r\nFrom: {ALICE}\r\nTo: {BOB}\r\nSubject: s\r\nMessage-ID: <1@smime.example>\r\nMIME-Version: 1.0\r\n"
     )
 }
 

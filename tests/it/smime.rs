@@ -189,8 +189,14 @@ pub(crate) fn entity() -> Vec<u8> {
 }
 
 pub(crate) fn message(from: &str, mime: &[u8]) -> Vec<u8> {
-    let head =
-        format!("From: {from}\r\nTo: {BOB}\r\nSubject: s\r\nMessage-ID: <1@smime.example>\r\n");
+    dated_message(&chrono::Utc::now().to_rfc2822(), from, mime)
+}
+
+fn dated_message(date: &str, from: &str, mime: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "From: {from}\r\nTo: {BOB}\r\nSubject: s\r\nDate: {date}\r\n\
+         Message-ID: <1@smime.example>\r\n"
+    );
     let mime = String::from_utf8_lossy(mime)
         .replace("\r\n", "\n")
         .replace('\n', "\r\n");
@@ -1231,15 +1237,7 @@ fn signed_before_the_end() {
         let at = if days < 0 { at - offset } else { at + offset };
         chrono::DateTime::<chrono::Utc>::from(at)
     };
-    let mail = |date: i64| {
-        let mail = String::from_utf8(message(ALICE, &mime)).unwrap();
-        let date = days(date).to_rfc2822();
-        mail.replacen(
-            "Subject: s\r\n",
-            &format!("Subject: s\r\nDate: {date}\r\n"),
-            1,
-        )
-    };
+    let mail = |date: i64| dated_message(&days(date).to_rfc2822(), ALICE, &mime);
     // The certificate lasts for twenty days.
     for (date, judged, status, reason) in [
         (0, 0, "good", Value::Null),
@@ -1248,7 +1246,7 @@ fn signed_before_the_end() {
         (0, -1, "unverified", json!("future")),
     ] {
         let more = json!({"at": days(judged).to_rfc3339()});
-        let opened = host.open_with(mail(date).as_bytes(), more).unwrap();
+        let opened = host.open_with(&mail(date), more).unwrap();
         let signature = &opened["layers"][0]["signatures"][0];
         assert_eq!(signature["status"], status, "{date} {judged}: {signature}");
         let reasons = signature["reasons"].as_array().unwrap();
