@@ -98,6 +98,8 @@ struct Standing {
     settled: BTreeMap<Address, u64>,
     /// For which domains a key's owner is an introducer, if they are; and since when.
     introducers: BTreeMap<KeyId, (u64, Option<Vec<String>>)>,
+    /// For which addresses certificates came, and since when.
+    found: BTreeMap<(KeyId, Address), u64>,
     /// What Autocrypt knows of correspondents.
     peers: BTreeMap<Address, (u64, Peer)>,
     /// What is wished for mail to own addresses.
@@ -136,6 +138,10 @@ impl Standing {
                 }
                 // A conflict of one is none.
                 self.open.retain(|_, (_, ids)| ids.len() > 1);
+                self.found.retain(|(key, _), _| key != id);
+            }
+            Entry::Found { id, address } => {
+                self.found.insert((id.clone(), address.clone()), at);
             }
             Entry::Introduce { id, domains } => {
                 let domains = Some(domains.clone());
@@ -150,8 +156,7 @@ impl Standing {
             Entry::Prefer { address, prefer } => {
                 self.preferences.insert(address.clone(), (at, *prefer));
             }
-            // For whom a certificate came is seen again: by mail, or by whoever looks for it.
-            Entry::Hide { .. } | Entry::Show { .. } | Entry::Found { .. } => {}
+            Entry::Hide { .. } | Entry::Show { .. } => {}
         }
     }
 
@@ -234,7 +239,8 @@ fn merged(here: &Standing, theirs: &Standing, now: u64) -> Vec<Dated> {
     new
 }
 
-/// Introducers, correspondents and wishes of which nothing is known here, or something older.
+/// Introducers, correspondents, wishes, and for whom certificates came, of which nothing is known
+/// here, or something older.
 fn wishes(here: &Standing, theirs: &Standing, now: u64) -> Vec<Dated> {
     let mut new = Vec::new();
     for (id, (at, domains)) in &theirs.introducers {
@@ -257,6 +263,12 @@ fn wishes(here: &Standing, theirs: &Standing, now: u64) -> Vec<Dated> {
         if !here.preferences.contains_key(address) {
             let (address, prefer) = (address.clone(), *prefer);
             new.push(((*at).min(now), Entry::Prefer { address, prefer }));
+        }
+    }
+    for (came, at) in &theirs.found {
+        if !here.found.contains_key(came) {
+            let (id, address) = came.clone();
+            new.push(((*at).min(now), Entry::Found { id, address }));
         }
     }
     new
@@ -380,6 +392,13 @@ mod tests {
         assert_eq!(added(&[peer(4)], &[peer(5)]), [peer(5)]);
         assert_eq!(added(&[peer(5)], &[peer(4)]), []);
         assert_eq!(added(&[peer(5)], &[peer(500)]), []);
+        let found = |at, key: &str| {
+            let (id, address) = (id(key), address());
+            (at, Entry::Found { id, address })
+        };
+        assert_eq!(added(&[], &[found(5, "A")]), [found(5, "A")]);
+        assert_eq!(added(&[found(7, "A")], &[found(5, "A")]), []);
+        assert_eq!(added(&[], &[found(5, "A"), forget(6, "A")]), []);
     }
 
     #[test]

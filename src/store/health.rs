@@ -1,9 +1,9 @@
 //! Whether the files are as they were written: for whoever looks after a store, not for those who
 //! use it. Nothing is mended here.
 //!
-//! Looked at: who may write the index; the whole journal; every secret half, with its checksum and its certificate; every
-//! revocation and trust anchor; every certificate of an own key, those that were found to be none
-//! when they were last read, and of the others a sample, another one each day.
+//! Looked at: who may write the index; the whole journal; every secret half, with its checksum and
+//! its certificate; every revocation and trust anchor; every certificate of an own key, those that
+//! were found to be none when they were last read, and of the others a sample, another one each day.
 
 use std::path::Path;
 
