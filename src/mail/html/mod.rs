@@ -9,6 +9,8 @@ mod bounds;
 mod hidden;
 mod render;
 mod scan;
+mod sheets;
+mod style;
 mod text;
 
 use std::collections::{HashMap, HashSet};
@@ -89,10 +91,53 @@ const TAGS: [&str; 61] = [
     "ul",
 ];
 
-/// Elements of which the content goes too: it is no text, or not read as such.
-const DROPPED: [&str; 18] = [
-    "applet", "audio", "canvas", "datalist", "frameset", "iframe", "math", "noembed", "noframes",
-    "noscript", "object", "script", "select", "style", "svg", "template", "textarea", "title",
+/// Elements that go, while their style says what is seen of what they hold. Without those of
+/// pictures and formulas the text in these would go too; one name is in either spelling.
+const PASSED: [&str; 39] = [
+    "bdo",
+    "button",
+    "data",
+    "details",
+    "dialog",
+    "dir",
+    "fieldset",
+    "font",
+    "foreignObject",
+    "foreignobject",
+    "form",
+    "hgroup",
+    "input",
+    "label",
+    "legend",
+    "main",
+    "math",
+    "menu",
+    "mi",
+    "mn",
+    "mo",
+    "ms",
+    "mtext",
+    "nav",
+    "nobr",
+    "optgroup",
+    "option",
+    "output",
+    "rp",
+    "rt",
+    "ruby",
+    "search",
+    "summary",
+    "svg",
+    "tfoot",
+    "thead",
+    "time",
+    "tt",
+    "var",
+];
+
+/// Elements of which the content goes too: no browser shows any of it.
+const DROPPED: [&str; 9] = [
+    "datalist", "frameset", "iframe", "noembed", "noframes", "script", "style", "template", "title",
 ];
 
 /// The class that marks a Legacy Display (RFC 9788 5.2.3).
@@ -146,13 +191,13 @@ impl Default for Budget {
 pub fn page(html: &str, legacy: LegacyDisplay, budget: &mut Budget) -> Option<Page> {
     let left = budget.bytes.checked_sub(html.len());
     budget.bytes = left.filter(|_| html.len() <= HTML_MAX)?;
-    let removed = scan::scan(html, &mut budget.scanning)?;
+    let scanned = scan::scan(html, &mut budget.scanning)?;
     if !bounds::is_within(html) {
         return None;
     }
     let cleaned = CLEANER.clean(html).to_string();
-    let mut page = render::render(&cleaned, legacy);
-    page.removed = removed;
+    let mut page = render::render(&cleaned, legacy, scanned.others);
+    page.removed = scanned.removed;
     Some(page)
 }
 
@@ -172,7 +217,7 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
         (name, attributes.iter().copied().collect::<HashSet<_>>())
     };
     builder
-        .tags(TAGS.into_iter().collect())
+        .tags(TAGS.into_iter().chain(PASSED).collect())
         .clean_content_tags(DROPPED.into_iter().collect())
         .tag_attributes(HashMap::from([
             one("a", &["href"]),
@@ -180,10 +225,13 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
             one("td", &["colspan", "rowspan"]),
             one("th", &["colspan", "rowspan"]),
             one("ol", &["start"]),
+            one("font", &["color", "size"]),
+            one("input", &["type", "value"]),
         ]))
-        // The last two say what nobody sees; they go no further.
-        .generic_attributes(["dir", "lang", "hidden", "style"].into_iter().collect())
-        .allowed_classes(HashMap::from([one("div", &[LEGACY_DISPLAY])]))
+        // The last four say what is seen; they go no further.
+        .generic_attributes(HashSet::from([
+            "dir", "lang", "class", "hidden", "id", "style",
+        ]))
         .url_schemes(["http", "https", "mailto", "cid"].into_iter().collect())
         .url_relative(UrlRelative::Deny)
         .link_rel(None)
