@@ -570,6 +570,7 @@ fn what_nobody_sees_is_neither_shown_nor_quoted() {
         "<style>@media (max-width:9em){p{display:block!important}}</style><p style='display:none'>no</p>",
         "<style>p{display:block!important}</style><p style='display:none!important'>no</p>",
         "<input type=hidden value=no>",
+        "<noscript><img src='http://x.example/no'></noscript>",
         "<main style='display:none'>no<p>no</p></main><font style='opacity:0'>no</font>",
         "<img style='display:none' alt=no src=cid:x><br hidden>",
         "<template>no</template><!-- no --><title>no</title>",
@@ -664,7 +665,7 @@ fn what_everybody_sees_is_seen() {
         "<svg><foreignObject><p>yes</p></foreignObject></svg>",
         "<math><mi>yes</mi><mtext><b>yes</b></mtext></math>",
         "<input value=yes><input type=submit value=yes>",
-        "<noscript>yes</noscript>",
+        "<noscript>yes</noscript><NoScript><p title='x'>yes</p></NoScript>",
         "<object data=x>yes</object>",
     ] {
         let page = format!("<p>I will</p>{html}<p>pay</p>");

@@ -13,6 +13,7 @@ mod sheets;
 mod style;
 mod text;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
@@ -192,13 +193,41 @@ pub fn page(html: &str, legacy: LegacyDisplay, budget: &mut Budget) -> Option<Pa
     let left = budget.bytes.checked_sub(html.len());
     budget.bytes = left.filter(|_| html.len() <= HTML_MAX)?;
     let scanned = scan::scan(html, &mut budget.scanning)?;
-    if !bounds::is_within(html) {
+    let html = without_scripting(html);
+    if !bounds::is_within(&html) {
         return None;
     }
-    let cleaned = CLEANER.clean(html).to_string();
+    let cleaned = CLEANER.clean(&html).to_string();
     let mut page = render::render(&cleaned, legacy, scanned.others);
     page.removed = scanned.removed;
     Some(page)
+}
+
+/// The page as it is read where nothing runs: what stands in `noscript` is as any other. ammonia
+/// 4.2 reads it as one text, as browsers with scripts do.
+fn without_scripting(html: &str) -> Cow<'_, str> {
+    let name = "noscript";
+    let mut out = String::new();
+    let mut rest = html;
+    let mut from = 0;
+    while let Some(at) = memchr::memchr(b'<', rest.get(from..).unwrap_or_default().as_bytes()) {
+        from += at + 1;
+        let after = rest.get(from..).unwrap_or_default();
+        from += usize::from(after.starts_with('/'));
+        let after = after.strip_prefix('/').unwrap_or(after);
+        let start = after.get(..name.len());
+        if start.is_some_and(|start| start.eq_ignore_ascii_case(name)) {
+            let (before, tag) = rest.split_at(from);
+            out.push_str(before);
+            out.push_str("x-");
+            rest = tag;
+            from = 0;
+        }
+    }
+    match out.is_empty() {
+        true => Cow::Borrowed(html),
+        false => Cow::Owned(out + rest),
+    }
 }
 
 /// Text as HTML: escaped, with its lines.
