@@ -407,6 +407,16 @@ fn a_page_keeps_nobody_busy() {
         format!("<p {}>", distinct("=\">\"", 200_000)),
         format!("<p {}>", distinct(" ", 25_000)).repeat(10),
         format!("<!-- <a b=\" --><p {}>", distinct(" ", 300_000)),
+        format!("<p style=\"{}\">x", many("display:(", 200_000)),
+        format!("<p style=\"{}\">x", many("color:rgb(", 150_000)),
+        format!("<p style=\"{}\">x", many("display:none;", 150_000)),
+        format!("<style>{}</style><p hidden>x", many("@media{", 250_000)),
+        format!("<style>{}</style><p hidden>x", many("a{b{", 250_000)),
+        format!(
+            "<style>.{}x{{display:block}}</style><p hidden class=\"{}\">x",
+            distinct(",.", 150_000),
+            distinct(" ", 100_000)
+        ),
         // Each paragraph opens it once more, with all that it says.
         format!(
             "<p><b style={}>x{}",

@@ -252,6 +252,17 @@ fn something_is_shown_of_every_message_that_has_text() {
             let words = shown.iter().any(|text| !text.contains("cid:"));
             assert_eq!(opened["quote"].is_null(), !words, "{entity}");
         }
+        // Armor is looked for there, too.
+        if let Peer::Gpg { gpg, key } = &post.peer {
+            let signing = ["--local-user", key, "--clearsign"];
+            let armor = gpg.text(&signing, b"one\n");
+            let entity = of("text/plain; name=letter.asc", &armor);
+            let outer = crlf(OUTER).replace("DATE", &chrono::Utc::now().to_rfc2822());
+            let message = format!("{outer}{}", crlf(&entity));
+            let opened = post.bob.open(message.as_bytes()).unwrap();
+            assert_eq!(opened["summary"]["signed"], "good", "{}", shorten(&opened));
+            assert_eq!(texts(&mut post, &opened), ["one\r\n"]);
+        }
         for (entity, shown) in &cases {
             let opened = by_hand(&mut post, Crypto::SignedEncrypted, OUTER, entity);
             let texts = texts(&mut post, &opened);

@@ -5,7 +5,8 @@ use html5ever::tokenizer::Tag;
 
 use super::scan::attribute;
 use super::sheets::{Back, Others};
-use super::style::{Display, Looks, Overflow, Place, Said, Side, Style, style};
+use super::style::{Said, Style, style};
+use super::values::{Display, Looks, Overflow, Place, Side};
 
 /// Elements that have a height and a width of their own, whatever is in them: neither inline
 /// ones nor the parts of tables have.

@@ -12,6 +12,7 @@ mod scan;
 mod sheets;
 mod style;
 mod text;
+mod values;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};

@@ -101,7 +101,7 @@ pub(super) fn scan(html: &str, budget: &mut Budget) -> Option<Scanned> {
     *budget = seen.budget;
     (!seen.over).then(|| Scanned {
         removed: seen.removed,
-        others: Others::new(seen.sheets, seen.restyled),
+        others: Others::new(&seen.sheets, seen.restyled),
     })
 }
 

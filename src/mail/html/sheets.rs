@@ -12,7 +12,8 @@ use cssparser::{
 use html5ever::tokenizer::Tag;
 
 use super::scan::attribute;
-use super::style::{self, Display, Looks, Overflow, Said, Side, Style};
+use super::style::{self, Said, Style};
+use super::values::{Display, Looks, Overflow, Side};
 
 /// Conditions that don't hold on a screen of usual width: what is for others says it again.
 const ELSEWHERE: [&str; 4] = [
@@ -37,7 +38,7 @@ pub(super) struct Others {
 }
 
 /// What rules take back of what elements hide.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Back {
     /// What the attribute `hidden` says.
     pub hidden: bool,
@@ -51,7 +52,7 @@ pub(super) struct Back {
 }
 
 impl Others {
-    pub(super) fn new(sheets: String, elements: bool) -> Others {
+    pub(super) fn new(sheets: &str, elements: bool) -> Others {
         let sheets = sheets.to_ascii_lowercase();
         // Any letter may be an escape.
         let names = |name: &str| sheets.contains('\\') || sheets.contains(name);
@@ -158,6 +159,9 @@ impl<'i> QualifiedRuleParser<'i> for Reader {
         input: &mut Parser<'i>,
     ) -> Result<(), ParseError<()>> {
         let back = Back::of(&style::declarations(input));
+        if back == Back::default() {
+            return Ok(());
+        }
         for key in keys {
             let rule = self.0.entry(key).or_default();
             *rule = rule.and(back);
