@@ -261,7 +261,7 @@ fn something_is_shown_of_every_message_that_has_text() {
             let message = format!("{outer}{}", crlf(&entity));
             let opened = post.bob.open(message.as_bytes()).unwrap();
             assert_eq!(opened["summary"]["signed"], "good", "{}", shorten(&opened));
-            assert_eq!(texts(&mut post, &opened), ["one\r\n"]);
+            assert_eq!(texts(&mut post, &opened), ["one"]);
         }
         for (entity, shown) in &cases {
             let opened = by_hand(&mut post, Crypto::SignedEncrypted, OUTER, entity);
