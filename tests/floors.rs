@@ -32,6 +32,7 @@ const DOORMEN: &[(&str, &[&str])] = &[
     ("cms", &["engine/smime/"]),
     ("const_oid", &["engine/smime/"]),
     ("cryptoki", &["tokens/"]),
+    ("cssparser", &["mail/html/"]),
     ("der", &["engine/smime/", "tokens/mechanism.rs"]),
     ("etcetera", &["store/"]),
     ("flate2", &["engine/smime/compress.rs"]),

@@ -1,17 +1,20 @@
 //! From the facts that were peeled off a message to the contract's words: summary, layers,
 //! parts, what to show and what may be quoted (RFC 9787).
 
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
 use super::answer::Judged;
 use super::headers::{self, Seen};
 use super::judge::{self, Claims, Place};
-use super::peel::{Payload, Peeled, PeeledLayer, PeeledPart};
-use bytes::Bytes;
+use super::peel::{Branch, Payload, Peeled, PeeledLayer, PeeledPart};
 
 use crate::base::context::{rfc3339, unix};
 use crate::base::layer::Fit;
 use crate::base::verdict::{
-    Disposition, Extent, Html, Image, Integrity, LayerKind, Link, OpenedMessage, Part, Protection,
-    Reason, Signature, Signed, Status, Summary, SummarySigner, Warning,
+    Extent, Html, Image, Integrity, LayerKind, Link, OpenedMessage, Part, Protection, Reason,
+    Signature, Signed, Status, Summary, SummarySigner, Warning,
 };
 use crate::base::{Body, Context, Result};
 use crate::mail::html::{self, Budget, Page};
@@ -76,7 +79,7 @@ pub(super) fn verdict(
     let sealed = peeled.payload.as_ref().is_some_and(Payload::is_sealed)
         && !warnings.contains(&Warning::Unauthenticated);
     let mut pages = pages(peeled, cx)?;
-    instead(&mut peeled.parts, &pages);
+    give_way(peeled, &pages);
     let judged = quotable(
         peeled,
         &pages,
@@ -286,8 +289,7 @@ fn is_active(media_type: &str) -> bool {
 fn pages(peeled: &Peeled, cx: &Context) -> Result<Vec<Option<Page>>> {
     let mut budget = Budget::default();
     let mut page = |part: &PeeledPart| {
-        let inline = part.disposition == Disposition::Inline && part.name.is_none();
-        if part.media_type != "text/html" || !inline {
+        if part.media_type != "text/html" || !part.written {
             return Ok(None);
         }
         cx.job.check()?;
@@ -297,29 +299,72 @@ fn pages(peeled: &Peeled, cx: &Context) -> Result<Vec<Option<Page>>> {
     peeled.parts.iter().map(&mut page).collect()
 }
 
-/// Shows the plain text of an alternative whose page can't be shown.
-fn instead(parts: &mut [PeeledPart], pages: &[Option<Page>]) {
-    let mut hopeless: Vec<(Option<String>, Vec<usize>)> = Vec::new();
-    for (part, page) in parts.iter().zip(pages) {
-        if part.show && part.media_type == "text/html" && page.is_none() {
-            hopeless.push((part.alternative.clone(), part.layers.clone()));
+/// Lets an alternative that can't be shown, or says nothing, give way to the last one before it
+/// that can; and settles which parts are shown.
+fn give_way(peeled: &mut Peeled, pages: &[Option<Page>]) {
+    let mut says = BTreeSet::new();
+    let mut poor = Vec::with_capacity(pages.len());
+    for (part, page) in peeled.parts.iter().zip(pages) {
+        let worth = worth(part, page.as_ref());
+        if worth == Worth::Text && part.show {
+            let branches = part.branches.iter();
+            says.extend(branches.map(|branch| (branch.alternative, branch.child)));
+        }
+        poor.push(worth);
+    }
+    // Backwards: what comes to be shown stands before what gives way to it.
+    for (index, worth) in poor.into_iter().enumerate().rev() {
+        let Some(part) = peeled.parts.get(index).filter(|part| peeled.shows(part)) else {
+            continue;
+        };
+        let mut branches = part.branches.iter().rev();
+        let earlier = branches.find_map(|Branch { alternative, child }| {
+            // Something else may be said beside what is empty.
+            if worth == Worth::Empty && says.contains(&(*alternative, *child)) {
+                return None;
+            }
+            says.range((*alternative, 0)..(*alternative, *child))
+                .next_back()
+                .copied()
+        });
+        let gives_way = matches!(worth, Worth::Closed | Worth::Empty);
+        if let Some((alternative, child)) = earlier.filter(|_| gives_way)
+            && let Some(chosen) = peeled.chosen.get_mut(alternative)
+        {
+            *chosen = child;
         }
     }
-    for (alternative, layers) in hopeless {
-        let beside = |part: &PeeledPart, kind: &str| {
-            let written = part.disposition == Disposition::Inline && part.name.is_none();
-            let there = part.alternative.is_some() && part.alternative == alternative;
-            written && there && part.layers == layers && part.media_type == kind
-        };
-        if !parts.iter().any(|part| beside(part, "text/plain")) {
-            continue;
-        }
-        for part in parts.iter_mut() {
-            part.show = match beside(part, "text/html") {
-                true => false,
-                false => part.show || beside(part, "text/plain"),
-            };
-        }
+    let shown: Vec<bool> = peeled.parts.iter().map(|part| peeled.shows(part)).collect();
+    for (part, shown) in peeled.parts.iter_mut().zip(shown) {
+        part.show = shown;
+    }
+}
+
+/// What there is for a reader in a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Worth {
+    Text,
+    /// A text without a word in it, nor a picture.
+    Empty,
+    /// A page that can't be shown.
+    Closed,
+    /// It is no text of the message.
+    Other,
+}
+
+fn worth(part: &PeeledPart, page: Option<&Page>) -> Worth {
+    match (part.media_type.as_str(), page) {
+        _ if !part.written => Worth::Other,
+        ("text/html", None) => Worth::Closed,
+        ("text/html", Some(page)) => match page.text.trim().is_empty() && page.cids.is_empty() {
+            true => Worth::Empty,
+            false => Worth::Text,
+        },
+        ("text/plain", _) => match part.body.trim_ascii().is_empty() {
+            true => Worth::Empty,
+            false => Worth::Text,
+        },
+        _ => Worth::Other,
     }
 }
 

@@ -407,6 +407,16 @@ fn a_page_keeps_nobody_busy() {
         format!("<p {}>", distinct("=\">\"", 200_000)),
         format!("<p {}>", distinct(" ", 25_000)).repeat(10),
         format!("<!-- <a b=\" --><p {}>", distinct(" ", 300_000)),
+        format!("<p style=\"{}\">x", many("display:(", 200_000)),
+        format!("<p style=\"{}\">x", many("color:rgb(", 150_000)),
+        format!("<p style=\"{}\">x", many("display:none;", 150_000)),
+        format!("<style>{}</style><p hidden>x", many("@media{", 250_000)),
+        format!("<style>{}</style><p hidden>x", many("a{b{", 250_000)),
+        format!(
+            "<style>.{}x{{display:block}}</style><p hidden class=\"{}\">x",
+            distinct(",.", 150_000),
+            distinct(" ", 100_000)
+        ),
         // Each paragraph opens it once more, with all that it says.
         format!(
             "<p><b style={}>x{}",
@@ -559,8 +569,19 @@ fn what_nobody_sees_is_neither_shown_nor_quoted() {
         "<div style='DISPLAY : no\\6e e'>no</div>",
         "<div style='/*x*/color:red;display:/**/none !important'>no</div>",
         "<span style='opacity:0.0'>no</span>",
-        "<div style='max-height:0;overflow:hidden'>no</div>",
-        "<div style='mso-hide:all'>no</div>",
+        "<span style='opacity:1;opacity:-5%;opacity:2px;opacity:x'>no</span>",
+        "<p style='display:none ! important;display:block'>no</p>",
+        "<p style='display:block;;x;y:{a;b};display:none'>no</p>",
+        "<p style='background:url(x;y);display:none'>no</p>",
+        "<p hidden style='color:red'>no</p>",
+        // What a sheet says of others, for other screens, or less importantly.
+        "<style>.x{display:block!important}</style><p style='display:none'>no</p>",
+        "<style>p.x{display:block}.x{opacity:1!important}</style><p class=x style='display:none'>no</p>",
+        "<style>@media (max-width:9em){p{display:block!important}}</style><p style='display:none'>no</p>",
+        "<style>p{display:block!important}</style><p style='display:none!important'>no</p>",
+        "<input type=hidden value=no>",
+        "<noscript><img src='http://x.example/no'></noscript>",
+        "<main style='display:none'>no<p>no</p></main><font style='opacity:0'>no</font>",
         "<img style='display:none' alt=no src=cid:x><br hidden>",
         "<template>no</template><!-- no --><title>no</title>",
     ];
@@ -578,6 +599,94 @@ fn what_nobody_sees_is_neither_shown_nor_quoted() {
             quote.contains("two") && !quote.contains("no"),
             "{html}: {quote}"
         );
+    }
+}
+
+/// What browsers show is read and quoted, whatever looks in its style as if it hid.
+#[test]
+fn what_everybody_sees_is_seen() {
+    let (_home, mut host) = host();
+    for html in [
+        // Word and Outlook alone read it: buttons have it that everybody else sees.
+        "<a href='http://x.example' style='display:inline-block;mso-hide:all'>yes</a>",
+        // Of one property the last valid declaration counts, or the important one.
+        "<b style='display:none;display:block'>yes</b>",
+        "<b style='display:none;display:inline flow-root'>yes</b>",
+        "<b style='display:block!important;display:none'>yes</b>",
+        "<b style='opacity:0;opacity:1'>yes</b>",
+        "<b style='font-size:1em!important;font-size:0'>yes</b>",
+        "<b style='font-size:0;font:12px/0 Arial'>yes</b>",
+        "<b style='font-size:12px;font:0'>yes</b>",
+        "<b style='font:0 12px Arial'>yes</b>",
+        "<b style='font-size:-1px'>yes</b><b style='font-size:0;font-size:14'>yes</b>",
+        "<b style='visibility:hidden;visibility:initial'>yes</b>",
+        "<b style='color:transparent;color:#333'>yes</b>",
+        "<b style='font-size:0;all:initial'>yes</b>",
+        "<b style='display:none!x'>yes</b><b style='display:none none'>yes</b>",
+        "<div hidden style='display:block'>yes</div>",
+        // What looks like a declaration, and stands in a string, in parentheses, in a block.
+        "<p style=\"font-family:'x;display:none;'\">yes</p>",
+        "<p style='background:url(x;display:none;)'>yes</p>",
+        "<p style='--x:{;display:none;}'>yes</p>",
+        "<p style='@media x{;display:none;}'>yes</p>",
+        "<p style='x-display:none'>yes</p>",
+        // Heights mean nothing inline and in tables, and not where there is room otherwise.
+        "<span style='height:0;overflow:hidden'>yes</span>",
+        "<div style='display:inline;height:0;overflow:hidden'>yes</div>",
+        "<div style='overflow:hidden;width:0;min-width:100%'>yes</div>",
+        "<div style='overflow:hidden;height:0;padding-bottom:9em'>yes</div>",
+        "<div style='overflow:hidden;height:0%'>yes</div>",
+        "<div style='overflow:hidden;flex:1;width:0'>yes</div>",
+        "<div style='overflow:hidden;overflow:visible;height:0'>yes</div>",
+        "<div style='overflow:hidden;height:0;height:auto'>yes</div>",
+        "<div style='overflow:clip visible;height:0'>yes</div>",
+        "<div style='overflow:hidden;height:0'><p style='position:absolute'>yes</p></div>",
+        "<table><tr><td style='width:0;overflow:hidden'>yes</table>",
+        // Tables begin anew, and some elements have sizes and colours of their own.
+        "<div style='font-size:0'><table><tr><td>yes</table></div>",
+        "<div style='font-size:0'><font size=3>yes</font></div>",
+        "<div style='font-size:0'><main style='font-size:1rem'>yes</main></div>",
+        "<div style='font-size:0'><x-y style='font-size:1rem'>yes</x-y></div>",
+        "<div style='font-size:0'><button>yes</button></div>",
+        "<div style='color:transparent'><a href='http://x.example'>yes</a></div>",
+        "<div style='color:transparent'><font color=red>yes</font></div>",
+        "<div style='visibility:hidden'><nav style='visibility:visible'>yes</nav></div>",
+        // Painted otherwise, or later.
+        "<b style='color:transparent;text-shadow:0 0 0 red'>yes</b>",
+        "<b style='color:#0000;-webkit-text-fill-color:red'>yes</b>",
+        "<h1 style='background:red;-webkit-background-clip:text;color:transparent'><i>yes</i></h1>",
+        "<b style='opacity:0;animation:x 1s forwards'>yes</b>",
+        "<b style='display:contents;opacity:0'>yes</b>",
+        "<b style='color:rgba(x,0,0,0)'>yes</b><b style='color:rgb(0 0 0)'>yes</b>",
+        "<b style='font-size:calc(0px + 1em)'>yes</b><b style='display:var(--x)'>yes</b>",
+        // A sheet that is not read gives them back.
+        "<style>.x{font-size:16px}</style><div style='font-size:0'><p class=x>yes</p></div>",
+        "<style>p{c\\olor:red}</style><div style='color:transparent'><p>yes</p></div>",
+        "<style>.a .X, i{display:inline!important}</style><b class='w x' style='display:none'>yes</b>",
+        "<style><!-- @media screen{#i{opacity:1!important}} --></style><b id=i style='opacity:0'>yes</b>",
+        "<style>div>b:not(.x){font-size:1em!important}</style><b style='font-size:0'>yes</b>",
+        "<style>@media (max-width:1px){p{x:y}}*{visibility:visible!important}</style><b style='visibility:hidden'>yes</b>",
+        "<style>[style]{max-height:none!important}</style><p style='max-height:0;overflow:hidden'>yes</p>",
+        "<style>b{display:inline}</style><b hidden>yes</b>",
+        // Parts of forms, pictures and formulas, and what stands there where nothing runs.
+        "<textarea>yes</textarea>",
+        "<select><option>yes</option></select>",
+        "<svg><text>yes</text></svg>",
+        "<svg><foreignObject><p>yes</p></foreignObject></svg>",
+        "<math><mi>yes</mi><mtext><b>yes</b></mtext></math>",
+        "<input value=yes><input type=submit value=yes>",
+        "<noscript>yes</noscript><NoScript><p title='x'>yes</p></NoScript>",
+        "<object data=x>yes</object>",
+    ] {
+        let page = format!("<p>I will</p>{html}<p>pay</p>");
+        let opened = host.open(&message(&page)).unwrap();
+        let clean = host.bytes(&opened["parts"][0]["html"]["clean"]);
+        let clean = String::from_utf8(clean).unwrap();
+        let quote = String::from_utf8(host.bytes(&opened["quote"])).unwrap();
+        for text in [clean, quote] {
+            let times = html.matches("yes").count();
+            assert_eq!(text.matches("yes").count(), times, "{html}: {text}");
+        }
     }
 }
 
@@ -617,6 +726,38 @@ fn what_is_taken_back_is_seen() {
         ),
         (
             "<div style='display:none'>no<b style='display:block'>no</b></div>yes",
+            "yes",
+        ),
+        (
+            "<div style='max-height:0;overflow:hidden'>no<p>no</p><img alt=no src=cid:x></div>yes",
+            "yes",
+        ),
+        (
+            "<div style='height:0;overflow:hidden;overflow:bogus'>no</div>yes<p style='width:0;overflow-x:clip'>no</p>",
+            "yes",
+        ),
+        (
+            "<p style='height:0;overflow-y:hidden;padding:0 0'>no</p>yes<b style='display:inline-block;height:0;overflow:clip'>no</b>",
+            "yes",
+        ),
+        (
+            "<p style='color:#0000'>no<b style='color:bl'>yes</b></p><p style='color:#ff000000'>no</p>",
+            "yes",
+        ),
+        (
+            "<p style='color:rgba(0,0,0,0)'>no</p><p style='color:rgb(1% 2% 3% / 0%)'>no</p><p style='color:hsla(9deg,1%,1%,0.0)'>no</p>yes",
+            "yes",
+        ),
+        (
+            "<p style='visibility:hidden'>no<b style='visibility:inherit'>no</b><b style='visibility:bogus'>no</b></p>yes",
+            "yes",
+        ),
+        (
+            "<p style='font-size:0'>no<b style='font-size:inherit'>no</b><b style='font-size:bogus'>no</b><b style='font:inherit'>no</b></p>yes",
+            "yes",
+        ),
+        (
+            "<p style='font:italic 0/1.5 a,\"b c\"'>no</p>yes<p style='color:transparent'>no<b style='color:currentcolor'>no</b></p>",
             "yes",
         ),
     ] {

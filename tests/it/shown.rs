@@ -234,6 +234,167 @@ fn a_page_that_can_not_be_shown_gives_way_to_its_text() {
     }
 }
 
+/// A multipart of entities; each one inside another needs a boundary of its own.
+fn multi(kind: &str, entities: &[&str]) -> String {
+    let boundary = format!("{kind}-{}", entities.concat().len());
+    let mut out = format!("Content-Type: multipart/{kind}; boundary=\"{boundary}\"\n\n");
+    for entity in entities {
+        out.push_str(&format!("--{boundary}\n{entity}\n"));
+    }
+    out + &format!("--{boundary}--\n")
+}
+
+/// Of alternatives the last that is readable, whatever it is called: no more and no less.
+#[test]
+fn something_is_shown_of_every_message_that_has_text() {
+    let of = |fields: &str, body: &str| format!("Content-Type: {fields}\n\n{body}\n");
+    let plain = |word: &str| of("text/plain", word);
+    let html = |word: &str| of("text/html", &format!("<p>{word}</p>"));
+    let deep = || of("text/html", &format!("{}deep", "<div>".repeat(600)));
+    let named = |word: &str| of("text/html; name=a.html", &format!("<p>{word}"));
+    let attached = |word: &str| of("text/html\nContent-Disposition: attachment", word);
+    let filed = |kind: &str, word: &str| {
+        of(
+            &format!("{kind}\nContent-Disposition: inline; filename=\"a b\""),
+            word,
+        )
+    };
+    let empty = || {
+        of(
+            "text/html",
+            "<p style='display:none'>no</p><img src=http://x.example/p>",
+        )
+    };
+    let picture = || of("text/html", "<img src=cid:a@x>");
+    let letter = |word: &str| of("text/plain; name=letter.txt", word);
+    let alt = |entities: &[&str]| multi("alternative", entities);
+    let mixed = |entities: &[&str]| multi("mixed", entities);
+    let related = |entities: &[&str]| multi("related", entities);
+    let calendar = || of("text/calendar; method=REQUEST", "BEGIN:VCALENDAR");
+    let message = || {
+        format!(
+            "Content-Type: message/rfc822\n\nSubject: x\n\n{}",
+            "attached"
+        )
+    };
+    let cases: Vec<(String, &[&str])> = vec![
+        // A whole message that has a name.
+        (letter("one"), &["one"]),
+        (filed("text/plain", "one"), &["one"]),
+        (filed("text/html", "one"), &["one"]),
+        (named("one"), &["<p>one"]),
+        (
+            of("text/plain\nContent-Disposition: attachment", "one"),
+            &[],
+        ),
+        (
+            mixed(&[&letter("one"), &plain("footer")]),
+            &["one", "footer"],
+        ),
+        (mixed(&[&plain("one"), &letter("two")]), &["one"]),
+        // Alternatives with names, and those that say that they are files.
+        (alt(&[&plain("one"), &named("two")]), &["<p>two"]),
+        (alt(&[&plain("one"), &filed("text/html", "two")]), &["two"]),
+        (alt(&[&letter("one"), &named("two")]), &["<p>two"]),
+        (alt(&[&letter("one"), &deep()]), &["one"]),
+        (alt(&[&plain("one"), &attached("two")]), &["one"]),
+        (
+            alt(&[
+                &plain("one"),
+                &related(&[&named("two"), &of("image/png", "x")]),
+            ]),
+            &["<p>two"],
+        ),
+        (alt(&[&plain("one"), &mixed(&[&attached("two")])]), &["one"]),
+        (
+            alt(&[&plain("one"), &mixed(&[&calendar(), &named("two")])]),
+            &["one"],
+        ),
+        (
+            alt(&[&plain("one"), &html("two"), &calendar()]),
+            &["<p>two</p>"],
+        ),
+        (alt(&[&plain("one"), &message()]), &["one"]),
+        // Those that are empty, or can't be shown.
+        (alt(&[&plain("one"), &empty()]), &["one"]),
+        (alt(&[&plain("one"), &of("text/html", "")]), &["one"]),
+        (alt(&[&plain(" "), &html("two")]), &["<p>two</p>"]),
+        (alt(&[&plain("one"), &plain("")]), &["one"]),
+        (alt(&[&plain("one"), &picture()]), &["<img src=cid:a@x>"]),
+        (
+            alt(&[&plain("one"), &mixed(&[&empty(), &html("two")])]),
+            &[
+                "<p style='display:none'>no</p><img src=http://x.example/p>",
+                "<p>two</p>",
+            ],
+        ),
+        (
+            alt(&[&plain("one"), &mixed(&[&deep(), &plain("two")])]),
+            &["one"],
+        ),
+        (alt(&[&plain("one"), &plain("two"), &deep()]), &["two"]),
+        (
+            alt(&[&plain("one"), &html("two"), &deep()]),
+            &["<p>two</p>"],
+        ),
+        (alt(&[&plain("one"), &deep(), &empty()]), &["one"]),
+        (
+            alt(&[&plain("one"), &alt(&[&html("two"), &deep()])]),
+            &["<p>two</p>"],
+        ),
+        (alt(&[&plain("one"), &alt(&[&empty(), &deep()])]), &["one"]),
+        (alt(&[&alt(&[&plain("one"), &deep()]), &empty()]), &["one"]),
+        (
+            alt(&[&mixed(&[&plain("one")]), &related(&[&deep()])]),
+            &["one"],
+        ),
+    ];
+    for mut post in posts() {
+        let layered = |post: &mut Post, inside: &str| post.peer.multipart(&crlf(inside));
+        let signed: Vec<(String, &[&str])> = vec![
+            (
+                alt(&[&plain("one"), &layered(&mut post, &deep())]),
+                &["one"],
+            ),
+            (
+                alt(&[&layered(&mut post, &plain("one")), &deep()]),
+                &["one"],
+            ),
+            (
+                alt(&[&plain("one"), &layered(&mut post, &named("two"))]),
+                &["<p>two"],
+            ),
+        ];
+        for (entity, shown) in cases.iter().chain(&signed) {
+            let outer = crlf(OUTER).replace("DATE", &chrono::Utc::now().to_rfc2822());
+            let message = format!("{outer}MIME-Version: 1.0\r\n{}", crlf(entity));
+            let opened = post.bob.open(message.as_bytes()).unwrap();
+            let texts = texts(&mut post, &opened);
+            let texts: Vec<&str> = texts.iter().map(|text| text.trim()).collect();
+            assert_eq!(&texts, shown, "{entity}\n{}", shorten(&opened));
+            let words = shown.iter().any(|text| !text.contains("cid:"));
+            assert_eq!(opened["quote"].is_null(), !words, "{entity}");
+        }
+        // Armor is looked for there, too.
+        if let Peer::Gpg { gpg, key } = &post.peer {
+            let signing = ["--local-user", key, "--clearsign"];
+            let armor = gpg.text(&signing, b"one\n");
+            let entity = of("text/plain; name=letter.asc", &armor);
+            let outer = crlf(OUTER).replace("DATE", &chrono::Utc::now().to_rfc2822());
+            let message = format!("{outer}{}", crlf(&entity));
+            let opened = post.bob.open(message.as_bytes()).unwrap();
+            assert_eq!(opened["summary"]["signed"], "good", "{}", shorten(&opened));
+            assert_eq!(texts(&mut post, &opened), ["one"]);
+        }
+        for (entity, shown) in &cases {
+            let opened = by_hand(&mut post, Crypto::SignedEncrypted, OUTER, entity);
+            let texts = texts(&mut post, &opened);
+            let texts: Vec<&str> = texts.iter().map(|text| text.trim()).collect();
+            assert_eq!(&texts, shown, "{entity}\n{}", shorten(&opened));
+        }
+    }
+}
+
 /// More signed parts than are looked at: their text is there to be read all the same.
 #[test]
 fn the_text_of_too_many_signed_parts_is_there() {

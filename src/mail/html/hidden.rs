@@ -1,100 +1,163 @@
-//! What an element's own style says of whether anybody sees it and what it holds.
+//! Whether anybody sees an element and what it holds, by its own style. What is only maybe
+//! hidden is shown: nobody should miss what others read.
+
+use html5ever::tokenizer::Tag;
+
+use super::scan::attribute;
+use super::sheets::{Back, Others};
+use super::style::{Said, Style, style};
+use super::values::{Display, Looks, Overflow, Place, Side};
+
+/// Elements that have a height and a width of their own, whatever is in them: neither inline
+/// ones nor the parts of tables have.
+const BLOCKS: [&str; 31] = [
+    "address",
+    "article",
+    "aside",
+    "blockquote",
+    "center",
+    "dd",
+    "dir",
+    "div",
+    "dl",
+    "dt",
+    "figcaption",
+    "figure",
+    "footer",
+    "form",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hgroup",
+    "li",
+    "main",
+    "menu",
+    "nav",
+    "ol",
+    "p",
+    "pre",
+    "section",
+    "ul",
+];
 
 /// What keeps text from being seen, and what an element inside may take back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Sight {
-    /// Pictures too.
-    pub invisible: bool,
+    invisible: bool,
     /// Of size zero: usual around a layout, whose parts then say theirs.
     tiny: bool,
     transparent: bool,
+    /// Painted with more than its colour.
+    painted: bool,
+    /// In a box without any height or width.
+    clipped: bool,
 }
 
 impl Sight {
     /// Whether text is seen.
     pub(super) fn is_clear(self) -> bool {
-        self == Sight::default()
+        self.shows_pictures() && !self.tiny && (self.painted || !self.transparent)
+    }
+
+    pub(super) fn shows_pictures(self) -> bool {
+        !self.invisible && !self.clipped
     }
 }
 
-/// What an element's inline style makes of what it is in; `None` where it hides the element with
+/// What an element's attributes make of what it is in; `None` where they hide the element with
 /// all that it holds.
-pub(super) fn sight(style: &str, around: Sight) -> Option<Sight> {
+pub(super) fn sight(tag: &Tag, around: Sight, others: &Others) -> Option<Sight> {
+    let mut sight = by_nature(tag, around, others);
+    let hidden = attribute(tag, "hidden").is_some();
+    let style = match attribute(tag, "style") {
+        Some(text) => style(text),
+        None if hidden => Style::default(),
+        None => return Some(sight),
+    };
+    let back = match hidden || style.hides() {
+        true => others.back(tag),
+        false => Back::default(),
+    };
+    match style.display.value {
+        Some(Display::None) if style.display.important || !back.display => return None,
+        None if hidden && !back.hidden => return None,
+        _ => {}
+    }
+    let boxed = style.display.value != Some(Display::Contents) && !style.animated;
+    let opacity = style.opacity;
+    if boxed && opacity.value == Some(Looks::Unseen) && (opacity.important || !back.opacity) {
+        return None;
+    }
+    if style.animated || others.elements {
+        return Some(Sight::default());
+    }
+    let looks = |said: Said<Looks>, back: bool, by_nature: bool, around: bool| match said.value {
+        _ if back && !said.important => false,
+        None => by_nature,
+        Some(Looks::AsAround) => around,
+        Some(Looks::Seen) => false,
+        Some(Looks::Unseen) => true,
+    };
+    let (visibility, size, color) = (style.visibility, style.size, style.color);
+    sight.invisible = looks(
+        visibility,
+        back.visibility,
+        sight.invisible,
+        around.invisible,
+    );
+    sight.tiny = looks(size, back.size, sight.tiny, around.tiny);
+    sight.transparent = looks(color, back.color, sight.transparent, around.transparent);
+    sight.painted |= style.painted;
+    if style.place.value == Some(Place::OutOfFlow) {
+        sight.clipped = false;
+    }
+    sight.clipped |= is_flat(&tag.name, &style) && !back.room;
+    Some(sight)
+}
+
+/// What browsers make of an element before its style is read. Without a doctype, tables begin
+/// anew (quirks 3); links and the parts of forms have colours and sizes of their own.
+fn by_nature(tag: &Tag, around: Sight, others: &Others) -> Sight {
     let mut sight = around;
-    let style = css(style);
-    let mut overflow = false;
-    let mut flat = false;
-    for declaration in style.split(';') {
-        let Some((name, value)) = declaration.split_once(':') else {
-            continue;
-        };
-        let value = value.trim().trim_end_matches("!important").trim();
-        match name.trim() {
-            "display" if value == "none" => return None,
-            "mso-hide" if value == "all" => return None,
-            "opacity" if is_zero(value) => return None,
-            "visibility" => sight.invisible = matches!(value, "hidden" | "collapse"),
-            "font-size" => {
-                // A part of nothing is nothing.
-                let part = ["em", "ex", "ch", "%", "er", "inherit"];
-                let part = part.iter().any(|end| value.ends_with(end)) && !value.ends_with("rem");
-                sight.tiny = is_zero(value) || around.tiny && part;
-            }
-            "font" => {
-                // Its size may have a line's height behind it.
-                let sizes = value.split_ascii_whitespace();
-                let mut sizes = sizes.filter_map(|word| word.split('/').next());
-                sight.tiny = sizes.any(is_zero);
-            }
-            "color" => sight.transparent = value == "transparent",
-            "height" | "max-height" | "width" | "max-width" if is_zero(value) => flat = true,
-            "overflow" if value == "hidden" => overflow = true,
-            _ => {}
+    sight.tiny &= !others.size;
+    sight.transparent &= !others.color;
+    sight.invisible &= !others.visibility;
+    sight.clipped &= !others.position;
+    match &*tag.name {
+        "table" | "button" | "input" | "select" => {
+            sight.tiny = false;
+            sight.transparent = false;
         }
+        "a" | "mark" | "optgroup" | "option" => sight.transparent = false,
+        // It stands over all else.
+        "dialog" => {
+            sight.transparent = false;
+            sight.clipped = false;
+        }
+        "font" => {
+            sight.tiny &= attribute(tag, "size").is_none();
+            sight.transparent &= attribute(tag, "color").is_none();
+        }
+        _ => {}
     }
-    (!(flat && overflow)).then_some(sight)
+    sight
 }
 
-/// Whether a length is nothing, whatever its unit.
-fn is_zero(value: &str) -> bool {
-    let number = value.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '%');
-    number.parse::<f64>().is_ok_and(|number| number <= 0.0)
-}
-
-/// CSS in lower case, without comments and escapes.
-fn css(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        if c == '/' && rest.peek() == Some(&'*') {
-            rest.next();
-            let mut star = false;
-            for c in rest.by_ref() {
-                if star && c == '/' {
-                    break;
-                }
-                star = c == '*';
-            }
-        } else if c == '\\' {
-            let mut code = 0;
-            let mut digits = 0;
-            while let Some(digit) = rest.peek().and_then(|c| c.to_digit(16)) {
-                code = code * 16 + digit;
-                digits += 1;
-                rest.next();
-                if digits == 6 {
-                    break;
-                }
-            }
-            if digits == 0 {
-                out.extend(rest.next().map(|c| c.to_ascii_lowercase()));
-            } else {
-                out.extend(char::from_u32(code).map(|c| c.to_ascii_lowercase()));
-                rest.next_if(char::is_ascii_whitespace);
-            }
-        } else {
-            out.push(c.to_ascii_lowercase());
-        }
-    }
-    out
+/// Whether an element is a box without any height or width that shows nothing outside of it.
+fn is_flat(name: &str, style: &Style) -> bool {
+    let block = match style.display.value {
+        Some(display) => display == Display::Block,
+        None => BLOCKS.contains(&name),
+    };
+    let nothing = |side: Option<Side>| side == Some(Side::Nothing);
+    let low = nothing(style.height.value) || nothing(style.max_height.value);
+    let narrow = nothing(style.width.value) || nothing(style.max_width.value);
+    let (x, y) = (style.overflow_x.value, style.overflow_y.value);
+    let both = [x, y].contains(&Some(Overflow::Hidden));
+    let cuts = |overflow: Option<Overflow>| both || overflow == Some(Overflow::Clipped);
+    block && !style.roomy && (low && cuts(y) || narrow && cuts(x))
 }

@@ -9,8 +9,12 @@ mod bounds;
 mod hidden;
 mod render;
 mod scan;
+mod sheets;
+mod style;
 mod text;
+mod values;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
@@ -89,10 +93,53 @@ const TAGS: [&str; 61] = [
     "ul",
 ];
 
-/// Elements of which the content goes too: it is no text, or not read as such.
-const DROPPED: [&str; 18] = [
-    "applet", "audio", "canvas", "datalist", "frameset", "iframe", "math", "noembed", "noframes",
-    "noscript", "object", "script", "select", "style", "svg", "template", "textarea", "title",
+/// Elements that go, while their style says what is seen of what they hold. Without those of
+/// pictures and formulas the text in these would go too; one name is in either spelling.
+const PASSED: [&str; 39] = [
+    "bdo",
+    "button",
+    "data",
+    "details",
+    "dialog",
+    "dir",
+    "fieldset",
+    "font",
+    "foreignObject",
+    "foreignobject",
+    "form",
+    "hgroup",
+    "input",
+    "label",
+    "legend",
+    "main",
+    "math",
+    "menu",
+    "mi",
+    "mn",
+    "mo",
+    "ms",
+    "mtext",
+    "nav",
+    "nobr",
+    "optgroup",
+    "option",
+    "output",
+    "rp",
+    "rt",
+    "ruby",
+    "search",
+    "summary",
+    "svg",
+    "tfoot",
+    "thead",
+    "time",
+    "tt",
+    "var",
+];
+
+/// Elements of which the content goes too: no browser shows any of it.
+const DROPPED: [&str; 9] = [
+    "datalist", "frameset", "iframe", "noembed", "noframes", "script", "style", "template", "title",
 ];
 
 /// The class that marks a Legacy Display (RFC 9788 5.2.3).
@@ -146,14 +193,42 @@ impl Default for Budget {
 pub fn page(html: &str, legacy: LegacyDisplay, budget: &mut Budget) -> Option<Page> {
     let left = budget.bytes.checked_sub(html.len());
     budget.bytes = left.filter(|_| html.len() <= HTML_MAX)?;
-    let removed = scan::scan(html, &mut budget.scanning)?;
-    if !bounds::is_within(html) {
+    let scanned = scan::scan(html, &mut budget.scanning)?;
+    let html = without_scripting(html);
+    if !bounds::is_within(&html) {
         return None;
     }
-    let cleaned = CLEANER.clean(html).to_string();
-    let mut page = render::render(&cleaned, legacy);
-    page.removed = removed;
+    let cleaned = CLEANER.clean(&html).to_string();
+    let mut page = render::render(&cleaned, legacy, scanned.others);
+    page.removed = scanned.removed;
     Some(page)
+}
+
+/// The page as it is read where nothing runs: what stands in `noscript` is as any other. ammonia
+/// 4.2 reads it as one text, as browsers with scripts do.
+fn without_scripting(html: &str) -> Cow<'_, str> {
+    let name = "noscript";
+    let mut out = String::new();
+    let mut rest = html;
+    let mut from = 0;
+    while let Some(at) = memchr::memchr(b'<', rest.get(from..).unwrap_or_default().as_bytes()) {
+        from += at + 1;
+        let after = rest.get(from..).unwrap_or_default();
+        from += usize::from(after.starts_with('/'));
+        let after = after.strip_prefix('/').unwrap_or(after);
+        let start = after.get(..name.len());
+        if start.is_some_and(|start| start.eq_ignore_ascii_case(name)) {
+            let (before, tag) = rest.split_at(from);
+            out.push_str(before);
+            out.push_str("x-");
+            rest = tag;
+            from = 0;
+        }
+    }
+    match out.is_empty() {
+        true => Cow::Borrowed(html),
+        false => Cow::Owned(out + rest),
+    }
 }
 
 /// Text as HTML: escaped, with its lines.
@@ -172,7 +247,7 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
         (name, attributes.iter().copied().collect::<HashSet<_>>())
     };
     builder
-        .tags(TAGS.into_iter().collect())
+        .tags(TAGS.into_iter().chain(PASSED).collect())
         .clean_content_tags(DROPPED.into_iter().collect())
         .tag_attributes(HashMap::from([
             one("a", &["href"]),
@@ -180,10 +255,13 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
             one("td", &["colspan", "rowspan"]),
             one("th", &["colspan", "rowspan"]),
             one("ol", &["start"]),
+            one("font", &["color", "size"]),
+            one("input", &["type", "value"]),
         ]))
-        // The last two say what nobody sees; they go no further.
-        .generic_attributes(["dir", "lang", "hidden", "style"].into_iter().collect())
-        .allowed_classes(HashMap::from([one("div", &[LEGACY_DISPLAY])]))
+        // The last four say what is seen; they go no further.
+        .generic_attributes(HashSet::from([
+            "dir", "lang", "class", "hidden", "id", "style",
+        ]))
         .url_schemes(["http", "https", "mailto", "cid"].into_iter().collect())
         .url_relative(UrlRelative::Deny)
         .link_rel(None)

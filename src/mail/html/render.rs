@@ -5,20 +5,22 @@ use html5ever::tokenizer::{Tag, TagKind, Token};
 
 use super::hidden::{Sight, sight};
 use super::scan::{attribute, tokens};
+use super::sheets::Others;
 use super::text::Lines;
-use super::{LEGACY_DISPLAY, LISTED_MAX, LegacyDisplay, Page};
+use super::{LEGACY_DISPLAY, LISTED_MAX, LegacyDisplay, PASSED, Page};
 use crate::base::address::hidden;
 use crate::mail::media::percent;
 
 /// Elements without an end.
-const VOID: [&str; 4] = ["br", "col", "hr", "img"];
+const VOID: [&str; 5] = ["br", "col", "hr", "img", "input"];
 
 /// Writes a page out of cleaned HTML.
-pub(super) fn render(cleaned: &str, legacy: LegacyDisplay) -> Page {
+pub(super) fn render(cleaned: &str, legacy: LegacyDisplay, others: Others) -> Page {
     let mut writer = Writer {
         page: Page::default(),
         lines: Lines::default(),
         legacy,
+        others,
         hidden: 0,
         sights: Vec::new(),
     };
@@ -33,6 +35,7 @@ struct Writer {
     page: Page,
     lines: Lines,
     legacy: LegacyDisplay,
+    others: Others,
     /// How many elements are open inside one that is not shown, itself included.
     hidden: usize,
     /// For each open element that is shown, whether text right inside it is.
@@ -50,39 +53,43 @@ impl Writer {
             _ if self.hidden > 0 => {}
             Token::TagToken(tag) if tag.kind == TagKind::StartTag => self.start(tag),
             Token::TagToken(tag) => self.end(&tag.name),
-            Token::CharacterTokens(text) if self.sight().is_clear() => {
-                escape(text, &mut self.page.clean);
-                self.lines.text(text);
-            }
+            Token::CharacterTokens(text) => self.words(text, self.sight()),
             _ => {}
         }
     }
 
     fn start(&mut self, tag: &Tag) {
         let name = &*tag.name;
-        let marked = attribute(tag, "class") == Some(LEGACY_DISPLAY);
+        let classes = attribute(tag, "class").unwrap_or_default();
+        let marked = classes
+            .split_ascii_whitespace()
+            .any(|class| class == LEGACY_DISPLAY);
         if self.legacy == LegacyDisplay::Present && name == "div" && marked {
             self.hidden = 1;
             return;
         }
         // Styles are not kept, so it would come to light; and what nobody saw is not quoted.
-        let style = attribute(tag, "style").unwrap_or_default();
-        let sight = match attribute(tag, "hidden") {
-            Some(_) => None,
-            None => sight(style, self.sight()),
-        };
-        let Some(sight) = sight else {
+        let Some(sight) = sight(tag, self.sight(), &self.others) else {
             self.hidden = usize::from(!VOID.contains(&name));
             return;
         };
         if name == "img" {
-            if !sight.invisible {
+            if sight.shows_pictures() {
                 self.image(tag);
             }
             return;
         }
         if !VOID.contains(&name) {
             self.sights.push(sight);
+        }
+        if PASSED.contains(&name) {
+            match name {
+                // They stand below one another.
+                "option" => self.words(" ", sight),
+                "input" => self.words(entered(tag), sight),
+                _ => {}
+            }
+            return;
         }
         let mut link = None;
         self.page.clean.push('<');
@@ -97,7 +104,7 @@ impl Writer {
                         self.put("data-link", &number);
                     }
                 }
-                (_, "class" | "hidden" | "href" | "src" | "style") => {}
+                (_, "class" | "hidden" | "href" | "id" | "src" | "style") => {}
                 _ => self.put(key, value),
             }
         }
@@ -105,6 +112,13 @@ impl Writer {
         self.lines.start(name, link);
         if let ("ol", Some(Ok(number))) = (name, attribute(tag, "start").map(str::parse)) {
             self.lines.count_from(number);
+        }
+    }
+
+    fn words(&mut self, text: &str, sight: Sight) {
+        if sight.is_clear() {
+            escape(text, &mut self.page.clean);
+            self.lines.text(text);
         }
     }
 
@@ -116,6 +130,11 @@ impl Writer {
     fn end(&mut self, name: &str) {
         if !VOID.contains(&name) {
             self.sights.pop();
+        }
+        if PASSED.contains(&name) {
+            return;
+        }
+        if !VOID.contains(&name) {
             self.page.clean.push_str("</");
             self.page.clean.push_str(name);
             self.page.clean.push('>');
@@ -171,6 +190,18 @@ impl Writer {
         self.page.clean.push_str("=\"");
         escape(value, &mut self.page.clean);
         self.page.clean.push('"');
+    }
+}
+
+/// The text that is seen in a field or on a button.
+fn entered(tag: &Tag) -> &str {
+    let kind = attribute(tag, "type").unwrap_or_default();
+    let kinds = [
+        "checkbox", "color", "file", "hidden", "image", "password", "radio", "range",
+    ];
+    match kinds.iter().any(|other| kind.eq_ignore_ascii_case(other)) {
+        true => "",
+        false => attribute(tag, "value").unwrap_or_default(),
     }
 }
 

@@ -9,6 +9,8 @@ use html5ever::tokenizer::{
     BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
 };
 
+use super::sheets::Others;
+use super::{PASSED, TAGS};
 use crate::base::verdict::Removed;
 
 /// Tags in the pages of a message: a newsletter has some thousands.
@@ -69,8 +71,15 @@ impl Budget {
     }
 }
 
-/// What is to be taken out of a page; `None` where it is built to keep its reader busy.
-pub(super) fn scan(html: &str, budget: &mut Budget) -> Option<Removed> {
+/// What a page has beside its elements.
+pub(super) struct Scanned {
+    pub removed: Removed,
+    /// What has a say in what is seen, and does not stay.
+    pub others: Others,
+}
+
+/// Looks a page over; `None` where it is built to keep its reader busy.
+pub(super) fn scan(html: &str, budget: &mut Budget) -> Option<Scanned> {
     let seen = RefCell::new(Seen {
         budget: budget.clone(),
         ..Seen::default()
@@ -90,7 +99,10 @@ pub(super) fn scan(html: &str, budget: &mut Budget) -> Option<Removed> {
     drop(tokenizer);
     let seen = seen.into_inner();
     *budget = seen.budget;
-    (!seen.over).then_some(seen.removed)
+    (!seen.over).then(|| Scanned {
+        removed: seen.removed,
+        others: Others::new(&seen.sheets, seen.restyled),
+    })
 }
 
 #[derive(Default)]
@@ -102,6 +114,11 @@ struct Seen {
     /// A token was seen in this step.
     moved: bool,
     removed: Removed,
+    /// A style sheet is open.
+    sheet: bool,
+    sheets: String,
+    /// An element that does not stay has a style.
+    restyled: bool,
 }
 
 impl Seen {
@@ -121,8 +138,12 @@ impl Seen {
     fn token(&mut self, token: &Token) {
         // Errors are told before the tag is whole.
         self.moved |= !matches!(token, Token::ParseError(_));
+        if let (Token::CharacterTokens(text), true) = (token, self.sheet) {
+            self.sheets.push_str(text);
+        }
         let Token::TagToken(tag) = token else { return };
         self.over |= !Budget::spend(&mut self.budget.tags, 1);
+        self.sheet = tag.kind == TagKind::StartTag && &*tag.name == "style";
         if tag.kind == TagKind::StartTag {
             self.element(&tag.name, tag);
         }
@@ -134,6 +155,9 @@ impl Seen {
         // A refresh leads elsewhere as soon as it is read.
         self.removed.remote +=
             usize::from(name == "meta" && attribute(tag, "http-equiv").is_some());
+        let stays = TAGS.contains(&name) || PASSED.contains(&name);
+        let outermost = ["html", "head", "body"].contains(&name);
+        self.restyled |= !stays && !outermost && attribute(tag, "style").is_some();
         for attribute in &tag.attrs {
             let key = &*attribute.name.local;
             let value = attribute.value.trim_ascii();

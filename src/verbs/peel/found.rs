@@ -32,14 +32,24 @@ pub(in crate::verbs) struct PeeledPart {
     pub body: Bytes,
     /// Indices of the layers around it, outermost first.
     pub layers: Vec<usize>,
-    /// It is one of those to show.
+    /// It is text of the message, and no file.
+    pub written: bool,
+    /// It is one of those to show, as far as [`Peeled::chosen`] has its branches.
     pub show: bool,
     /// Whether HTML begins with what its reader is shown elsewhere.
     pub legacy: LegacyDisplay,
-    /// The closest `multipart/alternative` around it.
-    pub alternative: Option<String>,
+    /// Where it stands in each `multipart/alternative` around it, outermost first.
+    pub branches: Vec<Branch>,
     /// Index of the message that it belongs to.
     pub scope: usize,
+}
+
+/// One of the alternatives that a `multipart/alternative` holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::verbs) struct Branch {
+    /// Index among those of the message.
+    pub alternative: usize,
+    pub child: usize,
 }
 
 /// The header section of one message: the whole one, or one inside it.
@@ -89,6 +99,8 @@ pub(in crate::verbs) enum Sealing {
 pub(in crate::verbs) struct Peeled {
     pub layers: Vec<PeeledLayer>,
     pub parts: Vec<PeeledPart>,
+    /// Which child of each `multipart/alternative` is shown.
+    pub chosen: Vec<usize>,
     pub scopes: Vec<Scope>,
     /// The cryptographic payload's own fields, when there is an envelope around it.
     pub payload: Option<Payload>,
@@ -97,4 +109,12 @@ pub(in crate::verbs) struct Peeled {
     pub brought: Vec<SignatureFacts>,
     /// It is a draft of this store's own: its mark vouches for what the envelope holds.
     pub own_draft: bool,
+}
+
+impl Peeled {
+    /// Whether a part is one of those to show.
+    pub(in crate::verbs) fn shows(&self, part: &PeeledPart) -> bool {
+        let chosen = |branch: &Branch| self.chosen.get(branch.alternative) == Some(&branch.child);
+        part.show && part.branches.iter().all(chosen)
+    }
 }

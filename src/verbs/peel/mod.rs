@@ -6,9 +6,10 @@ mod shapes;
 
 use bytes::Bytes;
 
-pub(super) use found::{Payload, Peeled, PeeledLayer, PeeledPart, Scope, Sealing};
+pub(super) use found::{Branch, Payload, Peeled, PeeledLayer, PeeledPart, Scope, Sealing};
 use shapes::{
-    Inside, alternative, is_file_among_files, resolve, shown_child, without_suffix, wrapped,
+    Inside, is_file_among_files, is_letter, resolve, shown_child, stands_first, without_suffix,
+    wrapped,
 };
 
 use super::pieces::{self, Piece};
@@ -48,8 +49,9 @@ struct At {
     direct: bool,
     scope: usize,
     show: bool,
-    /// The closest `multipart/alternative` around it.
-    alternative: Option<String>,
+    /// It is where a message has its text, so that a name makes no file of it.
+    first: bool,
+    branches: Vec<Branch>,
 }
 
 impl At {
@@ -61,7 +63,8 @@ impl At {
             direct: true,
             scope: 0,
             show: true,
-            alternative: None,
+            first: true,
+            branches: Vec::new(),
         }
     }
 }
@@ -129,6 +132,7 @@ impl<'a> Walk<'a> {
         let out = Peeled {
             layers: Vec::new(),
             parts: Vec::new(),
+            chosen: Vec::new(),
             scopes: vec![Scope::of(head)],
             payload: None,
             keys: Vec::new(),
@@ -150,6 +154,7 @@ impl<'a> Walk<'a> {
         if self.is_own_draft(entity, &at)? {
             self.out.own_draft = true;
             self.payload(entity, &at);
+            let at = At { first: false, ..at };
             return self.draft(entity, at);
         }
         let mut faults = entity.faults.clone();
@@ -189,7 +194,8 @@ impl<'a> Walk<'a> {
         if matches!(entity.media.kind(), "message/rfc822" | "message/global") {
             return self.attached_message(entity, at);
         }
-        if layers::is_inline_text(entity) && entity.disposition() == Disposition::Inline {
+        let written = entity.disposition() == Disposition::Inline || at.first && is_letter(entity);
+        if layers::is_inline_text(entity) && written {
             // Signatures were made over the bytes as they were typed, before any charset.
             let mut text = entity.content();
             if self.legacy_display(entity, &at) == LegacyDisplay::Present {
@@ -256,38 +262,39 @@ impl<'a> Walk<'a> {
         if !entity.is_container() {
             return self.leaf(entity, at);
         }
-        let shown = shown_child(entity);
+        let alternative = self.alternative(entity);
         for (index, child) in entity.children.iter().enumerate() {
-            let show = at.show && shown.is_none_or(|shown| shown == index);
-            let alternative = alternative(entity, at.alternative.as_deref());
-            self.draft(
-                child,
-                At {
-                    show,
-                    alternative,
-                    ..at.clone()
-                },
-            )?;
+            let at = At {
+                branches: branches(&at, alternative, index),
+                ..at.clone()
+            };
+            self.draft(child, at)?;
         }
         Ok(())
     }
 
+    /// Chooses among alternatives, and says which ones they are.
+    fn alternative(&mut self, entity: &Entity) -> Option<usize> {
+        self.out.chosen.push(shown_child(entity)?);
+        self.out.chosen.len().checked_sub(1)
+    }
+
     fn multipart(&mut self, entity: &Entity, at: &At) -> Result<()> {
-        let shown = shown_child(entity);
+        let alternative = self.alternative(entity);
         let apart = self.display_part(entity, at);
         let sealed = layers::beside_control(entity);
         // Its control part says nothing to a reader.
-        let control = sealed.as_ref().and_then(|(place, _)| place.checked_sub(1));
+        let place = sealed.as_ref().map(|(place, _)| *place);
+        let control = place.and_then(|place| place.checked_sub(1));
         for (index, child) in entity.children.iter().enumerate() {
-            let show = at.show
-                && shown.is_none_or(|shown| shown == index)
-                && apart != Some(index)
-                && !is_file_among_files(entity, index, control);
+            let show =
+                at.show && apart != Some(index) && !is_file_among_files(entity, index, control);
             let at = At {
                 envelope: false,
                 direct: false,
                 show,
-                alternative: alternative(entity, at.alternative.as_deref()),
+                first: at.first && Some(index) == place || stands_first(entity, index, at.first),
+                branches: branches(at, alternative, index),
                 ..at.clone()
             };
             match &sealed {
@@ -340,6 +347,7 @@ impl<'a> Walk<'a> {
                 envelope: false,
                 direct: false,
                 show: false,
+                first: true,
                 ..at
             },
         )
@@ -347,10 +355,14 @@ impl<'a> Walk<'a> {
 
     fn leaf(&mut self, entity: &Entity, at: At) -> Result<()> {
         let name = entity.name();
-        let inline = entity.disposition() == Disposition::Inline;
+        let letter = at.first && is_letter(entity);
+        let disposition = match letter {
+            true => Disposition::Inline,
+            false => entity.disposition(),
+        };
         let text = entity.media.top() == "text";
         // A file stays what it is, byte for byte; only a text of the message becomes UTF-8.
-        let written = text && inline && name.is_none();
+        let written = letter || text && disposition == Disposition::Inline && name.is_none();
         let legacy = match written {
             true => self.legacy_display(entity, &at),
             false => LegacyDisplay::Absent,
@@ -375,14 +387,15 @@ impl<'a> Walk<'a> {
             id: entity.id.clone(),
             media_type: entity.media.kind().to_owned(),
             name,
-            disposition: entity.disposition(),
+            disposition,
             content_id: entity.content_id(),
             body,
             scope: at.scope,
             layers: at.layers,
+            written,
             show: shown,
             legacy,
-            alternative: at.alternative,
+            branches: at.branches,
         })
     }
 
@@ -476,9 +489,10 @@ impl<'a> Walk<'a> {
             content_id: None,
             body: decode::text(charset, data),
             layers: at.layers.clone(),
+            written: true,
             show: at.show,
             legacy: LegacyDisplay::Absent,
-            alternative: at.alternative.clone(),
+            branches: at.branches.clone(),
             scope: at.scope,
         })
     }
@@ -581,9 +595,10 @@ impl<'a> Walk<'a> {
                 content_id: None,
                 body: content,
                 layers: within.layers,
+                written: false,
                 show: false,
                 legacy: LegacyDisplay::Absent,
-                alternative: None,
+                branches: Vec::new(),
                 scope: within.scope,
             }),
             Inside::Payload | Inside::Unknown => Ok(()),
@@ -686,6 +701,13 @@ impl<'a> Walk<'a> {
         at.layers.push(self.out.layers.len());
         self.out.layers.push(layer);
     }
+}
+
+/// Where a child stands in the alternatives around it.
+fn branches(at: &At, alternative: Option<usize>, child: usize) -> Vec<Branch> {
+    let mut branches = at.branches.clone();
+    branches.extend(alternative.map(|alternative| Branch { alternative, child }));
+    branches
 }
 
 /// A fault inside ciphertext: always the same one, so that nobody learns what changing the

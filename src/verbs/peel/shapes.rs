@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::base::body::as_text;
+use crate::base::verdict::Disposition;
 use crate::mail::layers::{Multi, Shape};
 use crate::mail::{Entity, Head, layers, split};
 use crate::verbs::headers;
@@ -61,31 +62,42 @@ pub(super) fn is_file_among_files(entity: &Entity, index: usize, control: Option
         && others.any(|(_, part)| marked(part) && !is_layer(part))
 }
 
-/// The closest `multipart/alternative` around the children of an entity.
-pub(super) fn alternative(entity: &Entity, around: Option<&str>) -> Option<String> {
-    match entity.media.kind() {
-        "multipart/alternative" => Some(entity.id.clone()),
-        _ => around.map(str::to_owned),
-    }
-}
-
 /// Which child of a `multipart/alternative` is shown: the last that is text, or holds some that
 /// anybody can read. An encrypted one may stay closed, and then nothing would be shown.
 pub(super) fn shown_child(entity: &Entity) -> Option<usize> {
     if entity.media.kind() != "multipart/alternative" {
         return None;
     }
-    let last = entity.children.iter().rposition(is_readable);
+    let readable = |child: &Entity| is_readable(child, true);
+    let last = entity.children.iter().rposition(readable);
     Some(last.unwrap_or_default())
 }
 
-/// Whether there is text in it outside every encryption.
-fn is_readable(entity: &Entity) -> bool {
+/// Whether there is text in it outside every encryption. `first`: it stands where a message has
+/// its text.
+fn is_readable(entity: &Entity, first: bool) -> bool {
     match entity.shape {
         Shape::Layer(Multi::PgpEncrypted | Multi::PgpEncryptedMangled) => false,
-        _ if entity.media.top() == "multipart" => entity.children.iter().any(is_readable),
-        _ => matches!(entity.media.kind(), "text/plain" | "text/html"),
+        _ if entity.media.top() == "multipart" => {
+            let mut children = entity.children.iter().enumerate();
+            children.any(|(at, child)| is_readable(child, stands_first(entity, at, first)))
+        }
+        _ if first => is_letter(entity),
+        _ => is_letter(entity) && entity.name().is_none(),
     }
+}
+
+/// Whether a child stands where a message has its text, where its parent does or does not: one
+/// that comes first, and each alternative. Lists put mail with their footers this way.
+pub(super) fn stands_first(parent: &Entity, index: usize, parent_first: bool) -> bool {
+    parent.media.kind() == "multipart/alternative" || parent_first && index == 0
+}
+
+/// Whether a leaf is text that nobody calls an attachment. It may have a name.
+pub(super) fn is_letter(entity: &Entity) -> bool {
+    let said = entity.head.first("content-disposition").is_some();
+    matches!(entity.media.kind(), "text/plain" | "text/html")
+        && (entity.disposition() == Disposition::Inline || !said)
 }
 
 /// What content is that may be several things: a MIME entity begins with fields, and among these is
