@@ -83,7 +83,8 @@ impl Certs for Store {
     }
 
     fn authorities(&self) -> Result<Vec<Bytes>> {
-        self.authorities
+        let files = Store::authorities(self).clone();
+        files
             .iter()
             .map(|path| super::authority_file(ANCHORS_FILES, path))
             .collect()

@@ -61,6 +61,7 @@ mod questions;
 mod revocation;
 mod roads;
 mod roundtrip;
+mod rules;
 mod samples;
 mod setup;
 mod shown;

@@ -23,8 +23,8 @@ pub use lines::LineFile;
 pub(super) use lock::Lock;
 use look::owner;
 pub(super) use look::{
-    Form, Look, Others, Owner, check_private, close, look, look_through, no_link, private_folder,
-    straight,
+    Form, Glance, Look, Others, Owner, check_private, close, glance, look, look_through, no_link,
+    private_folder, straight,
 };
 
 use crate::base::{Error, Kind, Result};
