@@ -179,6 +179,14 @@ pub fn doctor(world: &World, _request: &Request, cx: &Context) -> Result<Reply> 
     Ok(Reply { checks })
 }
 
+/// What is to be done with the first of several.
+fn and_more(what: String, all: usize) -> String {
+    match all.saturating_sub(1) {
+        0 => what,
+        more => format!("{what} (and so with {more} more)"),
+    }
+}
+
 fn home(world: &World) -> Check {
     let found = world.store.surroundings();
     let fix = match (found.was_open, found.loose.first()) {
@@ -222,10 +230,7 @@ fn files(world: &World, cx: &Context) -> Check {
                 "{file} is a secret key without its certificate; restore or import that, or take the file away if making the key was interrupted"
             ),
         };
-        match found.damaged.len() - 1 {
-            0 => what,
-            more => format!("{what} (and so with {more} more)"),
-        }
+        and_more(what, found.damaged.len())
     });
     Check {
         id: "files",
@@ -462,15 +467,18 @@ fn own_keys(world: &World, cx: &Context) -> Check {
             None => break,
         }
     }
-    let fix = match (own, ending.is_empty()) {
-        (0, _) => Some("there is no key of your own; make one, or import it"),
-        (_, false) => Some("a key of your own ends soon or has ended; renew it"),
-        (_, true) => None,
+    let fix = match (own, ending.first()) {
+        (0, _) => Some("there is no key of your own; make one, or import it".to_owned()),
+        (_, Some(first)) => {
+            let what = format!("your key {first} ends soon or has ended; renew it");
+            Some(and_more(what, ending.len()))
+        }
+        (_, None) => None,
     };
     Check {
         id: "keys",
         ok: fix.is_none(),
         data: Data::Keys { own, ending },
-        fix: fix.map(str::to_owned),
+        fix,
     }
 }

@@ -54,6 +54,7 @@ mod life;
 mod lookalikes;
 mod parts;
 mod peers;
+mod plainly;
 mod plans;
 mod policy;
 mod protection;
