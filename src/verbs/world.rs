@@ -67,10 +67,13 @@ pub struct World {
     pub(super) network: Arc<dyn Network>,
     gnupg: Option<InPlace>,
     /// Autocrypt fields that were taken up: from whom, the value, on which day.
-    pub(super) harvested: Arc<Recent<(Address, String, u64), (KeyId, PreferEncrypt)>>,
+    pub(super) harvested: Arc<Harvested>,
     /// Autocrypt fields that were made of a certificate.
-    pub(super) offers: Arc<Recent<(Bytes, Address, PreferEncrypt), Option<String>>>,
+    pub(super) offers: Arc<Offers>,
 }
+
+type Harvested = Recent<(Address, String, u64), (KeyId, PreferEncrypt)>;
+type Offers = Recent<(Bytes, Address, PreferEncrypt), Option<String>>;
 
 /// GnuPG, whose keys can be used in place.
 #[derive(Clone)]

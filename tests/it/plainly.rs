@@ -3,6 +3,7 @@
 use sequoia_openpgp::cert::CertBuilder;
 use sequoia_openpgp::cert::amalgamation::key::PrimaryKey as _;
 use sequoia_openpgp::crypto::S2K;
+use sequoia_openpgp::crypto::mpi::SecretKeyChecksum;
 use sequoia_openpgp::packet::key::Encrypted;
 use sequoia_openpgp::serialize::MarshalInto as _;
 use sequoia_openpgp::types::SymmetricAlgorithm;
@@ -66,13 +67,14 @@ fn a_secret_half_whose_passphrase_costs_too_much_says_so() {
         .unwrap();
     let sealed = |salt: u8| {
         let (t, p, m) = (255, 1, 30);
+        let sum = Some(SecretKeyChecksum::SHA1);
         let s2k = S2K::Argon2 {
             salt: [salt; 16],
             t,
             p,
             m,
         };
-        Encrypted::new(s2k, SymmetricAlgorithm::AES256, None, vec![7; 64].into())
+        Encrypted::new(s2k, SymmetricAlgorithm::AES256, sum, vec![7; 64].into())
     };
     let mut packets = Vec::new();
     for (n, ka) in cert.keys().enumerate() {
