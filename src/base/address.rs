@@ -1,5 +1,6 @@
 //! Addresses that can't be wrong once built, and how two of them compare.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{self, Deserializer};
@@ -10,8 +11,9 @@ pub const ADDRESS_MAX: usize = 512;
 
 /// An addr-spec (RFC 5322 3.4.1, RFC 6532): one local part, one domain, nothing around them.
 ///
-/// Keeps the spelling it came with; compares and hashes by [`Address::key`]: the domain as
-/// lower-case A-labels, the local part ASCII case-insensitively (RFC 9788 4.4.5).
+/// Keeps the spelling it came with, but for quoting that isn't needed, which is no part of an
+/// address (RFC 5322 3.4.1, RFC 5321 4.1.2). Compares and hashes by [`Address::key`]: the domain
+/// as lower-case A-labels, the local part ASCII case-insensitively (RFC 9788 4.4.5).
 #[derive(Clone)]
 pub struct Address {
     spelled: String,
@@ -25,10 +27,9 @@ impl Address {
         if text.len() > ADDRESS_MAX {
             return None;
         }
-        let (local, domain) = text.rsplit_once('@')?;
-        if local.is_empty() || domain.is_empty() || !local_part(local) {
-            return None;
-        }
+        let (local, spelled_domain) = text.rsplit_once('@')?;
+        let local = local_part(local)?;
+        let domain = spelled_domain;
         let domain = if domain.starts_with('[') {
             let inner = domain.strip_prefix('[')?.strip_suffix(']')?;
             let literal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-');
@@ -45,12 +46,12 @@ impl Address {
             ascii
         };
         Some(Address {
-            spelled: text.to_owned(),
+            spelled: format!("{local}@{spelled_domain}"),
             key: format!("{}@{}", local.to_ascii_lowercase(), domain),
         })
     }
 
-    /// As it was written.
+    /// As it was written, without quoting that isn't needed.
     pub fn as_str(&self) -> &str {
         &self.spelled
     }
@@ -60,9 +61,30 @@ impl Address {
         &self.key
     }
 
-    /// What stands before the domain, as it was written.
+    /// What stands before the domain, as [`Address::as_str`] has it.
     pub fn local(&self) -> &str {
         self.spelled.rsplit_once('@').map_or("", |(local, _)| local)
+    }
+
+    /// What stands before the domain, without the quoting that it needs.
+    pub fn unquoted_local(&self) -> Cow<'_, str> {
+        let local = self.local();
+        match inside(local) {
+            Some(inside) => unescaped(inside).map_or(Cow::Borrowed(local), Cow::Owned),
+            None => Cow::Borrowed(local),
+        }
+    }
+
+    /// The domain in the letters that it was written in, capitals too; without what shows nothing.
+    pub fn written_domain(&self) -> String {
+        let (_, domain) = self.spelled.rsplit_once('@').unwrap_or_default();
+        let letter = |c: char| match c {
+            // For IDNA these are dots (UTS 46, 4).
+            '\u{3002}' | '\u{FF0E}' | '\u{FF61}' => '.',
+            c => c,
+        };
+        let seen = domain.chars().filter(|c| !hidden(*c)).map(letter);
+        seen.collect::<String>().trim_end_matches('.').to_owned()
     }
 
     /// The domain as people read it, in U-labels.
@@ -76,21 +98,73 @@ impl Address {
     }
 }
 
-/// A dot-atom or a quoted string, with UTF-8, without anything that hides or reorders text.
-fn local_part(local: &str) -> bool {
-    let quoted = local.len() > 2 && local.starts_with('"') && local.ends_with('"');
-    local.chars().all(|c| {
-        !c.is_control()
-            && !hidden(c)
-            // What was no UTF-8, and what some readers take for the sign before the domain.
-            && !matches!(c, '\u{FFFD}' | '\u{FF20}' | '\u{FE6B}')
-            && (quoted && c == ' ' || !c.is_whitespace())
-            && (quoted
-                || !matches!(
-                    c,
-                    '<' | '>' | '(' | ')' | ',' | ';' | ':' | '"' | '[' | ']' | '\\' | '@'
-                ))
-    })
+/// A dot-atom, or a quoted string where its content can't do without the quotes, with as few
+/// escapes as can be. With UTF-8, without anything that hides or reorders text. `None`: it is
+/// neither, like the words with dots between them that RFC 5322 calls obsolete.
+fn local_part(local: &str) -> Option<Cow<'_, str>> {
+    let Some(inside) = inside(local) else {
+        return is_bare(local).then_some(Cow::Borrowed(local));
+    };
+    let content = unescaped(inside)?;
+    if is_bare(&content) {
+        return Some(Cow::Owned(content));
+    }
+    let shown = |c: char| c == ' ' || is_shown(c);
+    let quotable = !content.is_empty() && content.chars().all(shown);
+    quotable.then(|| Cow::Owned(quoted(&content)))
+}
+
+/// What stands between quotation marks.
+fn inside(local: &str) -> Option<&str> {
+    local.strip_prefix('"')?.strip_suffix('"')
+}
+
+/// What a quoted string means (RFC 5322 3.2.4). `None` when it ends before its end.
+fn unescaped(inside: &str) -> Option<String> {
+    let mut content = String::with_capacity(inside.len());
+    let mut chars = inside.chars();
+    while let Some(c) = chars.next() {
+        content.push(match c {
+            '"' => return None,
+            '\\' => chars.next()?,
+            c => c,
+        });
+    }
+    Some(content)
+}
+
+/// A text as a quoted string.
+pub fn quoted(content: &str) -> String {
+    let mut quoted = String::with_capacity(content.len() + 2);
+    quoted.push('"');
+    for c in content.chars() {
+        if matches!(c, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// What needs no quotes.
+fn is_bare(local: &str) -> bool {
+    let special = |c: char| {
+        matches!(
+            c,
+            '<' | '>' | '(' | ')' | ',' | ';' | ':' | '"' | '[' | ']' | '\\' | '@'
+        )
+    };
+    !local.is_empty() && local.chars().all(|c| is_shown(c) && !special(c))
+}
+
+/// What people see, and see as what it is.
+fn is_shown(c: char) -> bool {
+    !c.is_control()
+        && !hidden(c)
+        && !c.is_whitespace()
+        // What was no UTF-8, and what some readers take for the sign before the domain.
+        && !matches!(c, '\u{FFFD}' | '\u{FF20}' | '\u{FE6B}')
 }
 
 /// Characters that show nothing or turn the direction of what follows.
@@ -222,6 +296,35 @@ mod tests {
     }
 
     #[test]
+    fn quoting_that_is_not_needed_is_no_part_of_an_address() {
+        let bob = Address::parse("bob@x.example").expect("an address");
+        for text in [
+            "\"bob\"@x.example",
+            "\"\\b\\o\\b\"@X.example",
+            "\"BOB\"@x.example",
+        ] {
+            let quoted = Address::parse(text).expect(text);
+            assert_eq!((&quoted, quoted.key()), (&bob, "bob@x.example"), "{text}");
+            assert_eq!(quoted.local().to_lowercase(), "bob");
+        }
+        for (text, spelled, local) in [
+            ("\"a b\"@x.example", "\"a b\"@x.example", "a b"),
+            ("\"a\\ b\"@x.example", "\"a b\"@x.example", "a b"),
+            ("\"a\\\"b\"@x.example", "\"a\\\"b\"@x.example", "a\"b"),
+            ("\"a\\\\\"@x.example", "\"a\\\\\"@x.example", "a\\"),
+            ("\"a@b\"@x.example", "\"a@b\"@x.example", "a@b"),
+            ("\"ü.ü\"@x.example", "ü.ü@x.example", "ü.ü"),
+        ] {
+            let address = Address::parse(text).expect(text);
+            assert_eq!(address.as_str(), spelled);
+            assert_eq!(address.unquoted_local(), local);
+            assert_eq!(Address::parse(spelled), Some(address));
+        }
+        let other = Address::parse("\"bob \"@x.example").expect("an address");
+        assert_ne!(other, bob);
+    }
+
+    #[test]
     fn what_is_not_one_address_is_none() {
         for text in [
             "",
@@ -241,6 +344,16 @@ mod tests {
             "a@b.example..",
             "A <a@b.example>",
             "a@b .example",
+            "\"@x.example",
+            "\"\"@x.example",
+            "\"a\"b\"@x.example",
+            "\"a\".\"b\"@x.example",
+            "a.\"b\"@x.example",
+            "\"a\\\"@x.example",
+            "\"a\tb\"@x.example",
+            "\"a\\\rb\"@x.example",
+            "\"a\u{200B}b\"@x.example",
+            "\"a\\\u{FF20}b\"@x.example",
             "a@[]",
             "a@[1 2]",
         ] {

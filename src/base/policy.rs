@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::address::Address;
 use super::ask::Action;
 use super::keys::{KeyId, Protocol};
-use super::rules::{Allowed, ClientId, Destination, Groups, bits, files, modules};
+use super::rules::{
+    Allowed, ClientId, Destination, Groups, bits, directories, files, hosts, keyservers, modules,
+    places,
+};
 
 /// The rules in force, as `policy.toml` spells them (kebab-case, every key optional).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +42,7 @@ pub struct Policy {
     /// A signature whose certificate's revocation is unknown is at most `unverified`.
     pub require_revocation: bool,
     /// Hosts that may be contacted though their addresses are private: a company's own.
+    #[serde(deserialize_with = "hosts")]
     pub private_hosts: Vec<String>,
     /// The PKCS#11 modules through which tokens are reached: absolute paths, or `p11-kit` for
     /// all that the system has registered. They run inside this program; none unless named.
@@ -48,9 +52,11 @@ pub struct Policy {
     pub discovery: Discovery,
     /// Servers that are asked for OpenPGP keys: `https://` (VKS) or `hkps://` (HKP). They get to
     /// know who is looked for.
+    #[serde(deserialize_with = "keyservers")]
     pub keyservers: Vec<String>,
     /// Directories that are asked for S/MIME certificates: `ldaps://host/base`, or
     /// `ldap://host/base` with StartTLS.
+    #[serde(deserialize_with = "directories")]
     pub directories: Vec<String>,
     /// Files of authorities (PEM) that vouch for servers in place of the system's; only who
     /// stands in every one of them counts. Absolute paths.
@@ -58,6 +64,7 @@ pub struct Policy {
     pub network_authorities: Vec<PathBuf>,
     /// Where connections to a `host:port` go instead (`address:port`), for networks that have
     /// their own idea of names. The server has to prove the name that was asked for.
+    #[serde(deserialize_with = "places")]
     pub connect_to: BTreeMap<String, String>,
     /// Which actions need no confirmation outside the browser.
     pub unconfirmed: Vec<Action>,

@@ -1,6 +1,7 @@
 //! What rules are made of: allow lists, clients, destinations, groups, as `policy.toml` spells
 //! them. Which rules there are is in [`super::policy`].
 
+use core::net::{Ipv6Addr, SocketAddr};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
@@ -249,6 +250,91 @@ pub(super) fn modules<'de, D: Deserializer<'de>>(
     }
     let modules = Vec::<Named>::deserialize(deserializer)?;
     Ok(modules.into_iter().map(|Named(path)| path).collect())
+}
+
+/// Servers of keys, by URL.
+pub(super) fn keyservers<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
+    // Not in the clear: whom somebody wants to write to is nobody else's business.
+    let expected = "a URL that begins with https:// or hkps:// expected";
+    let plain = |url: &str| url.chars().all(|c| c.is_ascii_graphic());
+    let is_server = |url: &str| is_url(url, &["https", "hkps"]) && plain(url);
+    each(deserializer, expected, is_server)
+}
+
+/// Directories of certificates, by URL.
+pub(super) fn directories<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
+    let expected = "a URL that begins with ldaps:// or ldap:// expected";
+    each(deserializer, expected, |url| {
+        is_url(url, &["ldaps", "ldap"])
+    })
+}
+
+/// Names of hosts, or their addresses.
+pub(super) fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let expected = "a host without a port expected";
+    each(deserializer, expected, is_host)
+}
+
+/// A list of texts that are all in order.
+fn each<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    expected: &str,
+    is_right: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    match texts.iter().all(|text| is_right(text)) {
+        true => Ok(texts),
+        false => Err(de::Error::custom(expected)),
+    }
+}
+
+/// Where connections go instead: from a host and port to an address and port.
+pub(super) fn places<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    let places = BTreeMap::<String, String>::deserialize(deserializer)?;
+    for (from, to) in &places {
+        if !host_and_port(from).is_some_and(|(host, _)| is_host(host)) {
+            return Err(de::Error::custom("a host with a port expected"));
+        }
+        if to.parse::<SocketAddr>().is_err() {
+            return Err(de::Error::custom("an address with a port expected"));
+        }
+    }
+    Ok(places)
+}
+
+/// Whether a text is a URL of one of these schemes, with a host and perhaps a port, for nobody
+/// in particular.
+fn is_url(text: &str, schemes: &[&str]) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return false;
+    };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = host_and_port(authority).map_or(authority, |(host, _)| host);
+    schemes.contains(&scheme) && is_host(host) && !path.chars().any(char::is_control)
+}
+
+/// What stands before and behind the last colon, where that is a port.
+fn host_and_port(text: &str) -> Option<(&str, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let port = port.parse().ok().filter(|port| *port > 0)?;
+    Some((host, port))
+}
+
+/// Whether a text is a name or an address, one of IPv6 in brackets.
+fn is_host(text: &str) -> bool {
+    let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    match text.strip_prefix('[') {
+        Some(rest) => rest
+            .strip_suffix(']')
+            .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => !text.is_empty() && text.chars().all(name),
+    }
 }
 
 /// A number of bits of an RSA modulus, as a rule may ask for it.

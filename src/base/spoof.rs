@@ -1,7 +1,7 @@
 //! Names and addresses that pretend: characters that show nothing, words of several scripts,
 //! addresses where a name should stand, and what looks like something else.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use unicode_security::{MixedScript as _, skeleton};
@@ -54,7 +54,7 @@ pub fn mixes_scripts(text: &str) -> bool {
 
 /// Whether an address has a word or a label of several scripts.
 pub fn address_mixes_scripts(address: &Address) -> bool {
-    mixes_scripts(address.local()) || mixes_scripts(&address.shown_domain())
+    mixes_scripts(&address.unquoted_local()) || mixes_scripts(&address.shown_domain())
 }
 
 /// What each letter of ASCII looks like, small ones in place of capitals: for them the rules go
@@ -64,7 +64,8 @@ static ASCII: LazyLock<Vec<String>> = LazyLock::new(|| {
     letters.map(|letter| looks(&letter)).collect()
 });
 
-/// What a text looks like: equal for texts that a reader can't tell apart (UTS 39, 4).
+/// What a text looks like: equal for texts that a reader can't tell apart (UTS 39, 4), whatever
+/// their case.
 pub fn likeness(text: &str) -> String {
     if !text.is_ascii() {
         return looks(text);
@@ -80,13 +81,51 @@ fn looks(text: &str) -> String {
         .to_lowercase()
 }
 
+/// What a text looks like as it is written: some capitals are the likeness of another letter than
+/// their small ones.
+fn seen(text: &str) -> String {
+    looks(&skeleton(text).collect::<String>())
+}
+
+/// A likeness in which `i` can't be told from `l`: what alike texts are looked up by.
+fn blurred(likeness: &str) -> String {
+    likeness.replace('i', "l")
+}
+
+/// Likenesses of known texts, each with those for whom it stands.
+#[derive(Debug, Default)]
+struct Looks(HashMap<String, Vec<(String, String)>>);
+
+impl Looks {
+    fn add(&mut self, text: &str, stands_for: &str) {
+        let likeness = likeness(text);
+        let alike = self.0.entry(blurred(&likeness)).or_default();
+        alike.push((likeness, stands_for.to_owned()));
+    }
+
+    /// Whether one of these, which stands for anything but `own`, looks like a text.
+    fn has_like(&self, text: &str, own: &str) -> bool {
+        // A capital I is an l for the eye; it is an i where all are known to be capitals.
+        [seen(text), likeness(text)].iter().any(|seen| {
+            let mut alike = self.0.get(&blurred(seen)).into_iter().flatten();
+            alike.any(|(known, of)| of != own && passes_for(seen, known))
+        })
+    }
+}
+
+/// Whether what is seen passes for something known, whose `i` may be a capital in memory. A small
+/// `i` passes for no `l`.
+fn passes_for(seen: &str, known: &str) -> bool {
+    let same = |(seen, known): (char, char)| seen == known || seen == 'l' && known == 'i';
+    seen.len() == known.len() && seen.chars().zip(known.chars()).all(same)
+}
+
 /// Known addresses by what they look like: to be made once, and asked for every message.
 #[derive(Debug, Default)]
 pub struct Likenesses {
-    /// What domains look like, with those that do.
-    domains: HashMap<String, Vec<String>>,
-    /// Domains, each with what its local parts look like.
-    locals: HashMap<String, HashSet<String>>,
+    domains: Looks,
+    /// The local parts of each domain.
+    locals: HashMap<String, Looks>,
 }
 
 /// Takes addresses together by what they look like.
@@ -95,11 +134,10 @@ pub fn likenesses<'a>(known: impl IntoIterator<Item = &'a Address>) -> Likenesse
     for address in known {
         let domain = address.domain();
         if !all.locals.contains_key(domain) {
-            let looks = all.domains.entry(likeness(&address.shown_domain()));
-            looks.or_default().push(domain.to_owned());
+            all.domains.add(&address.shown_domain(), domain);
         }
         let locals = all.locals.entry(domain.to_owned()).or_default();
-        locals.insert(likeness(address.local()));
+        locals.add(address.unquoted_local().trim(), address.key());
     }
     all
 }
@@ -107,11 +145,13 @@ pub fn likenesses<'a>(known: impl IntoIterator<Item = &'a Address>) -> Likenesse
 /// Whether an address that is none of those that are known, or its domain, looks like one.
 pub fn imitates(address: &Address, known: &Likenesses) -> bool {
     let locals = known.locals.get(address.domain());
-    if locals.is_some_and(|locals| locals.contains(&likeness(address.local()))) {
+    if locals.is_some_and(|locals| locals.has_like(address.unquoted_local().trim(), address.key()))
+    {
         return true;
     }
-    let domains = known.domains.get(&likeness(&address.shown_domain()));
-    domains.is_some_and(|domains| domains.iter().any(|domain| domain != address.domain()))
+    [address.written_domain(), address.shown_domain()]
+        .iter()
+        .any(|domain| known.domains.has_like(domain, address.domain()))
 }
 
 /// Whether a display name holds an address that is not the one it stands before.
@@ -121,55 +161,125 @@ pub fn names_another(name: &str, own: &Address) -> bool {
         let bare = plain.trim_matches(|c: char| c.is_whitespace() || "\"'<>()".contains(c));
         return Address::parse(bare).as_ref() != Some(own);
     }
-    // `alice at example.org`, as those write it who hide from robots.
-    let words: Vec<&str> = plain
-        .split_whitespace()
-        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()))
-        .collect();
-    let domain = |at: &str, domain: &str| {
-        let parsed = Address::parse(&format!("x@{domain}"));
-        parsed.filter(|_| at.eq_ignore_ascii_case("at") && domain.contains('.'))
-    };
-    match words.as_slice() {
-        // Nothing but an address.
-        [local, at, end] if domain(at, end).is_some() => {
-            Address::parse(&format!("{local}@{end}")).as_ref() != Some(own)
-        }
-        words => words.windows(2).any(|pair| match pair {
-            [at, end] => domain(at, end).is_some_and(|named| named.domain() != own.domain()),
-            _ => false,
-        }),
-    }
+    pieces(&plain).any(|piece| spells_another(piece, &[own]))
 }
 
 /// Whether a field of mailboxes shows more addresses than it has: in a comment, say.
 pub fn shows_another(value: &str, own: &[&Address]) -> bool {
     let shown = unmasked(value);
+    if pieces(&shown).any(|piece| spells_another(piece, own)) {
+        return true;
+    }
     if shown.matches('@').count() <= own.len() {
         return false;
     }
     let mut rest = shown.to_lowercase();
     for address in own {
-        rest = rest.replace(&address.as_str().to_lowercase(), "");
+        rest = without(&rest, &address.as_str().to_lowercase());
     }
     rest.contains('@')
 }
 
-/// A text with the at sign in all places where a reader sees one.
-fn unmasked(text: &str) -> String {
-    let mut plain: String = text
-        .chars()
-        .map(|c| match c {
-            '\u{FF20}' | '\u{FE6B}' | '\u{24D0}' | '\u{24B6}' => '@',
-            c => c,
-        })
-        .collect();
-    for (open, close) in [('(', ')'), ('[', ']'), ('{', '}'), ('<', '>')] {
-        for at in ["at", "At", "AT", "aT"] {
-            plain = plain.replace(&format!("{open}{at}{close}"), "@");
+/// A text without an address, where that stands by itself and is no piece of a longer one.
+fn without(text: &str, address: &str) -> String {
+    let local = |c: char| c.is_alphanumeric() || "!#$%&*+-/=?^_`{|}~.".contains(c);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(address) {
+        out.push_str(before);
+        let mut behind = after.chars();
+        let goes_on = match behind.next() {
+            Some('.') => behind.next().is_some_and(char::is_alphanumeric),
+            Some(c) => c.is_alphanumeric() || c == '-',
+            None => false,
+        };
+        if goes_on || out.ends_with(local) {
+            out.push_str(address);
         }
+        rest = after;
+    }
+    out + rest
+}
+
+/// A text in the pieces that brackets make of it, as comments do.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| "()[]{}<>".contains(c))
+}
+
+/// Whether a text has an address in words that is none of its own: `alice at example.org`, as
+/// those write it who hide from robots. A domain of its own behind several words says where
+/// somebody works.
+fn spells_another(text: &str, own: &[&Address]) -> bool {
+    let words: Vec<&str> = text
+        .split_whitespace()
+        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '.'))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let is_own = |named: &Address, before: &[&str]| match before {
+        [_] => own.contains(&named),
+        _ => own.iter().any(|own| own.domain() == named.domain()),
+    };
+    words.iter().enumerate().any(|(at, word)| {
+        let behind = words.get(at + 1..).unwrap_or_default();
+        let before = words.get(..at).unwrap_or_default();
+        let (Some(domain), true) = (domain(behind), word.eq_ignore_ascii_case("at")) else {
+            return false;
+        };
+        let local = before.last().unwrap_or(&"x");
+        let named = Address::parse(&format!("{local}@{domain}"))
+            .or_else(|| Address::parse(&format!("x@{domain}")));
+        named.is_some_and(|named| !is_own(&named, before))
+    })
+}
+
+/// The domain that words begin with: `example.org`, `example dot org`, `example . org`.
+fn domain(words: &[&str]) -> Option<String> {
+    let (first, mut rest) = words.split_first()?;
+    let mut name = (*first).to_owned();
+    while let [dot, label, after @ ..] = rest
+        && (*dot == "." || dot.eq_ignore_ascii_case("dot"))
+    {
+        name = format!("{name}.{label}");
+        rest = after;
+    }
+    let name = name.trim_matches('.');
+    // `at 10.30` and `at a.m.` are times.
+    let (_, top) = name.rsplit_once('.')?;
+    let is_top = top.chars().count() > 1 && top.chars().all(char::is_alphabetic);
+    (is_top || top.starts_with("xn--")).then(|| name.to_owned())
+}
+
+/// A text with the signs of addresses in all places where a reader sees one.
+fn unmasked(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let after = rest.get(c.len_utf8()..).unwrap_or_default();
+        let (sign, after) = match c {
+            '\u{FF20}' | '\u{FE6B}' | '\u{24D0}' | '\u{24B6}' => ('@', after),
+            '\u{3002}' | '\u{FF0E}' | '\u{FF61}' | '\u{FE52}' | '\u{2024}' => ('.', after),
+            _ => bracketed(rest).unwrap_or((c, after)),
+        };
+        plain.push(sign);
+        rest = after;
     }
     plain
+}
+
+/// The sign that brackets at the start of a text stand for, and what is behind them: `[at]`,
+/// `( DOT )`.
+fn bracketed(text: &str) -> Option<(char, &str)> {
+    const PAIRS: [(char, char); 4] = [('(', ')'), ('[', ']'), ('{', '}'), ('<', '>')];
+    let (_, close) = PAIRS.iter().find(|(open, _)| text.starts_with(*open))?;
+    let (inner, after) = text.get(1..)?.split_once(*close)?;
+    let inner = inner.trim();
+    let is = |word: &str| inner.eq_ignore_ascii_case(word);
+    let sign = match () {
+        () if is("at") || is("@") => '@',
+        () if is("dot") || is(".") => '.',
+        () => return None,
+    };
+    Some((sign, after))
 }
 
 #[cfg(test)]
@@ -256,6 +366,41 @@ mod tests {
         ] {
             assert!(!imitates(&address(other), &known), "{other}");
         }
+        // A capital I is an l for the eye, and in memory an i may be a capital.
+        let known = likenesses(&[address("alice@bill.example"), address("info@x.example")]);
+        for other in [
+            "aIice@bill.example",
+            "AIice@bill.example",
+            "x@biII.example",
+            "x@bilI.example",
+            "x@bilI.exaMple",
+            "x@b1ll.example",
+            "lnfo@x.example",
+            "LNFO@x.example",
+            "\"lnfo\"@x.example",
+            "x@x.exampIe.",
+            "x@x\u{3002}exampIe",
+            "x@x.exam\u{ad}pIe",
+            "x@\u{ff58}.exampIe",
+            "lNFO@x.example",
+            "inf0@x.example",
+            "INF0@x.example",
+            "ALlCE@bill.example",
+            "ALICE@BlLL.example",
+        ] {
+            assert!(imitates(&address(other), &known), "{other}");
+        }
+        for other in [
+            "aiice@bill.example",
+            "bob@BILL.example",
+            "x@biil.example",
+            "bill@x.example",
+        ] {
+            assert!(!imitates(&address(other), &known), "{other}");
+        }
+        // Capitals of other scripts are those of Latin where their small ones are not.
+        let known = likenesses(&[address("henry@x.example")]);
+        assert!(imitates(&address("\u{41D}ENRY@x.example"), &known));
         let known = likenesses(&[address("b@example.org")]);
         assert!(imitates(&address("a@exarnple.org"), &known));
         // Two that look alike are both known.
@@ -286,6 +431,19 @@ mod tests {
             "alice at elsewhere.example",
             "alice(at)elsewhere.example",
             "Alice alice[AT]vectors.example",
+            "alice [ at ] vectors.example",
+            "alice at vectors dot example",
+            "alice AT vectors.example (verified)",
+            "Mallory (alice at vectors.example)",
+            "alice at vectors [dot] example",
+            "alice at vectors . example",
+            "alice at vectors\u{3002}example",
+            "alice -at- vectors.example",
+            "alice at elsewhere.example, verified",
+            "alice \"at\" elsewhere.example",
+            "alice, at: vectors.example",
+            "alice\u{a0}AT\u{a0}vectors\u{a0}DOT\u{a0}example",
+            "alice(at)vectors(dot)example",
             "alice\u{24d0}vectors.example",
         ] {
             assert!(names_another(name, &own), "{name}");
@@ -297,6 +455,14 @@ mod tests {
             "Mallory at elsewhere.example",
             "Mallory at Acme Inc.",
             "Mallory Smith at elsewhere.example",
+            "Mallory Smith, Sales, at elsewhere dot example",
+            "Mallory at elsewhere.example, Berlin",
+            "Dora at Acme",
+            "Dora (at work)",
+            "Dora at 10.30",
+            "Dora at 5 p.m.",
+            "Dora at St. Mary",
+            "Pat at large",
         ] {
             assert!(!names_another(name, &own), "{name}");
         }
@@ -304,13 +470,26 @@ mod tests {
             "Alice (alice@vectors.example) <mallory@elsewhere.example>",
             "Alice () <alice@vectors.example> (by) <mallory@elsewhere.example>",
             "mallory@elsewhere.example (alice＠vectors.example)",
+            "Alice (alice at vectors.example) <mallory@elsewhere.example>",
+            "Alice (alice at elsewhere.example) <mallory@elsewhere.example>",
+            "mallory@elsewhere.example (alice [at] vectors (dot) example)",
+            "mallory@elsewhere.example (is alice at vectors.example)",
+            "Alice (alicemallory@elsewhere.example) <mallory@elsewhere.example>",
+            "Alice (alice.mallory@elsewhere.example) <mallory@elsewhere.example>",
+            "Alice (mallory@elsewhere.example.vectors.example) <mallory@elsewhere.example>",
+            "Alice () <emallory@elsewhere.example> (by) <mallory@elsewhere.example>",
         ] {
             assert!(shows_another(value, &[&own]), "{value}");
         }
         for value in [
             "Mallory <MALLORY@elsewhere.example>",
             "\"mallory@elsewhere.example\" <mallory@elsewhere.example>",
+            "'mallory@elsewhere.example' <mallory@elsewhere.example>",
+            "Mallory, mallory@elsewhere.example. <mallory@elsewhere.example>",
             "mallory@elsewhere.example (office)",
+            "Mallory (at work) <mallory@elsewhere.example>",
+            "Mallory (mallory at elsewhere.example) <mallory@elsewhere.example>",
+            "Mallory (Sales team at elsewhere.example) <mallory@elsewhere.example>",
         ] {
             assert!(!shows_another(value, &[&own]), "{value}");
         }

@@ -30,6 +30,12 @@ pub fn run(args: &Answer, session: &Session) -> Result<()> {
     if reply.encrypted != Extent::None {
         print::note("the message was encrypted: seal the answer with --encrypt and --answering");
     }
+    if !reply.left.is_empty() {
+        let parts = reply.left.join(", ");
+        print::note(&format!(
+            "not all that is attached comes along: what is encrypted by itself, or withheld, stays (parts {parts})"
+        ));
+    }
     if reply.quote == Quoted::Withheld {
         print::note(
             "its text is not quoted, for nothing binds that to the person answered; see --quote-anyway",

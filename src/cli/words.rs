@@ -70,7 +70,9 @@ pub fn reason(reason: Reason) -> &'static str {
         Reason::ChainIncomplete => "certificates between it and an authority are missing",
         Reason::Altered => "the content was changed after it was signed",
         Reason::Malformed => "it can't be read",
-        Reason::DateMismatch => "it was not made when the message says it was written",
+        Reason::DateMismatch => {
+            "it was not made when the message says it was written, or that says nothing"
+        }
         Reason::Future => "it claims to be made in the future",
         Reason::NotIntendedRecipient => "it was made for somebody else",
         Reason::SignedOutsideEncryption => "it stands outside the encryption",
@@ -89,7 +91,9 @@ pub fn warning(warning: Warning) -> &'static str {
         Warning::AddressInName => "a sender's name holds an address that is not theirs",
         Warning::HiddenCharacters => "a name or address holds characters that hide",
         Warning::PartClosed => "a part of it stayed closed",
-        Warning::DateMismatch => "it was signed at another time than it says it was written",
+        Warning::DateMismatch => {
+            "it was signed at another time than it says it was written, or does not say when"
+        }
         Warning::MixedScripts => "a name or address mixes the letters of several scripts",
         Warning::LooksLikeKnown => "the sender's address only looks like one that you know",
         Warning::NoFrom => "it names no sender, or not in a way that all programs read alike",

@@ -136,6 +136,10 @@ pub trait Engine: Send + Sync {
     /// does not have, can't do without, or that its authority decides about; `limit.exceeded`.
     fn change(&self, cert: &[u8], part: &Part<'_>, cx: &Context) -> Result<Vec<u8>>;
 
+    /// Whether a certificate says what it was to say, as soon as all that it says counts: at `at`
+    /// (Unix seconds), or the moment after.
+    fn says(&self, cert: &[u8], word: &Word<'_>, at: u64) -> bool;
+
     /// The certificate with one more subkey of the family's usual kind, and its secret half, under
     /// the same passphrase as before.
     ///
@@ -320,6 +324,19 @@ pub enum Part<'a> {
     /// A subkey, by fingerprint or key id in upper-case hex, that is not to be used any more.
     /// What was encrypted to it can still be read.
     NoSubkey(&'a str),
+}
+
+/// What the owner of a key says with it of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word<'a> {
+    /// When it ends, in Unix seconds.
+    End(u64),
+    /// That it counts no more.
+    Over,
+    /// That it can be used for this.
+    Fit(Usage),
+    /// That it has a part, or not.
+    Part(Part<'a>),
 }
 
 /// Why a key is revoked (RFC 9580 5.2.3.31).

@@ -4,7 +4,7 @@
 //! in linear time, without guesses. What is not an address is counted, never mended.
 
 use super::words;
-use crate::base::{Address, Mailbox};
+use crate::base::{Address, Mailbox, address};
 
 /// What an address field says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -104,6 +104,8 @@ struct Entry {
     words: String,
     /// The words hold a quoted string, which alone may hold what an address can't.
     quoted: Option<String>,
+    /// They hold one that does not begin them.
+    glued: bool,
     comment: Option<String>,
     spec: Option<String>,
     broken: bool,
@@ -134,8 +136,9 @@ impl Entry {
         if self.spec.is_some() {
             self.broken = true;
         }
-        if self.words.is_empty() && self.quoted.is_none() {
-            self.quoted = Some(text.to_owned());
+        match self.words.is_empty() && self.quoted.is_none() {
+            true => self.quoted = Some(text.to_owned()),
+            false => self.glued = true,
         }
         self.words.push_str(text);
     }
@@ -170,10 +173,12 @@ impl Entry {
         } else {
             // `"a b"@example.org` keeps its quotes; `a@example.org (A. B.)` has a comment.
             let spec = match &entry.quoted {
+                // Quotes within an address, which some readers leave out.
+                _ if entry.glued => None,
                 Some(local) => entry
                     .words
                     .strip_prefix(local.as_str())
-                    .map(|domain| format!("\"{}\"{domain}", local.replace(['\\', '"'], ""))),
+                    .map(|domain| format!("{}{domain}", address::quoted(local))),
                 None => Some(entry.words.trim_end().to_owned()),
             };
             spec.and_then(|spec| Address::parse(&spec))
@@ -229,6 +234,9 @@ mod tests {
                 "j@b.example",
             ),
             ("\"x y\"@b.example", None, "\"x y\"@b.example"),
+            ("\"x\"@b.example", None, "x@b.example"),
+            ("X <\"\\x\"@b.example>", Some("X"), "x@b.example"),
+            ("\"x\\\"y\"@b.example", None, "\"x\\\"y\"@b.example"),
             (
                 "\"e@evil.example\" <a@b.example>",
                 Some("e@evil.example"),
@@ -256,6 +264,9 @@ mod tests {
             ("g: a@b.example, X <c@d.example>; e@f.example", 3, 0, 1),
             ("g: a@b.example; h: c@d.example;", 2, 0, 2),
             ("\"open", 0, 1, 0),
+            ("x\"y\"@b.example", 0, 1, 0),
+            ("x@\"b.example\"", 0, 1, 0),
+            ("\"x\"\"y\"@b.example", 0, 1, 0),
             ("<@r.example:a@b.example>", 0, 1, 0),
         ] {
             let found = parse(value);

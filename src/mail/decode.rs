@@ -226,16 +226,33 @@ pub fn text(name: &str, content: &Bytes) -> Bytes {
 
 /// Content that a layer holds as UTF-8 bytes, where the charset's name stands outside of that
 /// layer: whoever passed the message on may have changed it, and must not choose what is read.
+///
+/// It may say no more than which letters the bytes beyond ASCII are. Japanese in seven bits, which
+/// shows by itself, is the one exception.
 pub fn sealed_text(name: &str, content: &Bytes) -> Bytes {
-    let name = name.to_ascii_lowercase();
-    let escapes = name.starts_with("iso-2022-") && memchr(0x1B, content).is_some();
-    if !escapes && std::str::from_utf8(content).is_ok() {
+    if is_japanese(name, content) {
+        return text(name, content);
+    }
+    if std::str::from_utf8(content).is_ok() {
         return content.clone();
     }
-    // Under these, what is plain for everybody else may be other words.
-    let strange = ["utf-7", "utf-16", "utf-32", "ucs-", "hz", "iso-2022-"];
-    let strange = !escapes && strange.iter().any(|start| name.starts_with(start));
-    text(if strange { "windows-1252" } else { &name }, content)
+    let read = text(name, content);
+    let ascii = |byte: &&u8| byte.is_ascii();
+    match read.iter().filter(ascii).eq(content.iter().filter(ascii)) {
+        true => read,
+        false => wiped(western(content).into_bytes()),
+    }
+}
+
+/// Whether content is what ISO-2022-JP makes of Japanese: ASCII, and the sign that it is not.
+fn is_japanese(name: &str, content: &[u8]) -> bool {
+    const BEGINS: [&[u8]; 2] = [b"\x1B$B", b"\x1B$@"];
+    let named = ["iso-2022-jp", "csiso2022jp"];
+    content.is_ascii()
+        && named.iter().any(|known| name.eq_ignore_ascii_case(known))
+        && BEGINS
+            .iter()
+            .any(|sign| memchr::memmem::find(content, sign).is_some())
 }
 
 fn is_utf8(name: &str) -> bool {

@@ -141,6 +141,12 @@ impl Media {
                 }
             }
             let value = decode::charset(&charset, &bytes);
+            // Names of files are commonly said twice. Of anything else old readers have another.
+            let differs = |plain: &Param| plain.name == first.name && plain.value != value;
+            let is_name = matches!(first.name.as_str(), "name" | "filename");
+            if !is_name && self.params.iter().any(differs) {
+                Fault::DuplicateParameter.note(&mut self.faults);
+            }
             self.params.retain(|plain| plain.name != first.name);
             self.params.push(Param {
                 name: first.name.clone(),
@@ -402,6 +408,22 @@ mod tests {
     fn twice_is_a_fault_and_too_many_an_error() {
         let twice = Media::parse("a/b; boundary=x; boundary=y").unwrap();
         assert_eq!(twice.faults(), [Fault::DuplicateParameter]);
+        for (text, faults) in [
+            ("multipart/signed; boundary=a; boundary*=b", 1),
+            (
+                "multipart/signed; boundary=a; boundary*0=b; boundary*1=c",
+                1,
+            ),
+            (
+                "multipart/signed; boundary=ab; boundary*0=a; boundary*1=b",
+                0,
+            ),
+            ("text/plain; name=a.txt; name*=utf-8''%C3%A4.txt", 0),
+            ("text/plain; charset=utf-8; charset*=utf-7", 1),
+        ] {
+            let media = Media::parse(text).unwrap();
+            assert_eq!(media.faults().len(), faults, "{text}");
+        }
         assert_eq!(twice.boundary(), Some("x"));
         let many: String = (0..CONTINUATIONS_MAX + 1)
             .map(|i| format!("; n*{i}=x"))

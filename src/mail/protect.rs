@@ -120,18 +120,15 @@ pub fn outer(
 
 /// What stands outside for one field; `None`: nothing.
 fn outside(field: &FieldOut, policy: Confidentiality, hidden: &[Hidden]) -> Option<FieldOut> {
-    let out = match policy {
+    // The answered message's confidentiality does not end where our own hides less of a field.
+    let field = match hidden.iter().find(|one| one.field == *field) {
+        Some(one) => one.outer.as_ref()?,
+        None => field,
+    };
+    match policy {
         Confidentiality::None => Some(field.clone()),
         Confidentiality::Baseline => baseline(field),
         Confidentiality::Shy => baseline(field).map(|field| shy(&field)),
-    };
-    // The answered message's confidentiality comes after our own, on what that left alone.
-    if out.as_ref() != Some(field) {
-        return out;
-    }
-    match hidden.iter().find(|one| one.field == *field) {
-        Some(one) => one.outer.clone(),
-        None => out,
     }
 }
 

@@ -70,7 +70,8 @@ pub(super) fn owned(home: &Home) -> Result<()> {
     }
 }
 
-/// Refuses links in the places of our folders; for files, opening them does.
+/// Refuses links in the places of our folders, before any of them is used; the way to a file in
+/// one of them ([`files::within`]) refuses them again, and opening a file refuses those to it.
 ///
 /// # Errors
 /// `store.unavailable`.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::index::unfallen;
-use super::{Store, access, files};
+use super::{Store, files};
 use crate::base::keys::Anchor;
 use crate::base::{Error, KeyId, Kind, Protocol, Result};
 
@@ -43,9 +43,7 @@ impl Store {
         let mut bytes = anchor.domains.join(" ").into_bytes();
         bytes.push(END);
         bytes.extend_from_slice(&anchor.cert);
-        access::unlinked(&self.home)?;
-        files::folder(&self.home.anchors())?;
-        files::write(&self.anchor_path(id), &bytes)?;
+        files::write(&self.anchor_path(id)?, &bytes)?;
         self.change(|tx| tx.bump())
     }
 
@@ -54,8 +52,7 @@ impl Store {
     /// # Errors
     /// `store.unavailable`.
     pub fn remove_anchor(&self, id: &KeyId) -> Result<bool> {
-        access::unlinked(&self.home)?;
-        let removed = files::remove(&self.anchor_path(id))?;
+        let removed = files::remove(&self.anchor_path(id)?)?;
         self.change(|tx| tx.bump())?;
         Ok(removed)
     }
@@ -65,9 +62,7 @@ impl Store {
     /// # Errors
     /// `store.unavailable`.
     pub fn put_revocation_list(&self, issuer: &str, list: &[u8]) -> Result<()> {
-        access::unlinked(&self.home)?;
-        files::folder(&self.home.revocation_lists())?;
-        files::write(&self.list_path(issuer), list)?;
+        files::write(&self.list_path(issuer)?, list)?;
         self.change(|tx| tx.bump())
     }
 
@@ -85,14 +80,12 @@ impl Store {
         {
             return Ok(());
         }
-        access::unlinked(&self.home)?;
-        files::folder(&self.home.capabilities())?;
         let bytes = [&stated_at.to_be_bytes(), stated].concat();
-        files::write(&self.capabilities_path(id), &bytes)
+        files::write(&self.capabilities_path(id)?, &bytes)
     }
 
     pub(super) fn stated_capabilities(&self, id: &KeyId) -> Result<Option<(u64, Bytes)>> {
-        let Some((bytes, _)) = files::read(&self.capabilities_path(id), CAPABILITIES_MAX)? else {
+        let Some((bytes, _)) = files::read(&self.capabilities_path(id)?, CAPABILITIES_MAX)? else {
             return Ok(None);
         };
         let bytes = Bytes::from(bytes);
@@ -103,7 +96,7 @@ impl Store {
     pub(super) fn own_anchors(&self) -> Result<Vec<Anchor>> {
         let mut anchors = Vec::new();
         for id in self.anchor_ids()? {
-            let Some((bytes, _)) = files::read(&self.anchor_path(&id), ANCHOR_MAX)? else {
+            let Some((bytes, _)) = files::read(&self.anchor_path(&id)?, ANCHOR_MAX)? else {
                 continue;
             };
             anchors.extend(anchor(&Bytes::from(bytes)));
@@ -113,7 +106,7 @@ impl Store {
 
     /// An anchor whose file is as it was written.
     pub(super) fn whole_anchor(&self, id: &KeyId) -> Result<Option<Anchor>> {
-        let found = match files::read(&self.anchor_path(id), ANCHOR_MAX) {
+        let found = match files::read(&self.anchor_path(id)?, ANCHOR_MAX) {
             Err(e) if matches!(e.kind, Kind::LimitExceeded { .. }) => None,
             found => found?,
         };
@@ -126,13 +119,11 @@ impl Store {
     }
 
     pub(super) fn list_of(&self, issuer: &str) -> Result<Option<Bytes>> {
-        access::unlinked(&self.home)?;
-        let found = files::read(&self.list_path(issuer), LIST_MAX)?;
+        let found = files::read(&self.list_path(issuer)?, LIST_MAX)?;
         Ok(found.map(|(bytes, _)| bytes.into()))
     }
 
     pub(super) fn anchor_ids(&self) -> Result<Vec<KeyId>> {
-        access::unlinked(&self.home)?;
         let names = files::list(&self.home.anchors())?;
         let ids = names
             .iter()
@@ -140,21 +131,21 @@ impl Store {
         Ok(ids.take(ANCHORS_MAX).collect())
     }
 
-    pub(super) fn anchor_path(&self, id: &KeyId) -> PathBuf {
+    pub(super) fn anchor_path(&self, id: &KeyId) -> Result<PathBuf> {
         let name = format!("{}.anchor", id.fingerprint());
-        self.home.anchors().join(name)
+        files::within(&self.home.anchors(), &name)
     }
 
-    fn capabilities_path(&self, id: &KeyId) -> PathBuf {
+    fn capabilities_path(&self, id: &KeyId) -> Result<PathBuf> {
         let name = format!("{}.capabilities", id.fingerprint());
-        self.home.capabilities().join(name)
+        files::within(&self.home.capabilities(), &name)
     }
 
     /// Issuers are named by a digest, so that no name from a certificate becomes a file's.
-    fn list_path(&self, issuer: &str) -> PathBuf {
+    fn list_path(&self, issuer: &str) -> Result<PathBuf> {
         let plain = issuer.bytes().all(|b| b.is_ascii_hexdigit());
         let name = if plain { issuer } else { "none" };
-        self.home.revocation_lists().join(format!("{name}.crl"))
+        files::within(&self.home.revocation_lists(), &format!("{name}.crl"))
     }
 }
 

@@ -114,8 +114,12 @@ impl Folder {
     /// Takes the lock that every writer of this folder takes, and makes the folder.
     pub(super) fn lock(&self) -> Result<Lock> {
         files::folder(&self.base)?;
-        let lock = Lock::take(&self.base.join("writelock"))?;
-        Ok(lock)
+        Lock::take(&self.lock_file())
+    }
+
+    /// The file of that lock.
+    pub(super) fn lock_file(&self) -> PathBuf {
+        self.base.join("writelock")
     }
 
     /// A group of writes. Under the lock.
@@ -144,7 +148,7 @@ impl Folder {
     /// The parts of the folder that change apart: their names, with their stamps.
     pub(super) fn sections(&self) -> Result<Vec<(String, Stamp)>> {
         match self.protocol {
-            Protocol::OpenPgp => Ok(files::list(&self.base)?
+            Protocol::OpenPgp => Ok(files::list_named(&self.base)?
                 .into_iter()
                 .filter(|name| name.len() == 2 && lower_hex(name))
                 .filter_map(|name| files::stamp(&self.base.join(&name)).map(|s| (name, s)))
@@ -159,7 +163,7 @@ impl Folder {
     /// The certificates that lie in one section, with their files' stamps.
     pub(super) fn in_section(&self, section: &str) -> Result<Vec<(KeyId, Stamp)>> {
         let folder = self.base.join(section);
-        let found = files::list(&folder)?.into_iter().filter_map(|name| {
+        let found = files::list_named(&folder)?.into_iter().filter_map(|name| {
             let id = match self.protocol {
                 Protocol::OpenPgp if lower_hex(&name) => {
                     KeyId::from_hex(self.protocol, &format!("{section}{name}"))?

@@ -259,9 +259,21 @@ impl Tx<'_> {
     }
 }
 
+/// A generation's file, and those that SQLite puts beside it.
+pub(super) fn beside(path: &Path) -> [PathBuf; 4] {
+    ["", "-wal", "-shm", "-journal"].map(|tail| {
+        let mut file = path.to_owned().into_os_string();
+        file.push(tail);
+        PathBuf::from(file)
+    })
+}
+
 fn connect(path: &Path) -> Result<Connection> {
-    // SQLite's own way of refusing links refuses those above the folder of state, too.
-    files::no_link(path)?;
+    // SQLite's own way of refusing links refuses those above the folder of state, too, and it
+    // waits for pipes.
+    for file in beside(path) {
+        files::only_file(&file)?;
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
     connection.busy_timeout(BUSY).map_err(fault)?;

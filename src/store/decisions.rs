@@ -23,12 +23,13 @@ impl Store {
         Ok(())
     }
 
-    /// Whether something in the journal has rotted.
+    /// Whether something in the journal has rotted, or all of it is gone.
     ///
     /// # Errors
     /// `store.unavailable`.
     pub fn are_decisions_damaged(&self) -> Result<bool> {
-        Ok(!journal::rotten(&self.home.decisions())?.is_empty())
+        let journal = self.home.decisions();
+        Ok(journal::is_emptied(&journal) || !journal::rotten(&journal)?.is_empty())
     }
 
     /// What [`Store::merge_decisions`] would change, for the person to know of.

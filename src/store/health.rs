@@ -8,6 +8,7 @@
 use std::path::Path;
 
 use super::certs::Folder;
+use super::db::beside;
 use super::files::{self, Form, Look, Others, Owner};
 use super::index::unfallen;
 use super::secrets::{self, Wrap};
@@ -46,7 +47,7 @@ pub struct Damage {
 
 /// What is wrong with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// It is not as it was written.
     Damaged,
@@ -58,6 +59,10 @@ pub enum Reason {
     Link,
     /// It is another user's.
     Foreign,
+    /// Something else stands in the place of a file: a pipe, a folder.
+    NoFile,
+    /// Something else stands in the place of a folder.
+    NoFolder,
     /// A secret half without its certificate: making the key was interrupted, or it was lost.
     Alone,
 }
@@ -81,8 +86,10 @@ impl Store {
     pub fn health(&self, now: u64) -> Result<Health> {
         access::owned(&self.home)?;
         let mut health = Health::default();
-        for folder in self.home.folders() {
-            if let Some(reason @ (Reason::Link | Reason::Foreign)) = outside(&folder) {
+        for folder in self.home.folders().into_iter().chain([self.home.log()]) {
+            if let Some(reason) = outside_of(&folder, Form::Folder)
+                && reason != Reason::Open
+            {
                 self.tell(&mut health, &folder, reason);
             }
         }
@@ -90,6 +97,7 @@ impl Store {
         if !health.damaged.is_empty() {
             return Ok(health);
         }
+        self.beside(&mut health)?;
         self.journal(&mut health);
         let own = self.secrets(&mut health)?;
         self.small_files(&own, &mut health)?;
@@ -120,9 +128,46 @@ impl Store {
         }
     }
 
+    /// Files that say nothing, or what is made again: locks, the index, the log, notices.
+    fn beside(&self, health: &mut Health) -> Result<()> {
+        let home = &self.home;
+        let mut paths = vec![
+            home.lock(),
+            journal::lock_file(&home.decisions()),
+            home.agent().join("lock"),
+            home.log().join("sealpost.log"),
+            home.marks(),
+            home.gnupg(),
+        ];
+        paths.extend(Folder::all(home).iter().map(Folder::lock_file));
+        let locked = home.locked();
+        paths.extend(
+            files::list(&locked)?
+                .into_iter()
+                .map(|name| locked.join(name)),
+        );
+        if let Some(newest) = super::index::newest(home)? {
+            paths.extend(beside(&home.index(newest)));
+        }
+        for path in paths {
+            if let Some(reason) = outside(&path)
+                && reason != Reason::Open
+            {
+                self.tell(health, &path, reason);
+            }
+        }
+        Ok(())
+    }
+
     fn journal(&self, health: &mut Health) {
         let path = self.home.decisions();
         if let Some(reason) = outside(&path) {
+            self.tell(health, &path, reason);
+        } else if journal::is_emptied(&path) {
+            let reason = match files::is_something(&path) {
+                true => Reason::Damaged,
+                false => Reason::Missing,
+            };
             self.tell(health, &path, reason);
         } else if !journal::rotten(&path).is_ok_and(|rotten| rotten.is_empty()) {
             self.tell(health, &path, Reason::Damaged);
@@ -165,7 +210,7 @@ impl Store {
     /// Revocations and anchors.
     fn small_files(&self, own: &[KeyId], health: &mut Health) -> Result<()> {
         for id in self.revocations()? {
-            let path = self.revocation_path(&id);
+            let path = self.revocation_path(&id)?;
             match outside(&path) {
                 Some(reason) => self.tell(health, &path, reason),
                 None if self.revocation(&id).is_err() => {
@@ -180,7 +225,7 @@ impl Store {
             }
         }
         for id in self.anchor_ids()? {
-            let path = self.anchor_path(&id);
+            let path = self.anchor_path(&id)?;
             match outside(&path) {
                 Some(reason) => self.tell(health, &path, reason),
                 None if self.whole_anchor(&id)?.is_none() => {
@@ -200,7 +245,11 @@ impl Store {
                 let lies = here.find(|folder| folder.stamp(id).is_some());
                 let secret = self.home.secrets().join(secrets::name(id));
                 match lies {
-                    Some(folder) => self.tell(health, &folder.path(id)?, Reason::Damaged),
+                    Some(folder) => {
+                        let path = folder.path(id)?;
+                        let reason = outside(&path).filter(|reason| *reason != Reason::Open);
+                        self.tell(health, &path, reason.unwrap_or(Reason::Damaged));
+                    }
                     None => self.tell(health, &secret, Reason::Alone),
                 }
             }
@@ -214,6 +263,12 @@ impl Store {
             let step = all.len().div_ceil(SAMPLE).max(1);
             let first = usize::try_from(now / DAY).unwrap_or(0) % step;
             for (n, (id, stamp)) in all.into_iter().enumerate() {
+                let path = folder.path(&id)?;
+                // Others may read them, and in a folder that is shared write them.
+                if let Some(reason @ (Reason::Link | Reason::NoFile)) = outside(&path) {
+                    self.tell(health, &path, reason);
+                    continue;
+                }
                 if own.contains(&id) {
                     health.looked_at += 1;
                     continue;
@@ -230,7 +285,7 @@ impl Store {
                 };
                 health.looked_at += 1;
                 if !whole {
-                    self.tell(health, &folder.path(&id)?, Reason::Damaged);
+                    self.tell(health, &path, Reason::Damaged);
                 }
             }
         }
@@ -259,10 +314,19 @@ impl Store {
 
 /// What is wrong with a file before it is opened.
 fn outside(path: &Path) -> Option<Reason> {
+    outside_of(path, Form::File)
+}
+
+/// As [`outside`], of what has to have this form.
+fn outside_of(path: &Path, form: Form) -> Option<Reason> {
     let look = files::look(path)?;
     match (look.form, look.owner, look.others) {
         (Form::Link, ..) => Some(Reason::Link),
         (_, Owner::Another, _) => Some(Reason::Foreign),
+        (found, ..) if found != form => Some(match form {
+            Form::File => Reason::NoFile,
+            _ => Reason::NoFolder,
+        }),
         (.., Others::Nothing) => None,
         (..) => Some(Reason::Open),
     }

@@ -88,6 +88,7 @@ impl Home {
             self.capabilities(),
             self.secrets(),
             self.agent(),
+            self.locked(),
         ];
         if self.ownership == Ownership::Ours {
             folders.push(self.certs.clone());
@@ -149,6 +150,10 @@ impl Home {
 
     pub(super) fn locked(&self) -> PathBuf {
         self.state.join("locked")
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.state.join("log")
     }
 
     pub(super) fn lock(&self) -> PathBuf {

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::FactsFn;
 use super::access;
 use super::certs::{Folder, Place};
-use super::db::{Brief, Db, Meta, NewRow, Tx, is_damage};
+use super::db::{Brief, Db, Meta, NewRow, Tx, beside, is_damage};
 use super::files::{self, Lock, Stamp};
 use super::home::{Home, Ownership};
 use super::journal::{self, Dated};
@@ -77,7 +77,7 @@ fn generations(home: &Home) -> Result<Vec<u32>> {
             .parse()
             .ok()
     };
-    Ok(files::list(&home.state)?
+    Ok(files::list_named(&home.state)?
         .into_iter()
         .filter_map(number)
         .collect())
@@ -95,10 +95,8 @@ fn make(home: &Home, generation: u32) -> Result<()> {
     // The one before stays for whoever wants to look into what happened to it.
     for old in generations(home)? {
         if old.saturating_add(1) < generation {
-            for tail in ["", "-wal", "-shm"] {
-                let mut path = home.index(old).into_os_string();
-                path.push(tail);
-                files::remove(path.as_ref())?;
+            for file in beside(&home.index(old)) {
+                files::remove(&file)?;
             }
         }
     }
@@ -163,7 +161,7 @@ pub(super) fn refresh(home: &Home, facts: &FactsFn, db: &Db) -> Result<()> {
 fn decisions(home: &Home, db: &Db) -> Result<()> {
     let path = home.decisions();
     let seen = db.meta(Meta::Journal)?.unsigned_abs();
-    if files::length(&path) == seen {
+    if files::length(&path) == seen && !journal::is_emptied(&path) {
         return Ok(());
     }
     if journal::since(&path, seen)?.1 == seen {
@@ -306,6 +304,8 @@ fn look(folder: &Folder, facts: &FactsFn, id: &KeyId, now: u64) -> Look {
                 _ => broken(folder, id),
             }
         }
+        // A pipe, a device: there is something.
+        Ok(None) if folder.stamp(id).is_some() => broken(folder, id),
         Ok(None) => Look::Gone,
         Err(_) => broken(folder, id),
     }

@@ -6,10 +6,11 @@
 //! the disk before the index knows of them. One that was torn at the end of the file was never
 //! acknowledged, and gives way to the next. One that has rotted before it is the loss of a
 //! decision: perhaps of a "rejected". Nothing is read from there on until a person has seen to it.
+//! So too when there is no line where there once were some: the file of the lock remembers that.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::files::{self, Lock};
+use super::files::{self, Form, Lock};
 use crate::base::autocrypt::{Gossiped, Offered, Peer, PreferEncrypt};
 use crate::base::keys::Acceptance;
 use crate::base::{Address, Error, KeyId, Kind, Result};
@@ -19,6 +20,9 @@ pub(super) const READ_MAX: u64 = 64 << 20;
 
 /// The longest line that can be torn, in bytes: a conflict of many keys.
 const LINE_MAX: u64 = 64 << 10;
+
+/// What stands in the file of the lock since the first line was written.
+const BEGUN: &[u8] = b"decisions.journal was begun\n";
 
 /// One decision, or one thing that a decision is wanted for. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,18 +77,22 @@ pub(super) fn append(path: &Path, seen: u64, entries: &[Dated]) -> Result<(Vec<D
     for (at, entry) in entries {
         text.push_str(&line(*at, entry));
     }
-    let _lock = lock(path)?;
+    let lock = lock(path)?;
     let (missed, end) = since(path, seen)?;
     mend_tail(path, end)?;
     files::append(path, text.as_bytes())?;
+    lock.mark(BEGUN);
     Ok((missed, files::length(path)))
 }
 
 /// The entries after the first `seen` bytes, and the length up to which they go.
 ///
 /// # Errors
-/// `store.unavailable`; `store.damaged` when a line among them has rotted.
+/// `store.unavailable`; `store.damaged` when a line among them has rotted, or all are gone.
 pub(super) fn since(path: &Path, seen: u64) -> Result<(Vec<Dated>, u64)> {
+    if is_emptied(path) {
+        return Err(emptied());
+    }
     // Shorter than we remember: a backup was put in its place. All of it is read again.
     let seen = if files::length(path) < seen { 0 } else { seen };
     let bytes = files::read_from(path, seen, READ_MAX)?;
@@ -111,12 +119,27 @@ pub(super) fn rotten(path: &Path) -> Result<Vec<usize>> {
     Ok(Lines::of(&files::read_from(path, 0, READ_MAX)?).rotten)
 }
 
-/// Takes rotten lines out; the file as it was stays beside it. True when there were any.
+/// Whether the lines are gone that were there once.
+pub(super) fn is_emptied(path: &Path) -> bool {
+    let nothing = match files::look(path) {
+        None => true,
+        // Whatever else is no file is said to be none.
+        Some(look) => look.form == Form::File && files::length(path) == 0,
+    };
+    nothing && files::length(&lock_file(path)) > 0
+}
+
+/// Takes rotten lines out; the file as it was stays beside it. Where all are gone, it begins
+/// again. True when there was anything to do.
 ///
 /// # Errors
 /// `store.unavailable`.
 pub(super) fn mend(path: &Path) -> Result<bool> {
-    let _lock = lock(path)?;
+    let lock = lock(path)?;
+    if is_emptied(path) {
+        lock.unmark().map_err(|e| files::unavailable(path, e))?;
+        return Ok(true);
+    }
     let bytes = files::read_from(path, 0, READ_MAX)?;
     let rotten = Lines::of(&bytes).rotten;
     if rotten.is_empty() {
@@ -183,7 +206,20 @@ fn mend_tail(path: &Path, end: u64) -> Result<()> {
 }
 
 fn lock(path: &Path) -> Result<Lock> {
-    Lock::take(&path.with_extension("lock"))
+    Lock::take(&lock_file(path))
+}
+
+/// The file of the lock that everybody takes who writes a journal.
+pub(super) fn lock_file(path: &Path) -> PathBuf {
+    path.with_extension("lock")
+}
+
+/// The error for a journal whose lines are gone.
+fn emptied() -> Error {
+    Error::new(
+        Kind::StoreDamaged,
+        "decisions.journal is empty or gone: what was said of keys is lost; restore it from a backup, or take decisions.lock away and decide again",
+    )
 }
 
 /// The error for a journal of which a line has rotted.
@@ -333,150 +369,4 @@ fn peer<'a>(word: &mut impl FnMut() -> Option<&'a str>) -> Option<Peer> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::Protocol;
-
-    fn entries() -> Vec<Dated> {
-        let id = |c: &str| KeyId::from_hex(Protocol::OpenPgp, &c.repeat(40)).unwrap();
-        let address = Address::parse("\"a b\"@Bücher.example").unwrap();
-        vec![
-            (
-                1,
-                Entry::Accept {
-                    id: id("A"),
-                    address: address.clone(),
-                    level: Acceptance::Verified,
-                },
-            ),
-            (
-                2,
-                Entry::Conflict {
-                    address: address.clone(),
-                    ids: vec![id("A"), id("B")],
-                },
-            ),
-            (
-                3,
-                Entry::Settle {
-                    address: address.clone(),
-                },
-            ),
-            (4, Entry::Hide { id: id("B") }),
-            (5, Entry::Show { id: id("B") }),
-            (6, Entry::Forget { id: id("A") }),
-            (
-                7,
-                Entry::Peer {
-                    address: address.clone(),
-                    peer: Peer {
-                        last_seen: Some(5),
-                        offered: Some(Offered {
-                            at: 4,
-                            key: id("A"),
-                            prefer: PreferEncrypt::Mutual,
-                        }),
-                        gossiped: None,
-                    },
-                },
-            ),
-            (
-                7,
-                Entry::Introduce {
-                    id: id("B"),
-                    domains: vec!["a.example".to_owned(), "b.example".to_owned()],
-                },
-            ),
-            (7, Entry::Dismiss { id: id("B") }),
-            (
-                8,
-                Entry::Prefer {
-                    address,
-                    prefer: PreferEncrypt::Mutual,
-                },
-            ),
-        ]
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("decisions.journal");
-        let (missed, length) = append(&path, 0, &entries()).unwrap();
-        assert!(missed.is_empty());
-        assert_eq!(since(&path, 0).unwrap(), (entries(), length));
-        assert_eq!(since(&path, length).unwrap(), (Vec::new(), length));
-    }
-
-    #[test]
-    fn a_writer_hears_of_what_others_wrote() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("decisions.journal");
-        append(&path, 0, &entries()[..2]).unwrap();
-        let (missed, length) = append(&path, 0, &entries()[2..]).unwrap();
-        assert_eq!(missed, entries()[..2]);
-        assert_eq!(since(&path, 0).unwrap(), (entries(), length));
-    }
-
-    #[test]
-    fn a_torn_line_gives_way_and_a_rotten_one_stops_everything() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("decisions.journal");
-        append(&path, 0, &entries()).unwrap();
-        let whole = files::read(&path, 10_000).unwrap().unwrap().0;
-
-        // Torn at every byte of the last line: the others are read, the next one is whole.
-        let last = whole[..whole.len() - 1]
-            .iter()
-            .rposition(|b| *b == b'\n')
-            .unwrap()
-            + 1;
-        for cut in last..whole.len() {
-            files::write(&path, &whole[..cut]).unwrap();
-            let (read, length) = since(&path, 0).unwrap();
-            assert_eq!(read, entries()[..9]);
-            let (_, end) = append(&path, length, &entries()[9..]).unwrap();
-            // Only the line's end was missing: it counts, and twice is as good as once.
-            let (mut all, _) = since(&path, 0).unwrap();
-            all.dedup();
-            assert_eq!(all, entries());
-            assert_eq!(since(&path, end).unwrap().0, []);
-        }
-        // What a power cut leaves of a file that had grown.
-        files::write(&path, &[&whole[..], &[0; 4000]].concat()).unwrap();
-        append(&path, 0, &entries()[9..]).unwrap();
-        assert_eq!(since(&path, 0).unwrap().0.len(), 11);
-
-        let mut spoilt = whole.clone();
-        spoilt[30] ^= 1;
-        files::write(&path, &spoilt).unwrap();
-        let first_line = whole.iter().position(|b| *b == b'\n').unwrap() as u64 + 1;
-        // Who knows what stood there goes on.
-        assert_eq!(since(&path, first_line).unwrap().0, entries()[1..]);
-        for error in [
-            since(&path, 0).unwrap_err(),
-            append(&path, 0, &entries()[9..]).unwrap_err(),
-        ] {
-            assert_eq!(error.kind.name(), "store.damaged");
-            assert!(error.message.contains("line 1:"), "{}", error.message);
-        }
-        assert_eq!(rotten(&path).unwrap(), [1]);
-        assert!(mend(&path).unwrap());
-        assert!(!mend(&path).unwrap());
-        assert_eq!(since(&path, 0).unwrap().0, entries()[1..]);
-        let kept = files::read(&path.with_extension("damaged"), 10_000).unwrap();
-        assert_eq!(kept.unwrap().0, spoilt);
-    }
-
-    #[test]
-    fn what_a_later_version_says_is_no_damage() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("decisions.journal");
-        append(&path, 0, &entries()[..2]).unwrap();
-        let words = "foresee\t9\twhatever";
-        let line = format!("{:016x}\t{words}\n", files::checksum(words.as_bytes()));
-        files::append(&path, line.as_bytes()).unwrap();
-        append(&path, 0, &entries()[2..]).unwrap();
-        assert_eq!(since(&path, 0).unwrap().0, entries());
-    }
-}
+mod tests;

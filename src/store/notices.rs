@@ -18,12 +18,12 @@ const LENGTH: usize = 16;
 const UNREADABLE: &[u8] = b"unreadable";
 
 impl Store {
-    fn notice(&self, id: Option<&KeyId>) -> PathBuf {
+    fn notice(&self, id: Option<&KeyId>) -> Result<PathBuf> {
         let name = match id {
             Some(id) => format!("{}-{}", id.protocol().name(), id.fingerprint()),
             None => "all".to_owned(),
         };
-        self.home.locked().join(name)
+        files::within(&self.home.locked(), &name)
     }
 }
 
@@ -31,11 +31,12 @@ impl Notices for Store {
     fn last(&self, id: &KeyId) -> Notice {
         let mut last = Vec::with_capacity(2 * (LENGTH + 1));
         for path in [self.notice(None), self.notice(Some(id))] {
-            match files::read(&path, LENGTH as u64) {
-                Ok(Some((bytes, _))) => last.extend(bytes),
-                Ok(None) => {}
-                Err(_) => last.extend(UNREADABLE),
-            }
+            let read = path.and_then(|path| match files::read(&path, LENGTH as u64)? {
+                Some((bytes, _)) => Ok(bytes),
+                None if files::is_something(&path) => Ok(UNREADABLE.to_vec()),
+                None => Ok(Vec::new()),
+            });
+            last.extend(read.unwrap_or_else(|_| UNREADABLE.to_vec()));
             last.push(b'.');
         }
         Notice(last)
@@ -45,7 +46,8 @@ impl Notices for Store {
         let mut bytes = [0; LENGTH];
         getrandom::fill(&mut bytes)
             .map_err(|_| Error::internal("the system gives no random bytes"))?;
-        files::write(&self.notice(id), &bytes).map_err(|error| {
+        let written = self.notice(id).and_then(|path| files::write(&path, &bytes));
+        written.map_err(|error| {
             Error::new(
                 Kind::StoreUnavailable,
                 format!(

@@ -169,6 +169,13 @@ fn sections(rules: Table) -> Table {
     all
 }
 
+/// Whether the person lacks the right.
+fn is_forbidden(error: &Error) -> bool {
+    let source = error.source.as_deref();
+    let fault = source.and_then(|source| source.downcast_ref::<std::io::Error>());
+    fault.is_some_and(|fault| fault.kind() == std::io::ErrorKind::PermissionDenied)
+}
+
 fn is_folder(path: &Path) -> bool {
     files::look_through(path).is_some_and(|look| look.form == Form::Folder)
 }
@@ -255,9 +262,11 @@ fn one(path: &Path, whose: Whose) -> Result<Option<File>> {
         // Rules that can't be read are not rules that are not there.
         Err(e) => {
             let message = match e.kind {
-                Kind::StoreUnavailable if whose == Whose::Administrator => format!(
-                    "{shown} can't be read; whoever administers this computer has to make it and its folder readable for everybody"
-                ),
+                Kind::StoreUnavailable if whose == Whose::Administrator && is_forbidden(&e) => {
+                    format!(
+                        "{shown} can't be read; whoever administers this computer has to make it and its folder readable for everybody"
+                    )
+                }
                 Kind::StoreUnavailable => e.message.clone(),
                 _ => format!("{shown} is too large to be a file of rules; make it smaller"),
             };
@@ -422,11 +431,35 @@ mod tests {
         let apart = check(Some("clients = [\"a\"]"), Some("clients = [\"b\"]")).unwrap();
         assert!(!apart.clients.allows(&client("a")) && !apart.clients.allows(&client("b")));
         for text in [
+            "keyservers = [\"https://a.example/\", \"hkps://b.example:11371\"]",
+            "directories = [\"ldap://a.example\", \"ldaps://[2001:db8::1]:636/dc=a,o=B C, dc=b%20c\"]",
+            "connect-to = {\"a.example:443\" = \"[2001:db8::1]:443\"}",
+            "private-hosts = [\"localhost\", \"127.0.0.1\", \"[::1]\"]",
+        ] {
+            assert!(check(None, Some(text)).is_ok(), "{text}");
+        }
+        for text in [
             "pkcs11-modules = [\"module.so\"]",
             "pkcs11-modules = [\"./p11-kit\"]",
             "anchors-files = [\"anchors.pem\"]",
             "network-authorities = [\"/all.pem\", \"one.pem\"]",
             "minimum-rsa-bits = 1024",
+            "keyservers = [\"http://a.example\"]",
+            "keyservers = [\"https://a.example\", \"a.example\"]",
+            "keyservers = [\"https://\"]",
+            "keyservers = [\"https://a b.example\"]",
+            "keyservers = [\"https://a.example/a b\"]",
+            "keyservers = [\"https://me@a.example\"]",
+            "keyservers = [\"https://a.example:port\"]",
+            "directories = [\"https://a.example\"]",
+            "directories = [\"ldaps:///dc=x\"]",
+            "connect-to = {\"a.example\" = \"192.0.2.1:443\"}",
+            "connect-to = {\"a.example:443\" = \"192.0.2.1\"}",
+            "connect-to = {\"a.example:443\" = \"b.example:443\"}",
+            "connect-to = {\"https://a.example:443\" = \"192.0.2.1:443\"}",
+            "private-hosts = [\"a.example:443\"]",
+            "private-hosts = [\"https://a.example\"]",
+            "private-hosts = [\"\"]",
             "minimum-rsa-bits = 100000",
             "protocols = [\"pgp\"]",
             "clients = \"some\"",

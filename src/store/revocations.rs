@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 
 use super::index::unfallen;
-use super::{Store, access, files};
+use super::{Store, files};
 use crate::base::{Error, KeyId, Kind, Protocol, Result};
 
 /// The largest one: a certificate with its revocation.
@@ -18,9 +18,7 @@ impl Store {
     /// # Errors
     /// `store.unavailable`.
     pub fn put_revocation(&self, id: &KeyId, revocation: &[u8]) -> Result<()> {
-        access::unlinked(&self.home)?;
-        files::folder(&self.home.revocations())?;
-        files::write(&self.revocation_path(id), revocation)
+        files::write(&self.revocation_path(id)?, revocation)
     }
 
     /// The revocation that was kept of a key.
@@ -28,8 +26,7 @@ impl Store {
     /// # Errors
     /// `store.damaged` when it is none of this key any more; `store.unavailable`.
     pub fn revocation(&self, id: &KeyId) -> Result<Option<Bytes>> {
-        access::unlinked(&self.home)?;
-        let Some((bytes, _)) = files::read(&self.revocation_path(id), REVOCATION_MAX)? else {
+        let Some((bytes, _)) = files::read(&self.revocation_path(id)?, REVOCATION_MAX)? else {
             return Ok(None);
         };
         match self.is_revocation(id, &bytes) {
@@ -57,11 +54,11 @@ impl Store {
 
     /// Removes it, with the key.
     pub(super) fn forget_revocation(&self, id: &KeyId) -> Result<()> {
-        files::remove(&self.revocation_path(id)).map(drop)
+        files::remove(&self.revocation_path(id)?).map(drop)
     }
 
-    pub(super) fn revocation_path(&self, id: &KeyId) -> PathBuf {
+    pub(super) fn revocation_path(&self, id: &KeyId) -> Result<PathBuf> {
         let name = format!("{}.revocation", id.fingerprint());
-        self.home.revocations().join(name)
+        files::within(&self.home.revocations(), &name)
     }
 }

@@ -88,7 +88,7 @@ pub(super) fn put(home: &Home, id: &KeyId, sealed: &Secret, wrap: Wrap) -> Resul
     bytes.extend_from_slice(body);
     let bytes = Secret::new(bytes);
     let _lock = lock(home)?;
-    let path = path(home, id);
+    let path = path(home, id)?;
     files::write(&path, bytes.expose())?;
     // Hardly anything else is written there in a way that leaves something.
     if let Some(stamp) = files::stamp(&path) {
@@ -100,7 +100,7 @@ pub(super) fn put(home: &Home, id: &KeyId, sealed: &Secret, wrap: Wrap) -> Resul
 /// Removes a secret half; false when there was none.
 pub(super) fn delete(home: &Home, id: &KeyId) -> Result<bool> {
     let _lock = lock(home)?;
-    files::remove(&path(home, id))
+    files::remove(&path(home, id)?)
 }
 
 /// Reads a secret half.
@@ -196,7 +196,7 @@ pub(super) fn whole(home: &Home, id: &KeyId) -> Result<(Wrap, Secret)> {
     let bytes = match raw(home, id) {
         Ok(Some(bytes)) => Secret::new(bytes),
         // A folder, or whatever else is no file.
-        Ok(None) if files::is_something(&path(home, id)) => return Err(damaged()),
+        Ok(None) if files::is_something(&path(home, id)?) => return Err(damaged()),
         Ok(None) => return Err(no_such_key()),
         Err(e) if matches!(e.kind, Kind::LimitExceeded { .. }) => return Err(damaged().because(e)),
         Err(e) => return Err(e),
@@ -208,7 +208,7 @@ pub(super) fn whole(home: &Home, id: &KeyId) -> Result<(Wrap, Secret)> {
 /// How a secret half is wrapped; `None` when there is none. One that can't be read is still
 /// there, and as good as under a passphrase: whoever uses it is told that it is damaged.
 pub(super) fn wrap(home: &Home, id: &KeyId) -> Option<Wrap> {
-    let path = path(home, id);
+    let path = path(home, id).ok()?;
     if !files::is_something(&path) {
         return None;
     }
@@ -222,7 +222,6 @@ pub(super) fn wrap(home: &Home, id: &KeyId) -> Option<Wrap> {
 
 /// Which secret halves there are.
 pub(super) fn all(home: &Home) -> Result<Vec<(KeyId, Wrap)>> {
-    access::unlinked(home)?;
     let names = files::list(&home.secrets())?;
     let found = names.iter().filter_map(|name| {
         let id = named(name)?;
@@ -287,8 +286,8 @@ fn split(bytes: &[u8]) -> Option<(Head, &[u8])> {
     Some((head, rest.get(1..)?))
 }
 
-fn path(home: &Home, id: &KeyId) -> PathBuf {
-    home.secrets().join(name(id))
+fn path(home: &Home, id: &KeyId) -> Result<PathBuf> {
+    files::within(&home.secrets(), &name(id))
 }
 
 /// What the file of a secret half is called.
@@ -304,8 +303,7 @@ pub(super) fn named(name: &str) -> Option<KeyId> {
 
 /// The file of a secret half, whatever is in it.
 pub(super) fn raw(home: &Home, id: &KeyId) -> Result<Option<Vec<u8>>> {
-    access::unlinked(home)?;
-    let found = files::read(&path(home, id), SECRET_MAX + HEAD_MAX as u64)?;
+    let found = files::read(&path(home, id)?, SECRET_MAX + HEAD_MAX as u64)?;
     Ok(found.map(|(bytes, _)| bytes))
 }
 
@@ -406,11 +404,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path());
         put(&home, &id(), &Secret::new(vec![7; 300]), Wrap::Passphrase).unwrap();
-        let whole = files::read(&path(&home, &id()), 1000).unwrap().unwrap().0;
+        let whole = files::read(&path(&home, &id()).unwrap(), 1000)
+            .unwrap()
+            .unwrap()
+            .0;
         let mut flipped = whole.clone();
         flipped[200] ^= 1;
         for broken in [&whole[..whole.len() - 1], &whole[..5], &[][..], &flipped] {
-            files::write(&path(&home, &id()), broken).unwrap();
+            files::write(&path(&home, &id()).unwrap(), broken).unwrap();
             let Err(error) = get(&home, &id(), None) else {
                 panic!("a damaged file was read");
             };

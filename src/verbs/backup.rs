@@ -33,8 +33,8 @@ const NAME: &str = "sealpost-backup.tar";
 const LABEL: &str = "a backup of the whole key store";
 
 /// What a person is asked about first, where it is so.
-const DAMAGED: &str = "decisions.journal is damaged here: what can't be read of it is taken out, and \
-    stays beside it; what a key was accepted or rejected for may be lost with it, unless the backup has it";
+const DAMAGED: &str = "decisions.journal is damaged here, or its lines are gone: what can't be read of it is \
+    laid aside; what a key was accepted or rejected for may be lost with it, unless the backup has it";
 
 /// The longest file that is read, in bytes: the largest backup, armored.
 const FILE_MAX: usize = BACKUP_MAX + BACKUP_MAX / 2;

@@ -123,6 +123,7 @@ pub(super) fn options(
             Candidate {
                 id: found.cert.id,
                 status: found.status,
+                acceptance: found.acceptance,
                 reasons: found.reasons,
                 vouched_by: found.introducers,
             }

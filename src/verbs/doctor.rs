@@ -226,6 +226,8 @@ fn files(world: &World, cx: &Context) -> Check {
             }
             Reason::Link => format!("{file} is a link; put the file or folder itself in its place"),
             Reason::Foreign => format!("{file} is another user's; put your own in its place"),
+            Reason::NoFile => format!("{file} is no file; move it away, then look again"),
+            Reason::NoFolder => format!("{file} is no folder; move it away, then look again"),
             Reason::Alone => format!(
                 "{file} is a secret key without its certificate; restore or import that, or take the file away if making the key was interrupted"
             ),

@@ -113,9 +113,7 @@ pub(super) fn letter_of_message(
             .map(|mailbox| mailbox.address),
     );
     let bcc_field = bcc_of_message(&mut fields)?;
-    // Whose keys are passed on, and to whom, is decided for each envelope.
-    let ours = ["Bcc", "Resent-Bcc", "Autocrypt", "Autocrypt-Gossip"];
-    fields.retain(|field| !ours.iter().any(|name| field.is(name)));
+    fields.retain(|field| !OURS.iter().any(|name| field.is(name)));
     Ok(Letter {
         outside: offer(world, &from.address, cx)?,
         from,
@@ -130,6 +128,20 @@ pub(super) fn letter_of_message(
         mark: None,
     })
 }
+
+/// Fields of a finished message that are not sent on: whose keys are passed on, and to whom, is
+/// decided for each envelope, and what an earlier envelope says of itself is not true of this one
+/// (RFC 9788 2.2; what it hid stands there).
+const OURS: [&str; 8] = [
+    "Bcc",
+    "Resent-Bcc",
+    "Autocrypt",
+    "Autocrypt-Gossip",
+    "HP-Outer",
+    "Sealpost-Draft",
+    "Sealpost-Answer",
+    "Return-Path",
+];
 
 /// The Bcc field for the sender's own copy: all of them in one, as a reader expects (RFC 5322 3.6).
 fn bcc_of_message(fields: &mut Vec<FieldOut>) -> Result<Option<FieldOut>> {

@@ -1,5 +1,6 @@
 //! Which header fields a reader is shown, and what protects each (RFC 9788).
 
+use super::judge::DATE_TOLERANCE;
 use super::open::{Claimed, one_address};
 use super::peel::Payload;
 use crate::base::Address;
@@ -10,11 +11,9 @@ use crate::mail::head::camel;
 use crate::mail::protect::Envelope;
 use crate::mail::{Field, Head};
 
-/// Header fields in one result beside those of [`ORDER`]: a message rarely has more than thirty.
+/// Header fields in one result beside those of [`ORDER`], which are all shown: no crowd takes the
+/// place of those that say who wrote to whom. A message rarely has more than thirty.
 const SHOWN_MAX: usize = 200;
-
-/// Of each of those: by the rules there is one.
-const SAME_MAX: usize = 20;
 
 /// The fields that are shown first, in this order; all others follow as they stand.
 const ORDER: [&str; 11] = [
@@ -106,9 +105,8 @@ fn read(outer: &Head, payload: Option<&Payload>) -> Seen {
     }
     let outer_from = single_from(outer);
     let inner_from = payload.and_then(|payload| single_from(&payload.head));
-    let dated = |head: &Head| head.first("Date").and_then(|date| date.date());
-    let outer_date = dated(outer);
-    let inner_date = payload.and_then(|payload| dated(&payload.head));
+    let outer_date = single_date(outer);
+    let inner_date = payload.and_then(|payload| single_date(&payload.head));
     let outer = stands(outer, |_| NOTHING);
     for field in outer.iter().chain(&inner) {
         suspicious(field, &mut warnings);
@@ -144,8 +142,9 @@ fn sender(head: &Head) -> Option<Warning> {
         .then_some(Warning::SenderDiffers)
 }
 
-/// The fields that a page claims, and the payload's own where it has header protection.
-pub(super) fn claimed(claimed: &Claimed, payload: Option<&Payload>) -> Seen {
+/// The fields that a page claims, and the payload's own where it has header protection. `date`
+/// is the claimed one, read.
+pub(super) fn claimed(claimed: &Claimed, date: Option<u64>, payload: Option<&Payload>) -> Seen {
     let empty = Head::default();
     let mut seen = read(&empty, payload);
     let mut claim = |name: &str, value: String, addresses: Option<Vec<Mailbox>>| {
@@ -173,6 +172,7 @@ pub(super) fn claimed(claimed: &Claimed, payload: Option<&Payload>) -> Seen {
         suspicious(field, &mut seen.warnings);
     }
     seen.outer_from = claimed.from.as_ref().map(|from| from.address.clone());
+    seen.outer_date = date;
     seen
 }
 
@@ -198,6 +198,13 @@ pub(super) fn single_from(head: &Head) -> Option<Address> {
     }
 }
 
+/// The time in a header section's one Date field (RFC 5322 3.6).
+fn single_date(head: &Head) -> Option<u64> {
+    let mut fields = head.all("Date");
+    let date = fields.next()?.date();
+    date.filter(|_| fields.next().is_none())
+}
+
 impl Seen {
     /// The address that verdicts are about: the protected From, else the one outside.
     pub fn from(&self) -> Option<&Address> {
@@ -207,16 +214,30 @@ impl Seen {
         }
     }
 
+    /// The address of the From that is shown. `bound` as for [`Seen::headers`].
+    pub fn shown_from(&self, bound: bool) -> Option<&Address> {
+        match self.mismatch() && !bound {
+            true => self.outer_from.as_ref(),
+            false => self.from(),
+        }
+    }
+
     /// There is a From inside.
     pub fn protected_from(&self) -> bool {
         self.inner.iter().any(|field| field.name == "from")
     }
 
-    /// Inside and outside name different senders.
+    /// Inside and outside name different senders. Where neither names one, every word counts.
     pub fn mismatch(&self) -> bool {
-        self.protected_from()
-            && self.outer.iter().any(|field| field.name == "from")
-            && self.inner_from != self.outer_from
+        let inside: Vec<_> = from_fields(&self.inner).collect();
+        let outside: Vec<_> = from_fields(&self.outer).collect();
+        if inside.is_empty() || outside.is_empty() {
+            return false;
+        }
+        match (&self.inner_from, &self.outer_from) {
+            (None, None) => inside != outside,
+            (inside, outside) => inside != outside,
+        }
     }
 
     /// Inside and outside name the same one sender.
@@ -224,15 +245,39 @@ impl Seen {
         self.inner_from.is_some() && self.inner_from == self.outer_from
     }
 
-    /// `Date` where no layer covers it.
-    pub fn unprotected_date(&self) -> Option<u64> {
-        let inside = self.inner.iter().any(|field| field.name == "date");
-        self.outer_date.filter(|_| !inside)
+    /// Outside stands what the payload contradicts: another sender, another date, or somebody
+    /// whom it does not name.
+    pub fn contradicted(&self) -> bool {
+        let people = |fields: &[Stands], names: &[&str]| -> Vec<Address> {
+            let named = fields
+                .iter()
+                .filter(|field| names.contains(&field.name.as_str()));
+            let people = named.filter_map(|field| field.addresses.as_ref()).flatten();
+            people.map(|mailbox| mailbox.address.clone()).collect()
+        };
+        let inside = people(&self.inner, &["to", "cc", "bcc"]);
+        let others = people(&self.outer, &["to"]);
+        let others = others.iter().any(|address| !inside.contains(address));
+        let near = |(a, b): (u64, u64)| a.abs_diff(b) <= DATE_TOLERANCE;
+        let another_date = self.protected_date()
+            && self.outer_date.is_some()
+            && !self.outer_date.zip(self.inner_date).is_some_and(near);
+        self.mismatch() || another_date || others && !inside.is_empty()
     }
 
-    /// `Date` as it is shown.
+    /// There is a Date inside.
+    pub fn protected_date(&self) -> bool {
+        self.inner.iter().any(|field| field.name == "date")
+    }
+
+    /// `Date` where no layer covers it.
+    pub fn unprotected_date(&self) -> Option<u64> {
+        self.outer_date.filter(|_| !self.protected_date())
+    }
+
+    /// `Date` as it is shown, where there is one and can be read.
     pub fn date(&self) -> Option<u64> {
-        match self.inner.iter().any(|field| field.name == "date") {
+        match self.protected_date() {
             true => self.inner_date,
             false => self.outer_date,
         }
@@ -276,7 +321,8 @@ impl Seen {
         }
         // RFC 9788 4.4: nothing vouches for the From inside, so the outer one stands.
         let named = |field: &&Stands| field.name == "from" && foreign;
-        let mut claimed = self.inner.iter().find(named).map(|from| from.value.clone());
+        let claimed: Vec<_> = from_fields(&self.inner).collect();
+        let mut claimed = foreign.then(|| claimed.join(", "));
         for field in self.outer.iter().filter(named) {
             let header = Header {
                 claimed: claimed.take(),
@@ -294,6 +340,12 @@ impl Seen {
         shown.sort_by_key(|(name, _)| place(name));
         Headers(shown)
     }
+}
+
+/// What the From fields say, as they stand.
+fn from_fields(fields: &[Stands]) -> impl Iterator<Item = &str> {
+    let named = fields.iter().filter(|field| field.name == "from");
+    named.map(|field| field.value.as_str())
 }
 
 /// Adds a field to those of its name.
@@ -324,17 +376,13 @@ fn stands(head: &Head, protection: impl Fn(&Field<'_>) -> [HeaderProtection; 2])
         if field.is_structural() || SILENT.contains(&name.as_str()) {
             continue;
         }
-        // No crowd takes the place of those that say who wrote to whom.
-        let room = match ORDER.contains(&name.as_str()) {
-            true => fields.iter().filter(|known| known.name == name).count() < SAME_MAX,
-            false => {
-                others += 1;
-                others <= SHOWN_MAX
+        if !ORDER.contains(&name.as_str()) {
+            others += 1;
+            if others > SHOWN_MAX {
+                continue;
             }
-        };
-        if room {
-            fields.push(stand(name, &field, protection(&field)));
         }
+        fields.push(stand(name, &field, protection(&field)));
     }
     fields
 }

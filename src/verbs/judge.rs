@@ -9,7 +9,7 @@ use crate::base::{Address, Context, KeyId, Result};
 
 /// How far a signature's own time may be from the message's `Date`, in seconds: a day covers
 /// slow queues and wrong zones; more means that something old was sent again.
-const DATE_TOLERANCE: u64 = 24 * 60 * 60;
+pub(super) const DATE_TOLERANCE: u64 = 24 * 60 * 60;
 
 /// What the message says of itself, against which signatures are judged.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,8 @@ pub struct Claims {
     pub shown_date: Option<u64>,
     /// Inside and outside name different senders.
     pub differs: bool,
+    /// It has no `Date` that can be read, or several: nothing says when it was written.
+    pub dateless: bool,
     /// The claims come from a page, not from a message.
     pub claimed: bool,
 }
@@ -143,9 +145,11 @@ fn intact(
     if reasons.contains(&Reason::Future) {
         lower(Reason::Future, reasons);
     }
-    if let (Some(signed), Some(date)) = (facts.signed_at, claims.date)
-        && signed.abs_diff(date) > DATE_TOLERANCE
-    {
+    let far = match (facts.signed_at, claims.date) {
+        (Some(signed), Some(date)) => signed.abs_diff(date) > DATE_TOLERANCE,
+        _ => claims.dateless,
+    };
+    if far {
         // The key and the address are vouched for all the same: a reason, and a warning. But
         // a chain that has expired counts at the signing time only where the message agrees.
         match reasons.contains(&Reason::ExpiredSince) && protocol == Protocol::Smime {

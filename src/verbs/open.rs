@@ -214,6 +214,7 @@ fn looked_at(world: &World, root: &Entity, ask: Ask, cx: &Context) -> Result<Ope
         date: seen.unprotected_date(),
         shown_date: seen.date(),
         differs: seen.mismatch(),
+        dateless: seen.date().is_none(),
         claimed: false,
     };
     let passed_on = unless_full(gossip::passed_on(world, root, &peeled, cx))?;
@@ -262,21 +263,22 @@ fn lone(world: &World, payload: &Payload, ask: Ask, cx: &Context) -> Result<Open
             }
         },
     };
-    let seen = headers::claimed(&claimed, peeled.payload.as_ref());
     let date = match &claimed.date {
         Some(date) => Some(parse_date(date).ok_or_else(|| {
             Error::invalid("/payload/claimed/date", "use an RFC 3339 or RFC 5322 date")
         })?),
         None => None,
     };
-    let protected = seen.protected_from();
+    let seen = headers::claimed(&claimed, date, peeled.payload.as_ref());
     let claims = Claims {
         from: seen.from().cloned(),
-        date: date.filter(|_| !protected),
-        shown_date: seen.date().or(date),
+        date: seen.unprotected_date(),
+        shown_date: seen.date(),
         differs: seen.mismatch(),
+        // A page need not say when something was written.
+        dateless: seen.protected_date() && seen.date().is_none(),
         // Also where what the page shows is not what the payload says.
-        claimed: !protected || seen.mismatch(),
+        claimed: !seen.protected_from() || seen.contradicted(),
     };
     let (mut opened, _) = verdict(&mut peeled, &seen, &claims, cx)?;
     opened.revision = world.store.revision()?;

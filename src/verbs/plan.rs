@@ -13,7 +13,7 @@ use super::{Ask, Asks, World, archive};
 use crate::base::autocrypt::{Peer, Recommendation, Sending, for_all, recommend};
 use crate::base::body::Bodies;
 use crate::base::error::Blame;
-use crate::base::keys::{KeyStatus, Usage};
+use crate::base::keys::{Acceptance, KeyStatus, Usage};
 use crate::base::verdict::LayerError;
 use crate::base::{Address, Context, KeyId, Mailbox, Protocol, Result};
 
@@ -142,6 +142,8 @@ pub enum PartyChoice {
 pub struct Candidate {
     pub id: KeyId,
     pub status: KeyStatus,
+    /// What the person decided about it for this address.
+    pub acceptance: Acceptance,
     /// Why it is not used, or what to know when it is: `undecided`.
     pub reasons: Vec<&'static str>,
     /// The introducer whose word stands for the person's, and those whom they trust between.

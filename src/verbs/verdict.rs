@@ -50,10 +50,13 @@ pub(super) fn verdict(
         envelope(&layer) && layer.layer.kind == LayerKind::Signature && is_around(peeled, index)
     });
     let bound = signer.is_some() && over_fields;
-    if let Some(from) = &claims.from
-        && cx.certs.imitates_known(from)?
-    {
-        warnings.push(Warning::LooksLikeKnown);
+    // Where the two differ, one is judged and the other is shown.
+    for from in [claims.from.as_ref(), seen.shown_from(bound)] {
+        if let Some(from) = from
+            && cx.certs.imitates_known(from)?
+        {
+            warnings.push(Warning::LooksLikeKnown);
+        }
     }
     if seen.mismatch() && !bound {
         warnings.push(Warning::FromMismatch);

@@ -279,6 +279,157 @@ fn what_was_hidden_may_be_moved() {
     }
 }
 
+/// And in whatever spelling, in all fields that can go without it.
+#[test]
+fn what_was_hidden_stands_nowhere_outside() {
+    for mut trio in trios() {
+        let how = json!({"sign": true, "encrypt": true, "protocol": trio.family, "headers": "shy"});
+        let mut letter = letter();
+        letter["subject"] = json!("AW: [team] Projekt Merger");
+        letter["from"]["name"] = json!("Alice Confidential");
+        letter["to"] = json!([{"name": "Bob Hidden", "address": BOB}]);
+        letter["cc"] = json!([{"name": "Mallory Secret", "address": MALLORY}]);
+        let message = seal_one(&mut trio.alice, letter, how);
+        let opened = trio.bob.open(&message).unwrap();
+        let token = json!({"answer": opened["answer"]});
+        let draft = answered(&mut trio.bob, token.clone(), "reply")["draft"].clone();
+        let mut tries = Vec::new();
+        let mut put = |name: &str, value: Value| {
+            let mut draft = draft.clone();
+            draft[name] = value;
+            tries.push(draft);
+        };
+        let hidden_name = json!([{"name": "Mallory  SECRET (boss)", "address": ALICE}]);
+        for list in ["to", "cc", "replyTo"] {
+            put(list, hidden_name.clone());
+        }
+        put("from", json!({"name": "Mallory Secret", "address": BOB}));
+        for subject in [
+            "Re: projekt MERGER",
+            "Projekt Merger!",
+            "Re: Projekt  Merger",
+            "Re: Projekt\tMerger",
+            "Re: Projekt\u{a0}Merger",
+            "Re: Projekt\u{200b}Merger",
+            "Re: Proj\u{ad}ekt M\u{2060}erger",
+            "Re: Projekt-Merger",
+            "Re: Projekt_Merger",
+            "Re: ProjektMerger",
+            "Re: Pr\u{43e}jekt Merger",
+            "Re: \u{ff30}rojekt Merger",
+            "Re[Merger]: Projekt Merger",
+            "WG: Projekt Merger (was: something)",
+            "a talk with Mallory Secret",
+            "mallory\u{2011}secret",
+            "by Alice Confidential",
+        ] {
+            put("subject", json!(subject));
+        }
+        for name in [
+            "Thread-Topic",
+            "Keywords",
+            "Comments",
+            "Mail-Followup-To",
+            "Mail-Reply-To",
+            "Disposition-Notification-To",
+            "Return-Receipt-To",
+            "Errors-To",
+            "Organization",
+            "X-Original-Subject",
+        ] {
+            for value in [
+                "Projekt Merger",
+                "re: projekt\u{a0}merger",
+                "Mallory Secret <mallory@sealpost.example>",
+                "\"Secret Mallory\" <mallory@sealpost.example>",
+                "frank@x.example (Mallory Secret)",
+            ] {
+                put("headers", json!([{"name": name, "value": value}]));
+            }
+        }
+        for draft in tries {
+            let params = json!({"draft": draft, "answering": token, "protect":
+                {"encrypt": true, "sign": true, "protocol": trio.family, "headers": "none"}});
+            let sealed = trio.bob.good("message/seal", params);
+            let bytes = trio.bob.bytes(&sealed["messages"][0]["message"].clone());
+            let head = outside(&bytes);
+            let (fields, _) = head.split_once("MIME-Version").unwrap();
+            // Whatever is encoded would be found decoded.
+            let seen = trio.alice.open(fields.as_bytes()).unwrap()["headers"].clone();
+            let seen = readable(&seen).to_lowercase();
+            for word in [
+                "secret",
+                "confidential",
+                "hidden",
+                "merger",
+                "m\u{2060}erger",
+            ] {
+                assert!(!seen.contains(word), "{draft}\n{head}\n{seen}");
+            }
+            assert!(head.contains(BOB), "{head}");
+            let read = trio.alice.open(&bytes).unwrap();
+            assert_eq!(read["headers"]["subject"]["value"], draft["subject"]);
+            for extra in draft["headers"].as_array().unwrap() {
+                let inside = read["headers"].to_string();
+                let value = extra["value"].as_str().unwrap();
+                let value = value
+                    .split([' ', '\u{a0}', '"'])
+                    .max_by_key(|word| word.len());
+                assert!(inside.contains(value.unwrap()), "{extra}: {inside}");
+            }
+        }
+        // What was not hidden stands where it was put.
+        let mut open = draft.clone();
+        open["subject"] = json!("Something else");
+        open["from"] = json!({"name": "Robert", "address": BOB});
+        open["headers"] = json!([{"name": "Organization", "value": "Acme"},
+            {"name": "Disposition-Notification-To", "value": BOB}]);
+        let params = json!({"draft": open, "answering": token, "protect":
+            {"encrypt": true, "sign": true, "protocol": trio.family, "headers": "none"}});
+        let sealed = trio.bob.good("message/seal", params);
+        let bytes = trio.bob.bytes(&sealed["messages"][0]["message"].clone());
+        let head = outside(&bytes);
+        for line in [
+            "Subject: Something else",
+            "Organization: Acme",
+            "Disposition-Notification-To: bob@sealpost.example",
+        ] {
+            assert!(head.contains(&format!("{line}\r\n")), "{head}");
+        }
+    }
+}
+
+/// What was hidden stays so under a policy of our own that hides another piece of the same field.
+#[test]
+fn a_hidden_address_is_hidden_under_every_policy() {
+    let payload = format!(
+        "From: Alice <{ALICE}>\nTo: {BOB}\nCc: Carol <carol@x.example>, Dora <dora@x.example>\n\
+         Subject: s\nMessage-ID: <seen@x>\nHP-Outer: From: {ALICE}\nHP-Outer: To: {BOB}\n\
+         HP-Outer: Cc: dora@x.example\nHP-Outer: Message-ID: <seen@x>\n\
+         Content-Type: text/plain; hp=\"cipher\"\n\ntext\n"
+    );
+    for mut post in posts() {
+        let opened = by_hand(&mut post, Crypto::SignedEncrypted, OUTER, &payload);
+        let token = json!({"answer": opened["answer"]});
+        let draft = answered(&mut post.bob, token.clone(), "reply-all")["draft"].clone();
+        assert_eq!(
+            addresses(&draft["cc"]),
+            ["carol@x.example", "dora@x.example"]
+        );
+        for policy in ["none", "baseline", "shy"] {
+            let mut draft = draft.clone();
+            draft["headers"] = json!([{"name": "X-Copies", "value": "carol@X.example"}]);
+            let params = json!({"draft": draft, "answering": token, "purpose": "draft",
+                "protect": {"encrypt": true, "headers": policy}});
+            let sealed = post.bob.good("message/seal", params);
+            let bytes = post.bob.bytes(&sealed["sent"].clone());
+            let head = outside(&bytes);
+            assert!(!head.to_lowercase().contains("carol"), "{policy}: {head}");
+            assert!(head.contains("dora@x.example"), "{policy}: {head}");
+        }
+    }
+}
+
 /// The same of message ids, which a composer of ours never hides.
 #[test]
 fn a_hidden_message_id_is_hidden_among_others() {

@@ -284,6 +284,50 @@ fn a_forwarded_message_takes_its_files_along() {
     assert_eq!(draft["attachments"], json!([]));
 }
 
+/// A file that is encrypted by itself stays, opened or closed, and so does what is withheld; each is
+/// told.
+#[test]
+fn files_that_do_not_come_along_are_told() {
+    let mut people = pair("modern");
+    let Pair { alice, bob, .. } = &mut people;
+    let armor = |host: &mut Host, to: &str| {
+        let params = json!({"text": {"text": "a file"}, "to": [to]});
+        host.good("text/encrypt", params)["text"]["text"].clone()
+    };
+    let (open, closed) = (armor(alice, BOB), armor(alice, ALICE));
+    let file = |name: &str, text: &Value| json!({"name": name, "type": "application/octet-stream", "body": {"text": text}});
+    let files = json!([
+        file("open.pgp", &open),
+        file("closed.pgp", &closed),
+        file("a.bin", &json!("x"))
+    ]);
+    let draft = json!({"from": ALICE, "to": [BOB], "subject": SUBJECT, "text": {"text": SECRET}, "attachments": files});
+    for (encrypt, quote, attached, left) in [
+        (true, "given", vec!["a.bin"], 2),
+        (false, "withheld", vec![], 3),
+    ] {
+        let protect = json!({"sign": true, "encrypt": encrypt});
+        let message = seal_one(alice, draft.clone(), protect);
+        let forward = answer(bob, &message, "forward");
+        assert_eq!(forward["quote"], quote, "{forward}");
+        let along = forward["draft"]["attachments"].as_array().unwrap().iter();
+        let along: Vec<_> = along.map(|file| file["name"].as_str().unwrap()).collect();
+        assert_eq!(along, attached, "{forward}");
+        assert_eq!(forward["left"].as_array().unwrap().len(), left, "{forward}");
+        assert_eq!(answer(bob, &message, "reply")["left"], json!([]));
+    }
+    // Nothing binds it to anybody: all of it stays.
+    let files = json!([file("a.bin", &json!("x"))]);
+    let draft = json!({"from": ALICE, "to": [BOB], "subject": SUBJECT, "text": {"text": SECRET}, "attachments": files});
+    let protect = json!({"sign": false, "encrypt": true, "headers": "none"});
+    let message = String::from_utf8(seal_one(alice, draft, protect)).unwrap();
+    let message = message.replacen(ALICE, "mallory@x.example", 1);
+    assert!(message.contains("From: mallory@") || message.contains("From: <mallory@"));
+    let forward = answer(bob, message.as_bytes(), "forward");
+    assert_eq!(forward["quote"], "withheld");
+    assert_eq!(forward["left"].as_array().unwrap().len(), 1, "{forward}");
+}
+
 #[test]
 fn outer_fields_that_were_changed_change_nothing() {
     let mut people = pair("modern");

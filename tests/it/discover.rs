@@ -527,32 +527,34 @@ fn policy_has_the_last_word() {
     for address in ["x@localhost", "x@127.0.0.1"] {
         assert_eq!(discover(&mut host, address, "wkd"), some("failed", &[]));
     }
-    // In the clear nobody is asked, whatever a rule says.
-    for (rules, via, rule) in [
-        (
-            "keyservers = [\"http://keys.invalid\"]",
-            "keyserver",
-            "keyservers",
-        ),
-        (
-            "directories = [\"http://keys.invalid\"]",
-            "ldap",
-            "directories",
-        ),
+    // In the clear nobody is asked, and a rule that leads nowhere is no rule that is not there.
+    let (home, _) = person(&ca, "", &[]);
+    for rules in [
+        "keyservers = [\"http://keys.invalid\"]",
+        "keyservers = [\"keys.invalid\"]",
+        "directories = [\"http://keys.invalid\"]",
+        "private-hosts = [\"keys.invalid:443\"]",
+        "[connect-to]\n\"keys.openpgp.org:443\" = \"here\"",
+        "[connect-to]\n\"keys.openpgp.org:443\" = \"127.0.0.1\"",
+        "[connect-to]\n\"keys.openpgp.org\" = \"127.0.0.1:443\"",
     ] {
-        let (_home, mut host) = person(&ca, rules, &places);
-        let params = json!({"address": ALICE, "via": via});
-        refused(host.call("keys/discover", params), rule);
+        let file = home.path().join("policy.toml");
+        std::fs::write(&file, format!("# rules\n{rules}\n")).unwrap();
+        let mut host = home.start();
+        host.hello();
+        let params = json!({"address": ALICE, "via": "wkd"});
+        let fault = host.fault("keys/discover", params);
+        assert_eq!(fault.kind(), "policy.refused", "{rules}: {fault:?}");
+        assert_eq!(fault.data["rule"], "policy.toml", "{rules}");
+        let checks = host.good("host/doctor", json!({}))["checks"].clone();
+        let checks = checks.as_array().unwrap();
+        let told = checks.iter().find(|check| check["id"] == "policy").unwrap();
+        assert_eq!(told["ok"], false, "{rules}");
+        assert_eq!(told["data"]["file"], json!(file), "{rules}");
+        let line = told["data"]["line"].as_u64().unwrap();
+        assert!((2..=3).contains(&line), "{rules}: {line}");
     }
     assert_eq!(server.visits(), 0);
-    // A rule that leads nowhere is no rule that is not there.
-    let (home, _) = person(&ca, "", &[]);
-    let rule = "[connect-to]\n\"keys.openpgp.org:443\" = \"here\"\n";
-    std::fs::write(home.path().join("policy.toml"), rule).unwrap();
-    let mut host = home.start();
-    host.hello();
-    let params = json!({"address": ALICE, "via": "keyserver"});
-    refused(host.call("keys/discover", params), "connect-to");
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn every_damage_is_told_and_mended_by_a_backup() {
     mode(&home.path().join(&secret), 0o700);
     let mut host = home.start();
     host.hello();
-    told(&mut host, &secret, "damaged");
+    told(&mut host, &secret, "no-file");
     says_damaged(&mut host, &id, &sealed, &block);
     fs::remove_dir(home.path().join(&secret)).unwrap();
     read(&mut host, &backup).unwrap();
@@ -815,7 +815,7 @@ fn a_journal_that_is_no_file_is_refused() {
     mode(&journal, 0o600);
     let mut host = home.start();
     host.hello();
-    told(&mut host, "decisions.journal", "damaged");
+    told(&mut host, "decisions.journal", "no-file");
     let make = json!({"protocol": "openpgp", "name": "B", "address": BOB, "passphrase": "none"});
     let fault = host.fault("keys/generate", make);
     assert_eq!(fault.kind(), "store.unavailable");
@@ -832,6 +832,191 @@ fn a_journal_that_is_no_file_is_refused() {
             .len(),
         1
     );
+}
+
+/// A journal without a line where there were some is the loss of them, with the index or without.
+#[test]
+fn an_emptied_journal_is_told_and_nothing_is_taken_back_unseen() {
+    let mut it = pair("compatible");
+    let home = it.bob_home;
+    let say = |host: &mut Host, level: &str| {
+        let said = json!({"id": it.alice_id, "address": ALICE, "level": level});
+        host.call("keys/accept", said)
+    };
+    say(&mut it.bob, "rejected").unwrap();
+    let backup = write(&mut it.bob);
+    drop(it.bob);
+    let journal = home.path().join("decisions.journal");
+    let level = |host: &mut Host| {
+        let shown = host.call("keys/show", json!({"id": it.alice_id}));
+        shown.map(|shown| shown["key"]["acceptance"][ALICE].clone())
+    };
+    for index in [true, false] {
+        for file in [true, false] {
+            let whole = fs::read(&journal).unwrap();
+            match file {
+                true => fs::write(&journal, b"").unwrap(),
+                false => fs::remove_file(&journal).unwrap(),
+            }
+            if !index {
+                for file in home.files() {
+                    let name = file.file_name().unwrap().to_str().unwrap();
+                    if name.starts_with("index-") {
+                        fs::remove_file(file).unwrap();
+                    }
+                }
+            }
+            let mut host = home.start();
+            host.hello();
+            let reason = if file { "damaged" } else { "missing" };
+            told(&mut host, "decisions.journal", reason);
+            let faults = [
+                level(&mut host).unwrap_err(),
+                say(&mut host, "accepted").unwrap_err(),
+            ];
+            for fault in faults {
+                assert_eq!(fault.kind(), "store.damaged", "{fault:?}");
+                assert!(fault.message.contains("decisions.journal"), "{fault:?}");
+            }
+            drop(host);
+            // As it was, or by a backup.
+            match file {
+                true => fs::write(&journal, whole).unwrap(),
+                false => {
+                    let mut host = home.start();
+                    host.hello();
+                    read(&mut host, &backup).unwrap();
+                }
+            }
+            let mut host = home.start();
+            assert_eq!(level(&mut host).unwrap(), "rejected");
+            is_well(&mut host, "files");
+        }
+    }
+    // Without either: the person says that it begins anew.
+    fs::write(&journal, b"").unwrap();
+    fs::remove_file(home.path().join("decisions.lock")).unwrap();
+    let mut host = home.start();
+    host.hello();
+    is_well(&mut host, "files");
+    say(&mut host, "accepted").unwrap();
+    assert_eq!(level(&mut host).unwrap(), "accepted");
+}
+
+/// Whatever stands in the place of a file or folder of ours: the host answers, writes through no
+/// link, and the doctor tells.
+#[test]
+fn nothing_in_the_home_keeps_the_host_waiting() {
+    let base = Home::new();
+    let mut host = base.start();
+    host.hello();
+    let id = generate(&mut host, "Alice", ALICE, "compatible");
+    let make = json!({"protocol": "smime", "address": ALICE, "passphrase": "none"});
+    host.good("keys/generate", make);
+    let peer = Home::new();
+    let mut other = peer.start();
+    let bob = generate(&mut other, "Bob", BOB, "compatible");
+    import(
+        &mut host,
+        export(&mut other, &[&bob]).as_bytes(),
+        json!(true),
+    );
+    host.good("keys/lock", json!({}));
+    host.good("keys/lock", json!({"id": id}));
+    let draft = json!({"draft": letter(ALICE), "purpose": "draft",
+                       "protect": {"sign": false, "encrypt": true}});
+    let _ = host.call("message/seal", draft);
+    drop(host);
+    let mut entries: Vec<PathBuf> = base.files();
+    let folders = [
+        "locked",
+        "log",
+        "revocations",
+        "secrets",
+        "smime",
+        "pgp.cert.d",
+    ];
+    entries.extend(folders.map(|folder| base.path().join(folder)));
+    // SQLite takes these away in the end.
+    let tails = ["index-0.db-wal", "index-0.db-shm", "index-0.db-journal"];
+    entries.extend(tails.map(|tail| base.path().join(tail)));
+    entries.sort();
+    entries.dedup();
+    let names = entries
+        .iter()
+        .map(|path| path.strip_prefix(base.path()).unwrap());
+    for name in names {
+        for kind in ["pipe", "socket", "folder", "link"] {
+            let is_folder =
+                !name.to_str().unwrap().contains("index") && base.path().join(name).is_dir();
+            let home = Home::new();
+            let copied = std::process::Command::new("cp")
+                .args([
+                    "-a",
+                    base.path().to_str().unwrap(),
+                    home.path().to_str().unwrap(),
+                ])
+                .status();
+            assert!(copied.unwrap().success());
+            let place = home.path().join(name);
+            let away = home.dir.path().join("away");
+            let there = fs::rename(&place, &away).is_ok();
+            match kind {
+                "pipe" => {
+                    let made = std::process::Command::new("mkfifo").arg(&place).status();
+                    assert!(made.unwrap().success());
+                    mode(&place, 0o600);
+                }
+                "socket" => drop(std::os::unix::net::UnixListener::bind(&place).unwrap()),
+                "folder" if is_folder => continue,
+                "folder" => fs::create_dir(&place).unwrap(),
+                _ => {
+                    if !there {
+                        fs::write(&away, b"").unwrap();
+                    }
+                    symlink(&away, &place).unwrap();
+                }
+            }
+            let before = tree(&away);
+            let mut host = home.start();
+            host.patience = Duration::from_secs(40);
+            host.hello();
+            let checks = host.good("host/doctor", json!({}))["checks"].clone();
+            for (method, params) in [
+                ("keys/lock", json!({})),
+                ("keys/list", json!({})),
+                ("keys/show", json!({"id": bob})),
+                (
+                    "autocrypt/prefer",
+                    json!({"from": ALICE, "prefer": "mutual"}),
+                ),
+            ] {
+                let _ = host.call(method, params);
+            }
+            let well = checks.as_array().unwrap().iter();
+            let mut told = well.filter(|check| check["ok"] == false && check["id"] != "pinentry");
+            assert!(
+                told.next().is_some(),
+                "{kind} at {}: {checks}",
+                name.display()
+            );
+            assert_eq!(tree(&away), before, "{kind} at {}", name.display());
+        }
+    }
+}
+
+/// The files below a path, or it itself, with what is in them.
+fn tree(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut todo = vec![path.to_owned()];
+    while let Some(path) = todo.pop() {
+        match fs::read_dir(&path) {
+            Ok(entries) => todo.extend(entries.map(|entry| entry.unwrap().path())),
+            Err(_) => found.push((path.clone(), fs::read(&path).unwrap_or_default())),
+        }
+    }
+    found.sort();
+    found
 }
 
 #[test]

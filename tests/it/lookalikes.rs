@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{Home, Host, export, generate, import};
+use crate::protection::{Crypto, by_hand, posts};
 
 const KNOWN: &str = "alice@bank.example";
 const LIKE: &str = "a1ice@bank.example";
@@ -55,4 +56,30 @@ fn what_is_decided_counts_for_the_next_message() {
     // One's own address is known without a word.
     generate(&mut one, "Bob", "bob@sealpost.example", "compatible");
     assert!(both(&mut one, &mut other, "bob@sea1post.example"));
+}
+
+/// A sender outside who looks like somebody known is told where it is shown, whatever stands inside.
+#[test]
+fn who_is_shown_is_looked_at() {
+    let payload = "From: Dora <dora@elsewhere.example>\nTo: bob@sealpost.example\nSubject: s\n\
+        Content-Type: text/plain; hp=\"cipher\"\n\nText\n";
+    for mut post in posts() {
+        for (from, warned) in [
+            ("bob@sea1post.example", true),
+            ("x@seaIpost.example", true),
+            ("alice@sealpost.example", false),
+            ("carol@sealpost.example", false),
+        ] {
+            let outer = format!("From: {from}\nTo: bob@sealpost.example\nDate: DATE\n");
+            let opened = by_hand(&mut post, Crypto::Encrypted, &outer, payload);
+            assert_eq!(opened["headers"]["from"]["value"], from, "{opened}");
+            let warnings = opened["summary"]["warnings"].to_string();
+            assert!(warnings.contains("from-mismatch"), "{from}: {warnings}");
+            assert_eq!(
+                warnings.contains("looks-like-known"),
+                warned,
+                "{from}: {warnings}"
+            );
+        }
+    }
 }

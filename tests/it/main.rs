@@ -59,6 +59,7 @@ mod plans;
 mod policy;
 mod protection;
 mod questions;
+mod quoted;
 mod revocation;
 mod roads;
 mod roundtrip;

@@ -74,6 +74,158 @@ fn an_address_comes_and_another_goes() {
     }
 }
 
+/// Signatures count by the second, and what was said last counts: also within one second.
+#[test]
+fn what_is_said_within_one_second_counts() {
+    for profile in ["compatible", "modern", "post-quantum"] {
+        let home = home();
+        let mut host = home.start();
+        let id = generate(&mut host, "Me", OLD, profile);
+        for year in [2041, 2043, 2039, 2042] {
+            let end = format!("{year}-01-01T00:00:00Z");
+            let reply = host.good("keys/renew", json!({"id": id, "expires": end}));
+            assert_eq!(reply["key"]["expires"], end, "{profile}");
+        }
+        for _ in 0..3 {
+            let reply = host.good("keys/address", json!({"id": id, "add": NEW}));
+            assert_eq!(reply["key"]["addresses"], json!([OLD, NEW]), "{profile}");
+            let reply = host.good("keys/address", json!({"id": id, "retire": NEW}));
+            assert_eq!(reply["key"]["addresses"], json!([OLD]), "{profile}");
+        }
+        host.good("keys/address", json!({"id": id, "add": NEW}));
+        let grown = host.good("keys/subkey", json!({"id": id, "add": "encrypt"}));
+        let old = grown["key"]["keyIds"][2].clone();
+        host.good("keys/subkey", json!({"id": id, "retire": old}));
+        host.good(
+            "keys/renew",
+            json!({"id": id, "expires": "2040-01-01T00:00:00Z"}),
+        );
+        a_second();
+        let sealed = letter(&mut host, NEW, OLD);
+        let opened = host.open(&sealed).unwrap();
+        assert_eq!(opened["summary"]["signed"], "good", "{profile}");
+        // Others see it the same.
+        let cert = export(&mut host, &[&id]);
+        let other = Home::new();
+        let mut other = other.start();
+        import(&mut other, cert.as_bytes(), Value::Null);
+        let shown = key(&mut other, &id);
+        assert_eq!(shown["expires"], "2040-01-01T00:00:00Z");
+        let mut addresses = shown["addresses"].as_array().unwrap().clone();
+        addresses.sort_by_key(|address| address.to_string());
+        assert_eq!(addresses, [json!(NEW), json!(OLD)]);
+        if let (Some(gpg), "compatible") = (Gpg::new(), profile) {
+            gpg.go(&["--import"], cert.as_bytes());
+            let list = gpg.text(&["--with-colons", "--list-keys"], b"");
+            let ends = |kind: &str| -> Vec<String> {
+                let lines = list.lines().filter(|line| line.starts_with(kind));
+                lines
+                    .map(|line| line.split(':').nth(6).unwrap().to_owned())
+                    .collect()
+            };
+            assert_eq!(ends("pub:"), ["2208988800"], "{list}");
+            let revoked = list.lines().filter(|line| line.starts_with("sub:r:"));
+            assert_eq!(revoked.count(), 1, "{list}");
+            let users = list.lines().filter(|line| line.starts_with("uid:"));
+            assert!(
+                users.clone().all(|line| !line.starts_with("uid:r:")),
+                "{list}"
+            );
+            assert_eq!(users.count(), 2);
+        }
+        let gone = host.good("keys/revoke", json!({"id": id, "reason": "retired"}));
+        assert_eq!(gone["key"]["status"], "revoked");
+        let fault = host.fault("keys/address", json!({"id": id, "retire": NEW}));
+        assert_eq!(fault.kind(), "key.unusable");
+    }
+}
+
+/// A key that has ended gets what it needs, its new end first; and one that nobody trusts any more can be revoked.
+#[test]
+fn an_ended_key_grows_and_a_weak_one_is_revoked() {
+    let Some(gpg) = Gpg::new() else { return };
+    let home = home();
+    let mut host = home.start();
+    host.hello();
+    let then = ["--faked-system-time", "20240101T000000!"];
+    let fpr = gpg.key(&format!("Me <{OLD}>"), "ed25519", "cv25519", &then);
+    gpg.go(
+        &[
+            "--faked-system-time",
+            "20240102T000000!",
+            "--quick-set-expire",
+            &fpr,
+            "2024-03-01",
+        ],
+        b"",
+    );
+    let secret = gpg.secret(&fpr);
+    let id = import(&mut host, &secret, json!(true))["imported"][0]["id"].clone();
+    let shown = key(&mut host, id.as_str().unwrap());
+    assert_eq!(shown["status"], "expired");
+    let fault = host.fault("keys/subkey", json!({"id": id, "add": "sign"}));
+    assert_eq!(fault.data["reasons"], json!(["expired"]));
+    let grown = host.good("keys/address", json!({"id": id, "add": NEW}));
+    assert_eq!(grown["key"]["addresses"].as_array().unwrap().len(), 2);
+    host.good("keys/address", json!({"id": id, "retire": NEW}));
+    let end = "2041-01-01T00:00:00Z";
+    let renewed = host.good("keys/renew", json!({"id": id, "expires": end}));
+    assert_eq!(renewed["key"]["expires"], end);
+    assert_eq!(renewed["key"]["status"], "valid");
+    let grown = host.good("keys/subkey", json!({"id": id, "add": "sign"}));
+    assert_eq!(grown["key"]["keyIds"].as_array().unwrap().len(), 3);
+
+    let weak = ["--cert-digest-algo", "SHA1", "--digest-algo", "SHA1"];
+    let fpr = gpg.key("Weak <weak@parts.example>", "rsa2048", "rsa2048", &weak);
+    let secret = gpg.secret(&fpr);
+    let id = import(&mut host, &secret, json!(true))["imported"][0]["id"].clone();
+    let shown = key(&mut host, id.as_str().unwrap());
+    assert_eq!(shown["status"], "weak");
+    for reason in ["superseded", "compromised"] {
+        let gone = host.good("keys/revoke", json!({"id": id, "reason": reason}));
+        assert_eq!(gone["key"]["status"], "revoked", "{reason}");
+    }
+}
+
+/// A key that says something of itself out of the future: nothing said now would count.
+#[test]
+fn a_word_out_of_the_future_is_told() {
+    let Some(gpg) = Gpg::new() else { return };
+    let fpr = gpg.key(&format!("Me <{OLD}>"), "ed25519", "cv25519", &[]);
+    gpg.go(
+        &[
+            "--faked-system-time",
+            "20400101T000000!",
+            "--quick-set-expire",
+            &fpr,
+            "2042-01-01",
+        ],
+        b"",
+    );
+    let home = home();
+    let mut host = home.start();
+    let secret = gpg.secret(&fpr);
+    let id = import(&mut host, &secret, json!(true))["imported"][0]["id"].clone();
+    let before = key(&mut host, id.as_str().unwrap());
+    for (method, params) in [
+        (
+            "keys/renew",
+            json!({"id": id, "expires": "2043-01-01T00:00:00Z"}),
+        ),
+        ("keys/address", json!({"id": id, "add": NEW})),
+        ("keys/subkey", json!({"id": id, "add": "sign"})),
+        ("keys/revoke", json!({"id": id, "reason": "retired"})),
+    ] {
+        let fault = host.fault(method, params);
+        assert_eq!(fault.kind(), "key.unusable", "{method}");
+        assert_eq!(fault.data["reasons"], json!(["not-yet-valid"]), "{method}");
+    }
+    assert_eq!(key(&mut host, id.as_str().unwrap()), before);
+    // What counts whatever else is said can be said at once.
+    let gone = host.good("keys/revoke", json!({"id": id, "reason": "compromised"}));
+    assert_eq!(gone["key"]["status"], "revoked");
+}
+
 #[test]
 fn requests_that_make_no_sense_change_nothing() {
     let home = home();

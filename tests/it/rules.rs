@@ -31,7 +31,7 @@ fn refused(answer: Result<Value, Fault>, rule: &str) -> Value {
         ("policy.refused", &json!(rule)),
         "{fault:?}"
     );
-    fault.data.clone()
+    fault.data
 }
 
 fn check(host: &mut Host, id: &str) -> Value {

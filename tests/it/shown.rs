@@ -3,15 +3,16 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::shorten;
+use crate::harness::{Host, encode, shorten};
 use crate::mime::{crlf, mixed};
-use crate::protection::{Crypto, INNER, OUTER, Peer, Post, by_hand, posts};
+use crate::protection::{Crypto, INNER, OUTER, Peer, by_hand, posts};
+use crate::trio::BOB;
 
-fn texts(post: &mut Post, opened: &Value) -> Vec<String> {
+fn texts(bob: &mut Host, opened: &Value) -> Vec<String> {
     let show = opened["show"].as_array().unwrap().clone();
     let parts = opened["parts"].as_array().unwrap().clone();
     let shown = parts.iter().filter(|part| show.contains(&part["id"]));
-    let bytes = shown.map(|part| post.bob.bytes(&part["body"]));
+    let bytes = shown.map(|part| bob.bytes(&part["body"]));
     bytes.map(|body| String::from_utf8(body).unwrap()).collect()
 }
 
@@ -66,6 +67,128 @@ fn no_charset_makes_other_words_of_a_signed_text() {
     }
 }
 
+/// The same of a text that is no UTF-8. A charset by any name may say which letters its high bytes
+/// are, and nothing of the rest.
+#[test]
+fn no_charset_makes_other_words_of_a_signed_text_of_old() {
+    let Some(mut post) = posts().into_iter().find(|p| p.peer.family() == "openpgp") else {
+        return;
+    };
+    let plain = "No. Ref. +AAoACg-Yes +- ~{VPND~} \\ $BEND(B [caf?]{|}~, f?nf\n";
+    let text: Vec<u8> = plain
+        .bytes()
+        .map(|byte| if byte == b'?' { 0xE9 } else { byte })
+        .collect();
+    let Peer::Gpg { gpg, key } = &post.peer else {
+        panic!("an OpenPGP peer has a key");
+    };
+    let signing = ["--local-user", key, "--armor"];
+    let encrypting = [
+        "--trust-model",
+        "always",
+        "--recipient",
+        BOB,
+        "--sign",
+        "--encrypt",
+    ];
+    for more in [&["--clearsign"][..], &encrypting] {
+        let armor = gpg.go(&[&signing[..], more].concat(), &text);
+        for charset in CHARSETS {
+            let outer = crlf(OUTER).replace("DATE", &chrono::Utc::now().to_rfc2822());
+            let kind = format!(
+                "Content-Type: text/plain; charset={charset}\r\n\
+                 Content-Transfer-Encoding: base64\r\n"
+            );
+            let message = format!("{outer}{kind}\r\n{}\r\n", encode(&armor));
+            let opened = post.bob.open(message.as_bytes()).unwrap();
+            assert_eq!(opened["summary"]["signed"], "good", "{}", shorten(&opened));
+            let [body] = texts(&mut post.bob, &opened).try_into().unwrap();
+            let seen: String = body.chars().filter(char::is_ascii).collect();
+            let expected: String = plain.chars().filter(|c| *c != '?').collect();
+            assert_eq!(seen.trim_end(), expected.trim_end(), "{charset}: {body}");
+            let letters = body.chars().filter(|c| !c.is_ascii()).count();
+            assert_eq!(letters, 2, "{charset}: {body}");
+            if charset.contains("8859-1") {
+                assert!(body.contains("[café]"), "{charset}: {body}");
+            }
+        }
+    }
+}
+
+/// Names of charsets, and what may stand around them.
+const CHARSETS: [&str; 40] = [
+    "utf-8",
+    "us-ascii",
+    "iso-8859-1",
+    "ISO-8859-1",
+    "\"iso-8859-1\"",
+    "koi8-r",
+    "windows-1251",
+    "utf-7",
+    "UTF_7",
+    "csutf7",
+    "\"csUTF7\"",
+    "\" utf_7 \"",
+    "unicode-1-1-utf-7",
+    "utf_16",
+    "utf-16be",
+    "csutf16",
+    "csutf16le",
+    "unicode",
+    "csunicode",
+    "unicodefeff",
+    "unicodefffe",
+    "ucs-2",
+    "UCS_2",
+    "iso-10646-ucs-2",
+    "utf-32",
+    "hz-gb-2312",
+    "iso-2022-jp",
+    "csISO2022JP",
+    "iso-2022-kr",
+    "csiso2022kr",
+    "iso_2022_cn",
+    "replacement",
+    "gbk",
+    "gb18030",
+    "big5",
+    "shift_jis",
+    "sjis",
+    "euc-kr",
+    "x-user-defined",
+    "x-nothing",
+];
+
+/// Japanese in seven bits is read as what it is, where it is that.
+#[test]
+fn a_signed_text_in_japanese_is_read() {
+    let Some(mut post) = posts().into_iter().find(|p| p.peer.family() == "openpgp") else {
+        return;
+    };
+    let Peer::Gpg { gpg, key } = &post.peer else {
+        panic!("an OpenPGP peer has a key");
+    };
+    for (text, charset, expected) in [
+        (
+            &b"Re: \x1b$B%O%m!<\x1b(B.\n"[..],
+            "ISO-2022-JP",
+            "Re: ハロー.",
+        ),
+        (b"\xd0\xd2\xc9\xd7\xc5\xd4, Bob\n", "koi8-r", "привет, Bob"),
+    ] {
+        let armor = gpg.go(&["--local-user", key, "--armor", "--clearsign"], text);
+        let outer = crlf(OUTER).replace("DATE", &chrono::Utc::now().to_rfc2822());
+        let kind = format!(
+            "Content-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: base64"
+        );
+        let message = format!("{outer}{kind}\r\n\r\n{}\r\n", encode(&armor));
+        let opened = post.bob.open(message.as_bytes()).unwrap();
+        assert_eq!(opened["summary"]["signed"], "good", "{}", shorten(&opened));
+        let [body] = texts(&mut post.bob, &opened).try_into().unwrap();
+        assert_eq!(body.trim_end(), expected);
+    }
+}
+
 /// A signature is over an attached message's bytes, whatever stands in them.
 #[test]
 fn an_attached_message_is_its_own_affair() {
@@ -101,7 +224,7 @@ fn a_page_that_can_not_be_shown_gives_way_to_its_text() {
         for (html, shown) in [("<p>page words</p>", "page"), (deep.as_str(), "plain")] {
             for crypto in [Crypto::Multipart, Crypto::SignedEncrypted] {
                 let opened = by_hand(&mut post, crypto, OUTER, &page(html));
-                let texts = texts(&mut post, &opened);
+                let texts = texts(&mut post.bob, &opened);
                 assert_eq!(texts.len(), 1, "{}", shorten(&opened));
                 assert!(texts[0].contains(&format!("{shown} words")), "{texts:?}");
                 let quote = post.bob.bytes(&opened["quote"]);
@@ -126,7 +249,7 @@ fn the_text_of_too_many_signed_parts_is_there() {
         let last = &opened["parts"][209];
         assert_eq!(last["protection"]["signed"], "none", "{last}");
         assert!(
-            texts(&mut post, &opened)
+            texts(&mut post.bob, &opened)
                 .iter()
                 .all(|text| text.contains("words"))
         );

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::mime::crlf;
 use crate::protection::{Crypto, INNER, OUTER, Post, by_hand, posts, state};
+use crate::trio::{ALICE, BOB};
 
 fn bodies(post: &mut Post, opened: &Value) -> Vec<String> {
     let parts = opened["parts"].as_array().unwrap();
@@ -310,5 +311,103 @@ fn a_page_that_claims_another_sender_gets_no_good_verdict() {
         let opened = post.bob.good("message/open", json!({"payload": payload}));
         let warnings = opened["summary"]["warnings"].to_string();
         assert!(warnings.contains("address-in-name"), "{warnings}");
+    }
+}
+
+/// Somebody opens a message and sends it on as it is: what its envelope hid is said nowhere, and
+/// what is hidden now counts as hidden.
+#[test]
+fn what_an_earlier_envelope_says_is_not_sent_on() {
+    for mut trio in crate::trio::trios() {
+        let message = outside(
+            "From: alice@sealpost.example\nTo: bob@sealpost.example\nSubject: Secret\nDate: DATE\n\
+             HP-Outer: Subject: Secret\nHP-Outer: From: alice@sealpost.example\n\
+             Sealpost-Draft: 00\nSealpost-Answer: abc\nReturn-Path: <other@x.example>\n",
+            "Content-Type: text/plain; hp=\"cipher\"\r\n\r\nText\r\n",
+        );
+        let body = trio.alice.body(message.as_bytes());
+        let protect = json!({"encrypt": true, "sign": true, "protocol": trio.family});
+        let sealed = trio
+            .alice
+            .good("message/seal", json!({"message": body, "protect": protect}));
+        let sealed = trio.alice.bytes(&sealed["messages"][0]["message"]);
+        let text = String::from_utf8(sealed.clone()).unwrap().to_lowercase();
+        for word in ["secret", "hp-outer", "sealpost-", "return-path"] {
+            assert!(!text.contains(word), "{word}: {text}");
+        }
+        let opened = trio.bob.open(&sealed).unwrap();
+        assert_eq!(state(&opened, "subject"), ("Secret", "signed-encrypted"));
+        let message = trio.bob.body(&sealed);
+        let draft = trio.bob.good(
+            "message/answer",
+            json!({"message": message, "kind": "reply"}),
+        )["draft"]
+            .clone();
+        let answer = crate::harness::seal_one(&mut trio.bob, draft, protect);
+        let head = crate::mime::head_of(&answer).to_lowercase();
+        assert!(!head.contains("secret"), "{head}");
+    }
+}
+
+/// A page that shows other recipients or another date than the payload has shows another message,
+/// as with another sender.
+#[test]
+fn a_page_must_not_contradict_the_payload() {
+    const DATE: &str = "Wed, 25 Nov 2026 10:00:00 +0000";
+    for mut post in posts() {
+        let fields = format!("{INNER}Cc: Carol <carol@x.example>\nDate: ");
+        for (inner, claimed, signed) in [
+            (DATE, json!({"to": [BOB]}), "good"),
+            (DATE, json!({"to": [BOB, "carol@x.example"]}), "good"),
+            (DATE, json!({"date": "2026-11-25T22:00:00Z"}), "good"),
+            (
+                DATE,
+                json!({"to": ["BOB@sealpost.example"], "date": DATE}),
+                "good",
+            ),
+            (DATE, json!({"to": ["mallory@x.example"]}), "unverified"),
+            (
+                DATE,
+                json!({"to": [BOB, "mallory@x.example"]}),
+                "unverified",
+            ),
+            (
+                DATE,
+                json!({"to": ["\"bob@sealpost.example\" <mallory@x.example>"]}),
+                "unverified",
+            ),
+            (DATE, json!({"date": "2020-01-01T00:00:00Z"}), "unverified"),
+            (
+                DATE,
+                json!({"date": "Fri, 27 Nov 2026 10:00:00 +0000"}),
+                "unverified",
+            ),
+            ("yesterday", json!({"date": DATE}), "unverified"),
+        ] {
+            let payload =
+                format!("{fields}{inner}\nContent-Type: text/plain; hp=\"cipher\"\n\nText\n");
+            let entity = post.peer.encrypted(&crlf(&payload), true);
+            let data = match post.peer.family() {
+                "openpgp" => json!({"text": crate::mime::block(entity.as_bytes())}),
+                _ => {
+                    let (_, body) = entity.split_once("\r\n\r\n").unwrap();
+                    json!({"base64": body.split_whitespace().collect::<String>()})
+                }
+            };
+            let mut claimed = claimed;
+            claimed["from"] = json!(ALICE);
+            let payload = json!({"data": data, "claimed": claimed});
+            let opened = post.bob.good("message/open", json!({"payload": payload}));
+            let name = format!("{} {claimed} {}", post.peer.family(), opened["summary"]);
+            assert_eq!(opened["summary"]["signed"], signed, "{name}");
+            let layers = opened["layers"].as_array().unwrap();
+            let layer = layers.iter().find(|layer| layer["kind"] == "signature");
+            let reasons = layer.unwrap()["signatures"][0]["reasons"].to_string();
+            assert_eq!(
+                reasons.contains("claimed-headers"),
+                signed != "good",
+                "{name}"
+            );
+        }
     }
 }

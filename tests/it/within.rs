@@ -242,3 +242,39 @@ fn a_text_in_another_shape_loses_no_line() {
         }
     }
 }
+
+/// Where neither names one sender, what stands inside is shown no more than elsewhere.
+#[test]
+fn several_senders_inside_are_claimed_too() {
+    for mut post in posts() {
+        for (inside, outside) in [
+            ("Alice <alice@sealpost.example>, x", "mallory@x.example, x"),
+            (
+                "Alice <alice@sealpost.example>, alice@sealpost.example",
+                "mallory@x.example, mallory@x.example",
+            ),
+            (
+                "G: Alice <alice@sealpost.example>;",
+                "G: mallory@x.example;",
+            ),
+        ] {
+            let payload = format!(
+                "From: {inside}\nTo: {BOB}\nSubject: s\nContent-Type: text/plain; hp=\"cipher\"\n\nText\n"
+            );
+            let outer = OUTER.replace("Alice <alice@sealpost.example>", outside);
+            let opened = by_hand(&mut post, Crypto::Encrypted, &outer, &payload);
+            let from = &opened["headers"]["from"];
+            assert_eq!(
+                (&from["value"], &from["claimed"]),
+                (&json!(outside), &json!(inside))
+            );
+            let warnings = opened["summary"]["warnings"].to_string();
+            assert!(warnings.contains("from-mismatch"), "{inside}: {warnings}");
+        }
+        let payload = "From: alice@sealpost.example\nFrom: eve@x.example\nContent-Type: text/plain; hp=\"cipher\"\n\nText\n";
+        let outer = OUTER.replace("Alice <alice@sealpost.example>", "mallory@x.example");
+        let opened = by_hand(&mut post, Crypto::Encrypted, &outer, payload);
+        let both = "alice@sealpost.example, eve@x.example";
+        assert_eq!(opened["headers"]["from"]["claimed"], both);
+    }
+}

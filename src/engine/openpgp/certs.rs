@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use openssl::sha::sha256;
 use sequoia_openpgp::cert::ValidCert;
 use sequoia_openpgp::crypto::mpi;
-use sequoia_openpgp::packet::{Key, UserID, key};
+use sequoia_openpgp::packet::{Key, Signature, UserID, key};
 use sequoia_openpgp::parse::{Dearmor, PacketParserBuilder, Parse as _};
 use sequoia_openpgp::policy::Policy;
 use sequoia_openpgp::types::{Curve, PublicKeyAlgorithm, RevocationStatus};
@@ -332,7 +332,23 @@ pub(super) fn names(valid: &ValidCert<'_>) -> Names {
 
 /// The address in a user id (RFC 9580 5.11): what stands in angle brackets, or all of it.
 pub(super) fn address(user_id: &UserID) -> Option<Address> {
-    Address::parse(user_id.email().ok().flatten()?)
+    match user_id.email().ok().flatten() {
+        Some(email) => Address::parse(email),
+        None => quoted(user_id).map(|(_, address)| address),
+    }
+}
+
+/// The name and the address in a user id whose local part is a quoted string, for which Sequoia
+/// 2.4.2 has no eyes.
+fn quoted(user_id: &UserID) -> Option<(&str, Address)> {
+    let text = std::str::from_utf8(user_id.value()).ok()?;
+    let (name, address) = match text.strip_suffix('>') {
+        Some(text) => text.split_once('<')?,
+        None => ("", text),
+    };
+    // Two readers must not find two addresses.
+    let plain = address.starts_with('"') && !name.contains(['"', '@', '>']);
+    Some((name.trim(), plain.then(|| Address::parse(address))??))
 }
 
 /// The name in a user id, without anything that hides or reorders text.
@@ -340,7 +356,10 @@ fn name(user_id: &UserID) -> Option<String> {
     let spoken = match user_id.name().ok().flatten() {
         Some(name) => name,
         None if user_id.email().ok().flatten().is_some() => return None,
-        None => std::str::from_utf8(user_id.value()).ok()?,
+        None => match quoted(user_id) {
+            Some((name, _)) => name,
+            None => std::str::from_utf8(user_id.value()).ok()?,
+        },
     };
     let clean: String = spoken
         .chars()
@@ -367,16 +386,19 @@ pub(super) fn label(cert: &Cert) -> String {
 }
 
 /// The instant of the newest self-signature.
-fn changed(cert: &Cert) -> Option<u64> {
-    let keys = cert.keys().flat_map(|ka| {
-        let signatures: Vec<_> = ka.self_signatures().chain(ka.self_revocations()).collect();
-        signatures
-    });
-    let ids = cert.userids().flat_map(|ua| {
-        let signatures: Vec<_> = ua.self_signatures().chain(ua.self_revocations()).collect();
-        signatures
-    });
-    keys.chain(ids)
+pub(super) fn changed(cert: &Cert) -> Option<u64> {
+    let keys = cert
+        .keys()
+        .filter_map(|ka| newest(ka.self_signatures().chain(ka.self_revocations())));
+    let ids = cert
+        .userids()
+        .filter_map(|ua| newest(ua.self_signatures().chain(ua.self_revocations())));
+    keys.chain(ids).max()
+}
+
+/// The instant of the newest of these signatures.
+pub(super) fn newest<'a>(signatures: impl Iterator<Item = &'a Signature>) -> Option<u64> {
+    signatures
         .filter_map(|signature| signature.signature_creation_time())
         .max()
         .map(unix)

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{
     Engine, Format, Incoming, IncomingSecret, KeySpec, NewKey, Offer, Part, Passphrase, Renewed,
-    Revoking, Under, Words,
+    Revoking, Under, Word, Words,
 };
 use crate::base::autocrypt::PreferEncrypt;
 use crate::base::error::Result;
@@ -131,6 +131,10 @@ impl Engine for OpenPgp {
 
     fn change(&self, cert: &[u8], part: &Part<'_>, cx: &Context) -> Result<Vec<u8>> {
         parts::change(cert, part, cx)
+    }
+
+    fn says(&self, cert: &[u8], word: &Word<'_>, at: u64) -> bool {
+        life::says(cert, word, at)
     }
 
     fn add_subkey(

@@ -1,6 +1,8 @@
 //! What a key consists of, later: addresses and subkeys that are added, and those that are let
 //! go (RFC 9580 5.2.1, 5.2.3.31).
 
+use std::time::SystemTime;
+
 use sequoia_openpgp::cert::amalgamation::ValidAmalgamation as _;
 use sequoia_openpgp::cert::{
     CipherSuite, KeyBuilder, SubkeyRevocationBuilder, UserIDRevocationBuilder, ValidCert,
@@ -15,7 +17,7 @@ use super::certs;
 use super::door::{Door, Refusal};
 use super::generate::{reseal, user_id};
 use super::import;
-use super::life::unusable;
+use super::life::{later, present, unusable};
 use super::policy::{USER_IDS_MAX, policy};
 use crate::base::error::{Error, Result};
 use crate::base::keys::Usage;
@@ -32,8 +34,9 @@ pub(super) fn change(bytes: &[u8], part: &Part<'_>, cx: &Context) -> Result<Vec<
     );
     let refusal = primary.refusal();
     let made = {
-        let policy = policy(cx.now);
-        let valid = usable(&cert, &policy, cx)?;
+        let at = present(&cert, cx)?;
+        let policy = policy(at);
+        let valid = usable(&cert, &policy, at)?;
         match part {
             Part::Address { name, address } => {
                 add_address(&valid, *name, address, &mut primary, &refusal, cx)?
@@ -54,10 +57,10 @@ pub(super) fn change(bytes: &[u8], part: &Part<'_>, cx: &Context) -> Result<Vec<
 fn usable<'a>(
     cert: &'a Cert,
     policy: &'a dyn sequoia_openpgp::policy::Policy,
-    cx: &Context,
+    at: SystemTime,
 ) -> Result<ValidCert<'a>> {
     let valid = cert
-        .with_policy(policy, cx.now)
+        .with_policy(policy, at)
         .map_err(|e| unusable(cert, "weak").because(e))?;
     match certs::is_revoked(&valid.revocation_status()) {
         true => Err(unusable(cert, "revoked")),
@@ -81,6 +84,17 @@ fn add_address(
     }
     let known = certs::names(valid).name;
     let user_id = user_id(name.or(known.as_deref()), address);
+    if certs::address(&user_id).as_ref() != Some(address) {
+        return Err(Error::invalid(
+            "/add",
+            "a user id has no place for this address; use another one, or another name",
+        ));
+    }
+    // It may have been let go before.
+    let mut same = valid.cert().userids().filter(|ua| *ua.userid() == user_id);
+    let before =
+        same.find_map(|ua| certs::newest(ua.self_signatures().chain(ua.self_revocations())));
+    let at = later(before, cx);
     // What the key says of itself with the addresses that it has, it says with this one.
     let template = match valid.primary_userid() {
         Ok(ua) => SignatureBuilder::from(ua.binding_signature().clone()),
@@ -92,7 +106,7 @@ fn add_address(
             area.remove_all(SubpacketTag::PrimaryUserID);
             Ok(area)
         })
-        .and_then(|builder| builder.set_signature_creation_time(cx.now))
+        .and_then(|builder| builder.set_signature_creation_time(at))
         .and_then(|builder| user_id.bind(primary, valid.cert(), builder))
         .map_err(|e| failed(refusal, e))?;
     Ok(vec![user_id.into(), signature.into()])
@@ -124,8 +138,9 @@ fn retire_address(
     }
     let mut made = Vec::new();
     for ua in gone {
+        let before = certs::newest(ua.self_signatures().chain(ua.self_revocations()));
         let signature = UserIDRevocationBuilder::new()
-            .set_signature_creation_time(cx.now)
+            .set_signature_creation_time(later(before, cx))
             .and_then(|b| b.set_reason_for_revocation(ReasonForRevocation::UIDRetired, b""))
             .and_then(|b| b.build(primary, valid.cert(), ua.userid(), None))
             .map_err(|e| failed(refusal, e))?;
@@ -142,25 +157,28 @@ fn retire_subkey(
     refusal: &Refusal,
     cx: &Context,
 ) -> Result<Vec<Packet>> {
-    let named = |key: &Key<key::PublicParts, key::SubordinateRole>| {
-        key.fingerprint().to_hex() == handle || key.keyid().to_hex() == handle
-    };
     let subkey = valid
         .keys()
         .subkeys()
-        .find(|ka| named(ka.key()) && !certs::is_revoked(&ka.revocation_status()))
+        .find(|ka| is_named(ka.key(), handle) && !certs::is_revoked(&ka.revocation_status()))
         .ok_or_else(|| {
             Error::invalid(
                 "/retire",
                 "the key does not have this subkey; see keys/show",
             )
         })?;
+    // Of two words of one instant a revocation counts, and so at once.
     let signature = SubkeyRevocationBuilder::new()
-        .set_signature_creation_time(cx.now)
+        .set_signature_creation_time(present(valid.cert(), cx)?)
         .and_then(|b| b.set_reason_for_revocation(ReasonForRevocation::KeyRetired, b""))
         .and_then(|b| b.build(primary, valid.cert(), subkey.key(), None))
         .map_err(|e| failed(refusal, e))?;
     Ok(vec![subkey.key().clone().into(), signature.into()])
+}
+
+/// Whether a subkey has this fingerprint or key id.
+pub(super) fn is_named(key: &Key<key::PublicParts, key::SubordinateRole>, handle: &str) -> bool {
+    key.fingerprint().to_hex() == handle || key.keyid().to_hex() == handle
 }
 
 /// See [`crate::engine::Engine::add_subkey`].
@@ -186,8 +204,13 @@ pub(super) fn add_subkey(
         .merge_public(certs::parse(bytes)?)
         .map_err(refused)?;
     let open = reseal(whole, passphrase, &Passphrase::None)?;
-    let policy = policy(cx.now);
-    let valid = usable(&open, &policy, cx)?;
+    let at = present(&open, cx)?;
+    let policy = policy(at);
+    let valid = usable(&open, &policy, at)?;
+    if valid.alive().is_err() {
+        let ended = unusable(&open, "expired");
+        return Err(Error::new(ended.kind, "this key has ended; renew it first"));
+    }
     let suite = match open.primary_key().key().pk_algo() {
         PublicKeyAlgorithm::MLDSA65_Ed25519 | PublicKeyAlgorithm::MLDSA87_Ed448 => {
             CipherSuite::MLDSA65_Ed25519

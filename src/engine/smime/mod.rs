@@ -52,7 +52,8 @@ mod verify;
 use bytes::Bytes;
 
 use super::{
-    Engine, Format, Incoming, KeySpec, NewKey, Offer, Part, Passphrase, Renewed, Revoking, Words,
+    Engine, Format, Incoming, KeySpec, NewKey, Offer, Part, Passphrase, Renewed, Revoking, Word,
+    Words,
 };
 use crate::base::autocrypt::PreferEncrypt;
 use crate::base::error::Result;
@@ -153,6 +154,11 @@ impl Engine for Smime {
 
     fn change(&self, _cert: &[u8], _part: &Part<'_>, _cx: &Context) -> Result<Vec<u8>> {
         Err(life::by_authority())
+    }
+
+    /// Never: what it says, its authority says.
+    fn says(&self, _cert: &[u8], _word: &Word<'_>, _at: u64) -> bool {
+        false
     }
 
     fn add_subkey(

@@ -34,6 +34,13 @@ pub(super) fn linked(path: &Path) -> Error {
     )
 }
 
+pub(super) fn no_file(path: &Path) -> Error {
+    Error::new(
+        Kind::StoreUnavailable,
+        format!("{} is no file; move it away", path.display()),
+    )
+}
+
 /// What opening a link gives where links are not followed.
 #[cfg(unix)]
 fn is_link(error: &io::Error) -> bool {

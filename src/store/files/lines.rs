@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::fault::{foreign, unavailable};
-use super::look::{Others, Owner, look_through, no_link};
-use super::{folder, no_links, parent};
+use super::look::{Others, Owner, look_through, no_link, only_file};
+use super::{Links, careful, folder, parent};
 use crate::base::Result;
 
 /// A file that grows by whole lines, for this user alone, and is moved aside when it has
@@ -36,6 +36,7 @@ impl LineFile {
             return Err(foreign(above));
         }
         folder(beside)?;
+        only_file(&path)?;
         let file = LineFile::end_of(&path).map_err(|e| unavailable(&path, e))?;
         let mut lines = LineFile {
             path,
@@ -75,6 +76,7 @@ impl LineFile {
             }
             fs::rename(&self.path, old(1))?;
         }
+        only_file(&self.path).map_err(io::Error::other)?;
         self.file = LineFile::end_of(&self.path)?;
         Ok(())
     }
@@ -82,7 +84,7 @@ impl LineFile {
     fn end_of(path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.create(true).append(true);
-        no_links(&mut options);
+        careful(&mut options, Links::Refused);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         options.open(path)

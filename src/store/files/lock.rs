@@ -1,6 +1,7 @@
 //! Locks between processes.
 
 use std::fs::{File, TryLockError};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use crate::base::Result;
 const LOCK_WAIT: Duration = Duration::from_secs(20);
 /// A lock between processes and threads, held until it is dropped; the system drops it when
 /// its holder dies. The same kind (`flock`) that other users of a shared certificate folder take.
-pub(in crate::store) struct Lock(#[expect(dead_code, reason = "held, never read")] File);
+pub(in crate::store) struct Lock(File);
 
 impl Lock {
     /// Waits for the lock on the file `path`, which is made if need be and never removed.
@@ -41,6 +42,23 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(3)),
             }
         }
+    }
+
+    /// Leaves a word in its file, for those who look there ([`super::length`]). On a full disk
+    /// it is not left.
+    pub(in crate::store) fn mark(&self, word: &[u8]) {
+        let empty = || self.0.metadata().is_ok_and(|meta| meta.len() == 0);
+        if empty() && (&self.0).write_all(word).is_err() {
+            let _ = self.0.set_len(0);
+        }
+    }
+
+    /// Takes it away again.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(in crate::store) fn unmark(&self) -> io::Result<()> {
+        self.0.set_len(0)
     }
 
     /// The lock, if nobody has it.

@@ -4,8 +4,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::fault::{linked, unavailable};
-use super::{Stamp, folder};
+use super::fault::{absent, linked, no_file, unavailable};
+use super::{Stamp, TEMPORARY, folder};
 use crate::base::{Error, Kind, Result};
 
 /// What something is, by itself.
@@ -68,6 +68,11 @@ impl Look {
 /// What bears this name, links by themselves; `None` when nothing does.
 pub(in crate::store) fn look(path: &Path) -> Option<Look> {
     fs::symlink_metadata(path).ok().map(|meta| Look::of(&meta))
+}
+
+/// Whether anything bears this name, a link to nowhere too.
+pub(in crate::store) fn is_something(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
 }
 
 /// As [`look`], but of what a link leads to.
@@ -161,6 +166,31 @@ fn others(_: &fs::Metadata) -> Others {
     Others::Nothing
 }
 
+/// The names in a folder of ours that are UTF-8, in no order; none when it is not there.
+///
+/// # Errors
+/// `store.unavailable` when it can't be read, or is a link.
+pub(in crate::store) fn list(folder: &Path) -> Result<Vec<String>> {
+    no_link(folder)?;
+    list_named(folder)
+}
+
+/// As [`list`], of a folder that may be a link: that of state, or one that is shared.
+///
+/// # Errors
+/// `store.unavailable` when it can't be read.
+pub(in crate::store) fn list_named(folder: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if absent(&e) => return Ok(Vec::new()),
+        Err(e) => return Err(unavailable(folder, e)),
+    };
+    Ok(entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| !name.starts_with(TEMPORARY))
+        .collect())
+}
+
 /// Refuses a link where a file or folder of ours belongs.
 ///
 /// # Errors
@@ -171,6 +201,28 @@ pub(in crate::store) fn no_link(path: &Path) -> Result<()> {
             form: Form::Link, ..
         }) => Err(linked(path)),
         _ => Ok(()),
+    }
+}
+
+/// The path of a file in a folder of ours, which is no link: the way to all of them but those that
+/// lie in the folder of state itself, which may be one.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(in crate::store) fn within(folder: &Path, name: &str) -> Result<PathBuf> {
+    no_link(folder)?;
+    Ok(folder.join(name))
+}
+
+/// Refuses what is no file where a file of ours belongs: a link, a folder, a pipe, a device.
+///
+/// # Errors
+/// `store.unavailable`.
+pub(in crate::store) fn only_file(path: &Path) -> Result<()> {
+    match look(path).map(|look| look.form) {
+        None | Some(Form::File) => Ok(()),
+        Some(Form::Link) => Err(linked(path)),
+        Some(Form::Folder | Form::Other) => Err(no_file(path)),
     }
 }
 

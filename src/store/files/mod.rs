@@ -2,8 +2,8 @@
 //! all, locks between processes. No link is followed to a file of ours, and none is read that
 //! another user owns.
 //!
-//! Nothing here knows what a certificate or a key is. Whoever writes the same file as
-//! another process takes a [`Lock`] first.
+//! Nothing here knows what a certificate or a key is. Who writes a file that others do takes a
+//! [`Lock`] first. Nothing that is opened keeps anybody waiting.
 
 mod fault;
 mod lines;
@@ -17,17 +17,17 @@ use std::time::UNIX_EPOCH;
 
 use tempfile::{Builder, NamedTempFile, TempPath};
 
-use fault::{absent, linked, too_large};
+use fault::{absent, linked, no_file, too_large};
 pub(super) use fault::{busy, foreign, unavailable};
 pub use lines::LineFile;
 pub(super) use lock::Lock;
 use look::owner;
 pub(super) use look::{
-    Form, Glance, Look, Others, Owner, check_private, close, glance, look, look_through, no_link,
-    private_folder, straight,
+    Form, Glance, Look, Others, Owner, check_private, close, glance, is_something, list,
+    list_named, look, look_through, no_link, only_file, private_folder, straight, within,
 };
 
-use crate::base::{Error, Kind, Result};
+use crate::base::{Error, Result};
 
 /// How our temporary files begin. [`clean`] removes no others: a folder may be shared.
 const TEMPORARY: &str = ".sealpost-";
@@ -130,10 +130,7 @@ fn read_all(path: &Path, cap: u64, links: Links) -> Result<Option<(Vec<u8>, Stam
 pub(in crate::store) fn read_from(path: &Path, offset: u64, cap: u64) -> Result<Vec<u8>> {
     let Some((mut file, _)) = open(path, Links::Refused)? else {
         return match is_something(path) {
-            true => Err(Error::new(
-                Kind::StoreUnavailable,
-                format!("{} is no file; move it away", path.display()),
-            )),
+            true => Err(no_file(path)),
             false => Ok(Vec::new()),
         };
     };
@@ -154,21 +151,21 @@ enum Links {
 fn open(path: &Path, links: Links) -> Result<Option<(File, fs::Metadata)>> {
     let mut options = OpenOptions::new();
     options.read(true);
+    careful(&mut options, links);
     let before = match links {
         Links::Followed => fs::metadata(path),
-        Links::Refused => {
-            no_links(&mut options);
-            fs::symlink_metadata(path)
-        }
+        Links::Refused => fs::symlink_metadata(path),
     };
     match before {
         Ok(meta) if meta.is_symlink() => return Err(linked(path)),
-        // A pipe would keep who opens it waiting.
+        // Opening it may do something already.
         Ok(meta) if !meta.is_file() => return Ok(None),
         _ => {}
     }
-    let opened = options.open(path);
-    match opened.and_then(|file| file.metadata().map(|meta| (file, meta))) {
+    match options
+        .open(path)
+        .and_then(|file| file.metadata().map(|meta| (file, meta)))
+    {
         Ok((_, meta)) if !meta.is_file() => Ok(None),
         Ok((_, meta)) if links == Links::Refused && owner(&meta) == Owner::Another => {
             Err(foreign(path))
@@ -184,40 +181,25 @@ pub(in crate::store) fn stamp(path: &Path) -> Option<Stamp> {
     fs::metadata(path).ok().map(|meta| Stamp::of(&meta))
 }
 
-/// Whether anything bears this name, a link to nowhere too.
-pub(in crate::store) fn is_something(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
-}
-
 /// A file's length; 0 when it is not there.
 pub(in crate::store) fn length(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |meta| meta.len())
 }
 
+/// No link at the end of the path is followed, where they are refused, and no pipe keeps who
+/// opens it waiting.
 #[cfg(unix)]
-fn no_links(options: &mut OpenOptions) {
-    let flag = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-    std::os::unix::fs::OpenOptionsExt::custom_flags(options, flag);
+fn careful(options: &mut OpenOptions, links: Links) {
+    use rustix::fs::OFlags;
+    let flags = match links {
+        Links::Followed => OFlags::NONBLOCK,
+        Links::Refused => OFlags::NONBLOCK | OFlags::NOFOLLOW,
+    };
+    std::os::unix::fs::OpenOptionsExt::custom_flags(options, flags.bits().cast_signed());
 }
 
 #[cfg(not(unix))]
-fn no_links(_: &mut OpenOptions) {}
-
-/// The names in a folder that are UTF-8, in no order; none when it is not there.
-///
-/// # Errors
-/// `store.unavailable` when it can't be read.
-pub(in crate::store) fn list(folder: &Path) -> Result<Vec<String>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(e) if absent(&e) => return Ok(Vec::new()),
-        Err(e) => return Err(unavailable(folder, e)),
-    };
-    Ok(entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| !name.starts_with(TEMPORARY))
-        .collect())
-}
+fn careful(_: &mut OpenOptions, _: Links) {}
 
 /// Makes a folder and those above it, for this user alone. One that is there is left as it is.
 ///
@@ -450,9 +432,10 @@ fn parent(path: &Path) -> Result<&Path> {
 }
 
 fn private(path: &Path) -> Result<File> {
+    only_file(path)?;
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    no_links(&mut options);
+    careful(&mut options, Links::Refused);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map_err(|e| unavailable(path, e))

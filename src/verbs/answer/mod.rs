@@ -5,13 +5,14 @@ mod answered;
 mod pieces;
 mod quote;
 mod respond;
+mod spelled;
 
 use serde::{Deserialize, Serialize};
 
 use super::open::Opening;
 use super::{Ask, Asks, Origin, World, open};
 use crate::base::body::{Bodies, Body};
-use crate::base::draft::{Attachment, Draft};
+use crate::base::draft::Draft;
 use crate::base::job::Stage;
 use crate::base::keys::Certs as _;
 use crate::base::verdict::{Extent, LayerKind, OpenedMessage, Part, own_parts};
@@ -73,6 +74,9 @@ pub struct Reply {
     /// How much of the answered message was encrypted: an answer to one that was should be.
     pub encrypted: Extent,
     pub quote: Quoted,
+    /// Files of a forwarded message that don't come along, by their part's ids: they stand under
+    /// layers of their own, or can't be opened, or go with a text that is withheld.
+    pub left: Vec<String>,
 }
 
 /// What became of the answered text.
@@ -149,6 +153,7 @@ pub fn answer(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
         _ if quotes => Quoted::Given,
         _ => Quoted::Withheld,
     };
+    let mut left = Vec::new();
     let mut draft = Draft {
         from: sender(&answered, &own, account.as_ref()),
         to: filled.to,
@@ -165,9 +170,12 @@ pub fn answer(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
                 "forwarding needs the message itself, for what is attached to it; give that",
             ));
         };
-        if quotes {
-            draft.attachments = attachments(&opened, &answered);
-        }
+        let along = |part: &Part| quotes && is_beside(part, &opened, &answered);
+        let (come, stay): (Vec<_>, Vec<_>) = files(&opened).partition(|part| along(part));
+        draft.attachments = come.into_iter().map(Part::attachment).collect();
+        left = stay.into_iter().map(|part| part.id.clone()).collect();
+        let closed = opened.layers.iter().filter(|layer| layer.error.is_some());
+        left.extend(closed.map(|layer| layer.part.clone()));
     }
     if quoted == Quoted::Given {
         let Quotable::Text(text) = &answered.quotable else {
@@ -186,6 +194,7 @@ pub fn answer(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
         draft,
         encrypted: answered.encrypted,
         quote: quoted,
+        left,
     })
 }
 
@@ -242,17 +251,17 @@ fn sender(
     })
 }
 
-/// What was attached to a message, under the very layers that its text stands under.
-fn attachments(opened: &OpenedMessage, answered: &Answered) -> Vec<Attachment> {
+/// What goes with a message's text.
+fn files(opened: &OpenedMessage) -> impl Iterator<Item = &Part> {
+    let text = |part: &Part| part.media_type.starts_with("text/") && part.is_written();
+    own_parts(&opened.parts).filter(move |part| !opened.show.contains(&part.id) && !text(part))
+}
+
+/// Whether a part stands under the very encryption that the text stands under.
+fn is_beside(part: &Part, opened: &OpenedMessage, answered: &Answered) -> bool {
     let encryption = |id: &&String| {
         let mut layers = opened.layers.iter();
         layers.any(|layer| layer.id == **id && layer.kind == LayerKind::Encryption)
     };
-    let beside = |part: &&Part| {
-        let around = part.layers.iter().filter(encryption);
-        let text = part.media_type.starts_with("text/") && part.is_written();
-        around.eq(&answered.layer) && !opened.show.contains(&part.id) && !text
-    };
-    let parts = own_parts(&opened.parts).filter(beside);
-    parts.map(Part::attachment).collect()
+    part.layers.iter().filter(encryption).eq(&answered.layer)
 }

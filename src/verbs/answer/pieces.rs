@@ -1,9 +1,11 @@
 //! What a composer hid, in pieces: the subject's words, names, addresses and message ids. An
-//! answer may have them in other fields and in other company than where they stood.
+//! answer may have them in other fields, in other company and otherwise spelled than where they
+//! stood.
 
 use std::collections::HashSet;
 
 use super::respond::{FORWARDS, Named, REPLIES, bare, first, ids, mailboxes};
+use super::spelled::Spelled;
 use crate::base::Mailbox;
 use crate::mail::protect::Hidden;
 use crate::mail::{FieldOut, addresses, fields, head, words};
@@ -17,10 +19,14 @@ const THREAD: [&str; 3] = ["message-id", "in-reply-to", "references"];
 /// What stands for a subject that is hidden.
 const UNSAID: &str = "[...]";
 
+/// The longest word before a colon that is no part of what a subject says, in characters: `AW`,
+/// `Antw`, whatever an answer is called elsewhere.
+const PREFIX_MAX: usize = 4;
+
 /// What stands inside a message and not outside.
 pub(super) struct Pieces {
-    /// The subject without what answers put before it, in lower case.
-    subject: Option<String>,
+    /// All of it, as far as it says something by itself.
+    said: Vec<Spelled>,
     /// Addresses whose names were hidden.
     nameless: HashSet<String>,
     /// Addresses that were hidden themselves.
@@ -47,25 +53,43 @@ impl Pieces {
         let hidden = |mailbox: &&Mailbox| !addresses.contains(&key(mailbox));
         let unnamed = |mailbox: &&Mailbox| named(mailbox).is_some_and(|one| !names.contains(&one));
         let subject = |fields: &Named| first(fields, "subject").map(words::decode);
-        let said = subject(inner).filter(|inside| {
+        let subject = subject(inner).filter(|inside| {
             let outside = subject(outer);
             outside.as_deref().map(str::trim) != Some(inside.trim())
         });
-        let said = said.map(|subject| without_prefix(&subject).to_lowercase());
+        let ids = &thread(inner) - &thread(outer);
+        let mut said: Vec<String> = subject
+            .iter()
+            .map(|text| said_by(text).to_owned())
+            .collect();
+        said.extend(
+            inside
+                .iter()
+                .filter(unnamed)
+                .filter_map(|one| one.name.clone()),
+        );
+        for mailbox in inside.iter().filter(hidden) {
+            said.push(mailbox.address.to_string());
+            said.push(key(mailbox));
+        }
+        said.extend(ids.iter().cloned());
+        let said = said.iter().map(|text| Spelled::of(text));
         Pieces {
-            subject: said.filter(|subject| !subject.is_empty()),
+            said: said.filter(|text| !text.is_empty()).collect(),
             nameless: inside.iter().filter(unnamed).map(key).collect(),
             unnamed: inside.iter().filter(hidden).map(key).collect(),
-            ids: &thread(inner) - &thread(outer),
+            ids,
         }
     }
 
     /// What is to stand outside for a field that has any of it; `None` for one that has not.
     pub(super) fn hide(&self, field: &FieldOut) -> Option<Hidden> {
-        let outer = if field.is("Subject") {
-            let subject = field.value.to_lowercase();
-            let says = |hidden: &String| subject.contains(hidden.as_str());
-            self.subject.as_ref().filter(|hidden| says(hidden))?;
+        let outer = if field.is("Date") {
+            return None;
+        } else if field.is("Subject") {
+            if !self.says(&field.value) {
+                return None;
+            }
             let rest = without_prefix(&field.value).len();
             let prefix = field.value.trim_end().len().checked_sub(rest);
             let prefix = prefix.and_then(|end| field.value.get(..end));
@@ -78,7 +102,9 @@ impl Pieces {
                 true => all.iter().map(|mailbox| self.nameless(mailbox)).collect(),
                 false => self.people(&all),
             };
-            (kept != all).then(|| FieldOut::mailboxes(&field.name, &kept, "").ok())?
+            // Written anew, it is without comments.
+            let outer = FieldOut::mailboxes(&field.name, &kept, "").ok();
+            (kept != all || self.says_beside(field, &all)).then_some(outer)?
         } else if THREAD.iter().any(|name| field.is(name)) {
             let all = head::ids(&field.raw());
             let kept: Vec<_> = all
@@ -88,12 +114,29 @@ impl Pieces {
                 .collect();
             (kept != all).then(|| fields::ids(&field.name, &kept, "").ok())?
         } else {
-            return None;
+            // Whatever else there is can be missing outside.
+            let all = addresses::parse(&field.raw()).mailboxes;
+            (self.says(&field.value) || self.people(&all) != all).then_some(None)?
         };
         Some(Hidden {
             field: field.clone(),
             outer: outer.filter(|outer| !outer.value.is_empty()),
         })
+    }
+
+    /// Whether a text says any of it.
+    fn says(&self, text: &str) -> bool {
+        let text = Spelled::of(text);
+        self.said.iter().any(|piece| text.says(piece))
+    }
+
+    /// Whether a field of people says any of it beside their addresses.
+    fn says_beside(&self, field: &FieldOut, people: &[Mailbox]) -> bool {
+        let mut rest = field.value.clone();
+        for mailbox in people {
+            rest = rest.replace(mailbox.address.as_str(), " ");
+        }
+        self.says(&rest)
     }
 
     /// These people, as far as they may be seen.
@@ -104,9 +147,11 @@ impl Pieces {
         seen.map(|mailbox| self.nameless(mailbox)).collect()
     }
 
-    /// Somebody, without a name that was hidden.
+    /// Somebody, without a name that was hidden, or that says what was.
     fn nameless(&self, mailbox: &Mailbox) -> Mailbox {
-        match self.nameless.contains(mailbox.address.key()) {
+        let hidden = self.nameless.contains(mailbox.address.key());
+        let says = || mailbox.name.as_ref().is_some_and(|name| self.says(name));
+        match hidden || says() {
             true => Mailbox {
                 name: None,
                 ..mailbox.clone()
@@ -119,4 +164,21 @@ impl Pieces {
 /// A subject without what answers put before it.
 fn without_prefix(subject: &str) -> &str {
     bare(&[REPLIES.as_slice(), &FORWARDS].concat(), subject)
+}
+
+/// What a subject says: without what answers in whatever language and lists put before it, which
+/// is not there any more in another answer.
+fn said_by(subject: &str) -> &str {
+    let mut rest = subject.trim();
+    loop {
+        let tag = rest.strip_prefix('[').and_then(|tag| tag.split_once(']'));
+        let prefix = rest.split_once(':').filter(|(word, _)| {
+            let word = word.split('[').next().unwrap_or_default().trim();
+            word.chars().count() <= PREFIX_MAX && word.chars().all(char::is_alphabetic)
+        });
+        match tag.or(prefix) {
+            Some((_, after)) if !after.trim().is_empty() => rest = after.trim_start(),
+            _ => return rest,
+        }
+    }
 }

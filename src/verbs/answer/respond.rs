@@ -56,7 +56,11 @@ pub(super) fn respond(fields: &Named, kind: Kind, own: &dyn Fn(&Address) -> bool
             (if to.is_empty() { from } else { to }, also.collect())
         }
     };
-    let to = distinct(to, &[], &|_| false);
+    let others = distinct(to.clone(), &[], own);
+    let to = match mine && !others.is_empty() {
+        true => others,
+        false => distinct(to, &[], &|_| false),
+    };
     let mut cc = match kind {
         Kind::ReplyAll => distinct(also, &to, own),
         Kind::Reply | Kind::Forward => Vec::new(),
@@ -141,8 +145,10 @@ pub(super) fn bare<'a>(known: &[&str], subject: &'a str) -> &'a str {
     let mut rest = subject.trim();
     while let Some((start, after)) = rest.split_once(':') {
         // `Re[2]:` counts the answers.
-        let word = start.split('[').next().unwrap_or_default().trim();
-        match known.iter().any(|known| word.eq_ignore_ascii_case(known)) {
+        let (word, count) = start.split_once('[').unwrap_or((start, ""));
+        let counts = count.bytes().all(|b| b.is_ascii_digit() || b == b']');
+        let named = |known: &&str| word.trim().eq_ignore_ascii_case(known);
+        match counts && known.iter().any(named) {
             true => rest = after.trim_start(),
             false => break,
         }
@@ -210,6 +216,13 @@ mod tests {
             &["carol@x.example"],
         );
         answers(&plain, Kind::Forward, &[], &[]);
+        let too = [
+            ("from", "me@x.example"),
+            ("to", "Me <me@x.example>, bob@x.example"),
+        ];
+        answers(&too, Kind::Reply, &["bob@x.example"], &[]);
+        let alone = [("from", "me@x.example"), ("to", "me@x.example")];
+        answers(&alone, Kind::Reply, &["me@x.example"], &[]);
     }
 
     #[test]
@@ -224,6 +237,7 @@ mod tests {
             ("=?utf-8?Q?M=C3=BCsli?=", "Re: Müsli", "Fwd: Müsli"),
             ("", "Re:", "Fwd:"),
             ("Fw: Fwd: x", "Re: Fw: Fwd: x", "Fwd: x"),
+            ("Re[x]: y", "Re: Re[x]: y", "Fwd: Re[x]: y"),
         ] {
             let given = fields(&[("subject", subject)]);
             assert_eq!(respond(&given, Kind::Reply, &mine).subject, reply);

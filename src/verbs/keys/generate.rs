@@ -69,6 +69,12 @@ pub fn generate(world: &World, request: &GenerateRequest, cx: &Context) -> Resul
     };
     let mut new = engine.generate(&spec, &passphrase, cx)?;
     let to_authority = new.request.take().map(Body::from);
+    if !new.facts.addresses.contains(&request.address) {
+        return Err(Error::invalid(
+            "/address",
+            "a key has no place for this address; use another one, or another name",
+        ));
+    }
     let id = new.facts.id.clone();
     cx.job.commit()?;
     let kept = keep_new(

@@ -1,18 +1,24 @@
 //! What becomes of own keys: another end, a revocation, another passphrase.
 
+use std::time::Duration;
+
 use super::show::reply;
 use super::{KeyReply, OneRequest, RenewReply, RenewRequest, RevokeRequest};
 use crate::base::ask::{Action, Answers, Need};
-use crate::base::context::{parse_rfc3339, rfc3339, unix};
+use crate::base::context::{from_unix, parse_rfc3339, rfc3339, unix};
 use crate::base::error::Kind;
 use crate::base::keys::{Certs, Source, StoredCert, no_such_key};
 use crate::base::{Body, Context, Error, KeyId, Result, Secret};
-use crate::engine::{Passphrase, Revoking};
+use crate::engine::{Passphrase, Revoking, Word};
 use crate::store::{Place, Put, Wrap};
 use crate::verbs::World;
 
 /// An end within this many seconds is as good as none: nobody could renew the key meanwhile.
 const AT_ONCE: u64 = 24 * 60 * 60;
+
+/// How long a change waits for the second from which on it counts. It is the next one, unless
+/// another machine's clock was ahead.
+const WAIT_MOST: Duration = Duration::from_secs(1);
 
 /// `keys/renew`: an own key gets another end; of S/MIME comes a request for its authority, with
 /// the same key.
@@ -39,7 +45,7 @@ pub fn renew(world: &World, request: &RenewRequest, cx: &Context) -> Result<Rene
             let label = format!("{label}\nends {} (so far: {end})", rfc3339(expires));
             cx.confirm(Action::Shorten, &label)?;
         }
-        put(world, &own, cert, cx)?;
+        put(world, &own, cert, &Word::End(expires), cx)?;
     }
     let KeyReply { key, revision } = reply(world, &request.id, cx)?;
     Ok(RenewReply {
@@ -70,7 +76,7 @@ pub fn revoke(world: &World, request: &RevokeRequest, cx: &Context) -> Result<Ke
     };
     let label = format!("the whole key {}", world.label(&request.id)?);
     cx.confirm(Action::Revoke, &label)?;
-    put(world, &own, &revoked, cx)?;
+    put(world, &own, &revoked, &Word::Over, cx)?;
     reply(world, &request.id, cx)
 }
 
@@ -133,8 +139,17 @@ pub(super) fn own(world: &World, id: &KeyId) -> Result<StoredCert> {
     }
 }
 
-/// Files what became of a certificate.
-pub(super) fn put(world: &World, own: &StoredCert, cert: &[u8], cx: &Context) -> Result<()> {
+/// Files what became of a certificate, which says `word` then, and counts on return.
+///
+/// # Errors
+/// `store.unavailable`, also when something else that was said of it meanwhile counts more.
+pub(super) fn put(
+    world: &World,
+    own: &StoredCert,
+    cert: &[u8],
+    word: &Word<'_>,
+    cx: &Context,
+) -> Result<()> {
     let engine = world.engine(own.id.protocol())?;
     let now = unix(cx.now);
     cx.job.commit()?;
@@ -143,19 +158,35 @@ pub(super) fn put(world: &World, own: &StoredCert, cert: &[u8], cx: &Context) ->
         source: Source::Generated,
         place: Place::Kept,
     };
+    let mut said = now;
     let changes = world.store.put_many(&[put], now, &mut |_, old| {
         let merged = match old {
             Some(old) => engine.merge(old, cert)?,
             None => cert.to_vec(),
         };
+        if !engine.says(&merged, word, now) {
+            return Err(Error::new(
+                Kind::StoreUnavailable,
+                "another program changed this key just now, and that counts more; try again",
+            ));
+        }
         // What was just signed may be a moment later than the request.
         let facts = engine.facts(&merged, now)?;
         let changed = facts.changed.as_deref().and_then(parse_rfc3339);
         let facts = match changed.filter(|changed| *changed > now) {
-            Some(changed) => engine.facts(&merged, changed)?,
+            Some(changed) => {
+                said = changed;
+                engine.facts(&merged, changed)?
+            }
             None => facts,
         };
         Ok((merged, facts))
     })?;
-    changes.into_iter().try_for_each(|change| change.map(drop))
+    changes
+        .into_iter()
+        .try_for_each(|change| change.map(drop))?;
+    // What is done next counts on it.
+    let wait = from_unix(said).duration_since(cx.now).unwrap_or_default();
+    std::thread::sleep(wait.min(WAIT_MOST));
+    Ok(())
 }

@@ -13,7 +13,7 @@ use crate::base::context::unix;
 use crate::base::error::Kind;
 use crate::base::keys::{Acceptance, Certs as _, Usage};
 use crate::base::{Address, Context, Error, KeyId, Result};
-use crate::engine::{Part, Passphrase};
+use crate::engine::{Part, Passphrase, Word};
 use crate::verbs::{Ask, Asks, World};
 
 /// `keys/address`: one address more, or one less.
@@ -96,7 +96,7 @@ pub fn address(world: &World, request: &AddressRequest, cx: &Context) -> Result<
         };
         claim::claim(world, &[claim], cx)?;
     }
-    put(world, &own, &changed, cx)?;
+    put(world, &own, &changed, &Word::Part(part), cx)?;
     if let Some(address) = &request.add {
         let said = vec![(request.id.clone(), address.clone(), Acceptance::Accepted)];
         let said = raised(world, said)?;
@@ -132,14 +132,15 @@ pub fn subkey(world: &World, request: &SubkeyRequest, cx: &Context) -> Result<Ke
             // Secret first, and under what it lies under already.
             world.store.replace_secret(id, &secret)?;
             world.forget(id);
-            put(world, &own, &cert, cx)?;
+            put(world, &own, &cert, &Word::Fit(usage), cx)?;
         }
         (None, Some(handle)) => {
             let handle = handle.to_ascii_uppercase();
-            let changed = engine.change(&own.cert, &Part::NoSubkey(&handle), cx)?;
+            let part = Part::NoSubkey(&handle);
+            let changed = engine.change(&own.cert, &part, cx)?;
             let label = format!("the subkey {handle} of {label}");
             cx.confirm(Action::Revoke, &label)?;
-            put(world, &own, &changed, cx)?;
+            put(world, &own, &changed, &Word::Part(part), cx)?;
         }
         _ => {
             return Err(Error::invalid(

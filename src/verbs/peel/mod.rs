@@ -177,7 +177,12 @@ impl<'a> Walk<'a> {
         }
         if entity.is_container() {
             return match in_file {
-                Some(inner) => self.entity(&inner, at),
+                Some(inner) => {
+                    for part in &entity.children {
+                        self.doubt(&part.faults, &at);
+                    }
+                    self.entity(&inner, at)
+                }
                 None => self.multipart(entity, &at),
             };
         }
