@@ -67,6 +67,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("base/policy.rs", "Origin", "origin of a rule"),
     ("verbs/doctor.rs", "Pinentry", "pinentry"),
     ("verbs/doctor.rs", "AgentState", "agent"),
+    ("base/gnupg.rs", "GnuPgState", "gnupg"),
     (
         "verbs/doctor.rs",
         "ModuleHealth",

@@ -1,9 +1,12 @@
 //! GnuPG as the others reach it: what its keyring holds, and what its agent does with secret
 //! keys that stay where they are, smartcards included.
 
+use std::io;
 use std::path::PathBuf;
 
-use super::error::{KeyUse, Result};
+use serde::Serialize;
+
+use super::error::{Error, KeyUse, Result};
 use super::job::Job;
 use super::secret::Secret;
 
@@ -60,11 +63,11 @@ pub trait GnuPg: Send + Sync {
     /// `store.unavailable` when GnuPG does not do it; `limit.exceeded`; `cancelled`.
     fn list(&self, whose: Whose, job: &Job) -> Result<Vec<Listed>>;
 
-    /// Certificates, binary, without anything secret.
+    /// Certificates, binary, without anything secret; those with secret keys, or any.
     ///
     /// # Errors
     /// As [`GnuPg::list`].
-    fn export(&self, fingerprints: &[String], job: &Job) -> Result<Vec<u8>>;
+    fn export(&self, fingerprints: &[String], whose: Whose, job: &Job) -> Result<Vec<u8>>;
 
     /// Whether a person will be asked by the agent for every use: the key is on a card.
     ///
@@ -97,6 +100,33 @@ pub trait GnuPg: Send + Sync {
         access: Access<'_>,
         job: &Job,
     ) -> Result<Value>;
+}
+
+/// How it went when GnuPG was looked at last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GnuPgState {
+    #[default]
+    Ready,
+    /// The program is not there.
+    Missing,
+    /// It did not answer in time.
+    Silent,
+    /// It ended with an error.
+    Broken,
+}
+
+impl GnuPgState {
+    /// What an error of [`GnuPg`] says of it.
+    pub fn of(error: &Error) -> GnuPgState {
+        let source = error.source.as_deref();
+        let fault = source.and_then(|source| source.downcast_ref::<io::Error>());
+        match fault.map(io::Error::kind) {
+            Some(io::ErrorKind::TimedOut) => GnuPgState::Silent,
+            Some(io::ErrorKind::NotFound) => GnuPgState::Missing,
+            _ => GnuPgState::Broken,
+        }
+    }
 }
 
 /// Which certificates.

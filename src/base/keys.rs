@@ -470,6 +470,18 @@ impl From<&KeyId> for String {
     }
 }
 
+/// The error for a key of somebody else's where one's own is wanted.
+pub fn not_own() -> Error {
+    Error::new(
+        super::Kind::KeyMissing {
+            r#for: super::error::KeyUse::Sign,
+            addresses: Vec::new(),
+            key_ids: Vec::new(),
+        },
+        "this key is not your own, its secret half is not here; choose one of yours, or import that half",
+    )
+}
+
 /// The error for a key that nobody has.
 pub fn no_such_key() -> Error {
     Error::new(

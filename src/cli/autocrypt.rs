@@ -2,10 +2,10 @@
 
 use super::args::{Autocrypt, Wish};
 use super::session::Session;
-use super::which::own_openpgp;
+use super::which::own_of;
 use super::{input, print};
 use crate::base::autocrypt::PreferEncrypt;
-use crate::base::{Address, Error, Result};
+use crate::base::{Address, Error, Protocol, Result};
 use crate::verbs::autocrypt::{self, PeerRequest, PeerState, PreferRequest};
 use crate::verbs::setup;
 
@@ -52,7 +52,7 @@ pub fn run(command: &Autocrypt, session: &Session) -> Result<()> {
             common,
         } => {
             let request = setup::Request {
-                id: own_openpgp(session, &key.key)?,
+                id: own_of(Protocol::OpenPgp, session, &key.key)?,
                 from: from.as_deref().map(address_of).transpose()?,
                 ask: session.ask(),
             };

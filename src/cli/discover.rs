@@ -4,10 +4,10 @@
 use super::args::{self, Keys};
 use super::keys::address_of;
 use super::session::Session;
-use super::which::own_openpgp;
+use super::which::own_of;
 use super::{input, print};
-use crate::base::Result;
 use crate::base::verdict::FoundChange;
+use crate::base::{Protocol, Result};
 use crate::verbs::keys::{
     self, DiscoverRequest, Outcome, PublishRequest, PublishState, PublishVia, Via,
 };
@@ -57,7 +57,7 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
             common,
         } => {
             let request = PublishRequest {
-                id: own_openpgp(session, &key.key)?,
+                id: own_of(Protocol::OpenPgp, session, &key.key)?,
                 via: match via {
                     args::PublishVia::Keyserver => PublishVia::Keyserver,
                     args::PublishVia::Wkd => PublishVia::Wkd,

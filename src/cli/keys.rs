@@ -2,7 +2,7 @@
 
 use super::args::{Keys, Level, OneKey, Profile, Reason};
 use super::session::Session;
-use super::which::{id, list, own};
+use super::which::{id, list, own, own_of};
 use super::{discover, input, parts, print, tokens, words};
 use crate::base::keys::{Acceptance, Key};
 use crate::base::{Address, Error, KeyId, Protocol, Result};
@@ -34,6 +34,11 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
             let found = list(session, request)?;
             if common.json {
                 return print::json(&found);
+            }
+            if found.gnupg.is_some() {
+                print::note(
+                    "GnuPG can't be looked at, its keys may be missing; see: sealpost doctor",
+                );
             }
             let found = found.keys;
             if found.is_empty() {
@@ -85,7 +90,7 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
             for skipped in &reply.skipped {
                 print::line(&format!("left out: {}", skipped.reason))?;
             }
-            Ok(())
+            conflicts(session, &reply.imported)
         }
         Keys::Tokens { accept, common } => tokens::run(*accept, common.json, session),
         Keys::Export { .. } => export(command, session),
@@ -203,6 +208,36 @@ pub fn run(command: &Keys, session: &Session) -> Result<()> {
     }
 }
 
+/// Says of which addresses that just came another key is known, and what ends that.
+fn conflicts(session: &Session, imported: &[keys::Imported]) -> Result<()> {
+    if !imported
+        .iter()
+        .any(|key| key.change != ImportChange::Unchanged)
+    {
+        return Ok(());
+    }
+    let request = ListRequest {
+        conflicts: true,
+        ..ListRequest::default()
+    };
+    for key in list(session, request)?.keys {
+        if !imported.iter().any(|came| came.id == key.id) {
+            continue;
+        }
+        for conflict in &key.conflicts {
+            let address = &conflict.address;
+            let with: Vec<_> = conflict.with.iter().map(ToString::to_string).collect();
+            print::note(&format!(
+                "conflict: {address} has {} and {}; nothing is encrypted to it until you say which is theirs: \
+                 sealpost keys settle KEY {address}",
+                key.id,
+                with.join(", ")
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn generate(command: &Keys, session: &Session) -> Result<()> {
     let Keys::Generate {
         address,
@@ -258,8 +293,20 @@ fn renew(command: &Keys, session: &Session) -> Result<()> {
     else {
         return Ok(());
     };
+    // Of two own keys for one address: an authority renews the one, its owner the other.
+    let protocol = match file {
+        Some(_) => Protocol::Smime,
+        None => Protocol::OpenPgp,
+    };
+    let id = own_of(protocol, session, &key.key)?;
+    if id.protocol() == Protocol::Smime && file.is_none() && !common.json {
+        return Err(Error::invalid(
+            "",
+            "an authority has to renew an S/MIME key; say --request FILE, and send it that",
+        ));
+    }
     let request = RenewRequest {
-        id: own(session, &key.key)?,
+        id,
         expires: expires.clone(),
         ask: session.ask(),
     };
@@ -267,13 +314,12 @@ fn renew(command: &Keys, session: &Session) -> Result<()> {
     if let (Some(file), Some(made)) = (file, &reply.request) {
         input::write(file, &smime::request_pem(made.bytes()?))?;
     }
-    let told = match (&reply.request, file) {
-        (None, _) => format!(
+    let told = match file.as_ref().filter(|_| reply.request.is_some()) {
+        None => format!(
             "{} has another end; give it to those who have it",
             request.id
         ),
-        (Some(_), Some(file)) => format!("send {} to the authority", file.display()),
-        (Some(_), None) => "an authority has to renew it: say --request FILE".to_owned(),
+        Some(file) => format!("send {} to the authority", file.display()),
     };
     done(&reply, common.json, &told)
 }

@@ -112,7 +112,7 @@ fn conversation(origin: &str) -> Result<u8> {
 }
 
 /// The world at `home`: its unlocked keys where they outlive this process if that can be, and
-/// GnuPG's keys in place if there are any.
+/// GnuPG's keys in place if there are any and policy wants them.
 fn world(home: Home) -> World {
     let world = World::open(home);
     #[cfg(unix)]
@@ -122,7 +122,7 @@ fn world(home: Home) -> World {
 
 #[cfg(unix)]
 fn gnupg(world: World) -> World {
-    match store::gnupg_home().filter(|_| world.policy.gnupg) {
+    match store::gnupg_home() {
         Some(home) => world.with_gnupg(crate::gnupg::gnupg(home)),
         None => world,
     }

@@ -3,9 +3,9 @@
 use super::args::{Keys, SubkeyUse};
 use super::keys::{address_of, done};
 use super::session::Session;
-use super::which::own_openpgp;
+use super::which::own_of;
 use crate::base::keys::Usage;
-use crate::base::{Error, Mailbox, Result};
+use crate::base::{Error, Mailbox, Protocol, Result};
 use crate::verbs::keys::{self, AddressRequest, SubkeyRequest};
 
 /// # Errors
@@ -31,7 +31,7 @@ pub(super) fn address(command: &Keys, session: &Session) -> Result<()> {
         }
     };
     let request = AddressRequest {
-        id: own_openpgp(session, &key.key)?,
+        id: own_of(Protocol::OpenPgp, session, &key.key)?,
         name: added.as_ref().and_then(|mailbox| mailbox.name.clone()),
         add: added.map(|mailbox| mailbox.address),
         retire: retire.as_deref().map(address_of).transpose()?,
@@ -62,7 +62,7 @@ pub(super) fn subkey(command: &Keys, session: &Session) -> Result<()> {
         return Ok(());
     };
     let request = SubkeyRequest {
-        id: own_openpgp(session, &key.key)?,
+        id: own_of(Protocol::OpenPgp, session, &key.key)?,
         add: add.map(|usage| match usage {
             SubkeyUse::Sign => Usage::Sign,
             SubkeyUse::Encrypt => Usage::Encrypt,

@@ -22,13 +22,13 @@ pub fn own(session: &Session, text: &str) -> Result<KeyId> {
     find(session, text, &|key| key.secret.is_own())
 }
 
-/// As [`own`], for what only OpenPGP has.
+/// As [`own`], for what one family has alone.
 ///
 /// # Errors
 /// As [`id`].
-pub fn own_openpgp(session: &Session, text: &str) -> Result<KeyId> {
+pub fn own_of(protocol: Protocol, session: &Session, text: &str) -> Result<KeyId> {
     find(session, text, &|key| {
-        key.secret.is_own() && key.id.protocol() == Protocol::OpenPgp
+        key.secret.is_own() && key.id.protocol() == protocol
     })
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::assuan::{self, Assuan, Fault, Turn};
+use super::program::Bounds;
 use super::{list, program};
 
 use crate::base::Secret;
@@ -155,11 +156,12 @@ impl GnuPg for Installed {
             "--with-keygrip",
             what,
         ];
-        let text = program::output("gpg", &arguments, program::OUTPUT_MAX, job)?;
+        let bounds = Bounds::of(whose, program::OUTPUT_MAX);
+        let text = program::output("gpg", &arguments, bounds, job)?;
         Ok(list::read(&String::from_utf8_lossy(&text)))
     }
 
-    fn export(&self, fingerprints: &[String], job: &Job) -> Result<Vec<u8>> {
+    fn export(&self, fingerprints: &[String], whose: Whose, job: &Job) -> Result<Vec<u8>> {
         let mut all = Vec::new();
         let begun = Instant::now();
         for some in fingerprints.chunks(EXPORTED_AT_ONCE) {
@@ -170,7 +172,8 @@ impl GnuPg for Installed {
             let mut arguments = vec!["--batch", "--no-tty", "--no-armor", "--export", "--"];
             arguments.extend(some.iter().map(String::as_str));
             let left = program::OUTPUT_MAX.saturating_sub(all.len());
-            all.append(&mut program::output("gpg", &arguments, left, job)?);
+            let bounds = Bounds::of(whose, left);
+            all.append(&mut program::output("gpg", &arguments, bounds, job)?);
         }
         Ok(all)
     }

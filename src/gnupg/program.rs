@@ -1,6 +1,6 @@
 //! Running GnuPG's programs, for a time that has an end, with an output that has one too.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -10,10 +10,34 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::base::error::{Error, Kind, Result};
+use crate::base::gnupg::Whose;
 use crate::base::job::Job;
 
-/// How long a program may take. A keyring of ten thousand certificates is listed in seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a program may take that a person asked for. A keyring of ten thousand certificates is
+/// listed in seconds.
+const LONG: Duration = Duration::from_secs(60);
+
+/// How long one may take on which other work waits: own keys are few.
+const SHORT: Duration = Duration::from_secs(10);
+
+/// What a program may take.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// In bytes of its output.
+    most: usize,
+    time: Duration,
+}
+
+impl Bounds {
+    /// Those for certificates of these people, with at most so much output.
+    pub(super) fn of(whose: Whose, most: usize) -> Bounds {
+        let time = match whose {
+            Whose::Own => SHORT,
+            Whose::All => LONG,
+        };
+        Bounds { most, time }
+    }
+}
 
 /// How often the job is asked meanwhile whether it still wants to go on.
 const LOOK: Duration = Duration::from_millis(20);
@@ -21,12 +45,18 @@ const LOOK: Duration = Duration::from_millis(20);
 /// The most output, in bytes: the largest import.
 pub(super) const OUTPUT_MAX: usize = 64 << 20;
 
-/// What a program prints, given that it ends well and that this is at most `most` bytes.
+/// What a program prints, given that it ends well and within its bounds.
 ///
 /// # Errors
 /// `store.unavailable` when it is not there, fails or takes too long; `limit.exceeded`;
 /// `cancelled`.
-pub(super) fn output(program: &str, arguments: &[&str], most: usize, job: &Job) -> Result<Vec<u8>> {
+pub(super) fn output(
+    program: &str,
+    arguments: &[&str],
+    bounds: Bounds,
+    job: &Job,
+) -> Result<Vec<u8>> {
+    let most = bounds.most;
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
@@ -49,8 +79,8 @@ pub(super) fn output(program: &str, arguments: &[&str], most: usize, job: &Job) 
             read.transpose().map(|_| output)
         })
         .map_err(|e| failed().because(e))?;
-    let begun = Instant::now();
-    wait(begun, job, || Ok(reading.is_finished().then_some(())))?;
+    let time = (Instant::now(), bounds.time);
+    wait(time, job, || Ok(reading.is_finished().then_some(())))?;
     let output = reading.join().map_err(|_| failed())?;
     let output = output.map_err(|e| failed().because(e))?;
     if output.len() > most {
@@ -60,21 +90,25 @@ pub(super) fn output(program: &str, arguments: &[&str], most: usize, job: &Job) 
         ));
     }
     // Who has closed its output may still be there.
-    match wait(begun, job, || running.end())?.success() {
+    match wait(time, job, || running.end())?.success() {
         true => Ok(output),
         false => Err(failed()),
     }
 }
 
 /// Waits until `look` has something.
-fn wait<T>(begun: Instant, job: &Job, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+fn wait<T>(
+    (begun, most): (Instant, Duration),
+    job: &Job,
+    mut look: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
     loop {
         if let Some(found) = look()? {
             return Ok(found);
         }
         job.check()?;
-        if begun.elapsed() > PATIENCE {
-            return Err(failed());
+        if begun.elapsed() > most {
+            return Err(failed().because(io::Error::from(io::ErrorKind::TimedOut)));
         }
         thread::sleep(if begun.elapsed() < LOOK {
             LOOK / 20
@@ -119,10 +153,11 @@ impl Drop for Running {
 pub(super) fn agent_socket(job: &Job) -> Result<PathBuf> {
     /// Longer than any path to a socket.
     const PATH_MAX: usize = 4 << 10;
+    let bounds = Bounds::of(Whose::Own, PATH_MAX);
     // A `gpgconf` that can't start it may be able to say where one is that was started otherwise.
-    let _ = output("gpgconf", &["--launch", "gpg-agent"], PATH_MAX, job);
+    let _ = output("gpgconf", &["--launch", "gpg-agent"], bounds, job);
     job.check()?;
-    let path = output("gpgconf", &["--list-dirs", "agent-socket"], PATH_MAX, job)?;
+    let path = output("gpgconf", &["--list-dirs", "agent-socket"], bounds, job)?;
     let path = String::from_utf8(path).map_err(|e| failed().because(e))?;
     // One alone comes without escapes.
     Ok(PathBuf::from(path.trim_end_matches(['\n', '\r'])))

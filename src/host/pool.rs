@@ -114,7 +114,8 @@ enum Ran {
 
 fn run(host: &Arc<Host>, request: &Arc<Request>, input: Input) -> Ran {
     let call = match input {
-        Input::Call(call) => Ok(call),
+        // The rules may have changed since it asked its question.
+        Input::Call(call) => host.service.admit(request.method).map(|()| call),
         Input::Text { params, borrowed } => read(host, request, &params, &borrowed),
         Input::Running => Err(Error::cancelled()),
     };

@@ -255,7 +255,7 @@ impl Store {
     }
 
     /// Takes up rules where there are none, as long as they only forbid; false otherwise. They
-    /// hold from the next start on.
+    /// hold from the next request on.
     ///
     /// # Errors
     /// `store.unavailable`.

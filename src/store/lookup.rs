@@ -9,8 +9,9 @@ use bytes::Bytes;
 use super::certs::{Folder, Place};
 use super::db::{Brief, Db};
 use super::{Sight, Store, index, likeness, secrets};
+use crate::base::error::Kind;
 use crate::base::gnupg::Grip;
-use crate::base::keys::{Acceptance, Anchor, Certs, Introducer, SealedSecret, StoredCert};
+use crate::base::keys::{Acceptance, Anchor, Certs, Introducer, SealedSecret, StoredCert, not_own};
 use crate::base::policy::ANCHORS_FILES;
 use crate::base::{Address, KeyId, Protocol, Result};
 
@@ -57,7 +58,15 @@ impl Certs for Store {
     }
 
     fn sealed_secret(&self, id: &KeyId) -> Result<SealedSecret> {
-        secrets::get(&self.home, id, self.keychain.as_ref())
+        let found = secrets::get(&self.home, id, self.keychain.as_ref());
+        match found {
+            Err(error) if matches!(error.kind, Kind::KeyMissing { .. }) => {
+                // Somebody else's is here, all the same.
+                let theirs = self.row(id)?.is_some_and(|row| !row.own);
+                Err(if theirs { not_own() } else { error })
+            }
+            found => found,
+        }
     }
 
     fn grips(&self, id: &KeyId) -> Result<Vec<Grip>> {
@@ -83,7 +92,8 @@ impl Certs for Store {
     }
 
     fn authorities(&self) -> Result<Vec<Bytes>> {
-        self.authorities
+        let files = Store::authorities(self).clone();
+        files
             .iter()
             .map(|path| super::authority_file(ANCHORS_FILES, path))
             .collect()

@@ -52,7 +52,7 @@ pub use health::{Damage, Health, Reason, Surroundings, program};
 pub use home::{Home, Ownership, gnupg_home};
 pub use pieces::NO_BACKUP;
 pub use place::AgentPlace;
-pub use policy::{Stated, policy};
+pub use policy::{Edition, Stated, edition, policy};
 pub use put::{Change, Merged, Put};
 pub use query::{Only, PAGE_MAX, Page, Query, Row};
 pub use secrets::{SECRET_MAX, Wrap};
@@ -107,7 +107,7 @@ pub struct Store {
     likeness: likeness::Kept,
     /// Others could write in the folder of state when this store came to it.
     was_open: AtomicBool,
-    authorities: Vec<PathBuf>,
+    authorities: Mutex<Vec<PathBuf>>,
     keychain: Option<Arc<dyn Keychain>>,
 }
 
@@ -129,7 +129,7 @@ impl Store {
             warm: AtomicBool::new(false),
             likeness: likeness::Kept::default(),
             was_open: AtomicBool::new(false),
-            authorities: Vec::new(),
+            authorities: Mutex::default(),
             keychain: None,
         }
     }
@@ -140,10 +140,15 @@ impl Store {
         self
     }
 
-    /// With files of authorities in place of those that come with the program.
-    pub fn with_authorities(mut self, files: &[PathBuf]) -> Store {
-        self.authorities = files.to_vec();
-        self
+    /// From now on with these files of authorities in place of those that come with the program.
+    pub fn rely_on(&self, files: &[PathBuf]) {
+        *self.authorities() = files.to_vec();
+    }
+
+    fn authorities(&self) -> MutexGuard<'_, Vec<PathBuf>> {
+        self.authorities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where it is.

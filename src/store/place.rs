@@ -3,9 +3,10 @@
 
 use std::path::PathBuf;
 
+use super::access;
 use super::files::{self, Lock, Stamp};
 use super::home::Home;
-use super::{access, policy};
+use super::policy::{self, Edition};
 use crate::base::{Error, Kind, Result};
 
 impl Home {
@@ -38,7 +39,7 @@ pub struct AgentPlace {
     socket: PathBuf,
     stamp: Option<Stamp>,
     home: Home,
-    rules: [Option<Stamp>; 2],
+    rules: Edition,
 }
 
 impl AgentPlace {
@@ -60,7 +61,7 @@ impl AgentPlace {
             _lock: lock,
             socket,
             stamp: None,
-            rules: policy::stamps(home),
+            rules: policy::edition(home),
             home: home.clone(),
         }))
     }
@@ -77,7 +78,7 @@ impl AgentPlace {
 
     /// Whether the rules are still those that this agent began with.
     pub fn is_up_to_date(&self) -> bool {
-        policy::stamps(&self.home) == self.rules
+        policy::edition(&self.home) == self.rules
     }
 
     /// The socket is taken away.

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use serde::Deserialize as _;
 use toml::{Table, Value};
 
 use super::access;
-use super::files::{self, Stamp};
+use super::files::{self, Form, Glance};
 use super::home::Home;
 use crate::base::policy::{
     ANCHORS_FILES, CONNECT_TO, DIRECTORIES, ENCRYPT_ALSO, KEYSERVERS, NETWORK_AUTHORITIES, Origin,
@@ -37,18 +38,22 @@ pub fn policy(home: &Home) -> Result<Ruled> {
     load(&home.policy(), Path::new(SYSTEM))
 }
 
-/// What changes when the rules do.
-pub(super) fn stamps(home: &Home) -> [Option<Stamp>; 2] {
-    [&home.policy(), Path::new(SYSTEM)].map(files::stamp)
+/// What is another when the files of rules are: they need not be read for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edition([Glance; 2]);
+
+/// Which rules there are now, as far as the file system's clock can tell.
+pub fn edition(home: &Home) -> Edition {
+    Edition([&home.policy(), Path::new(SYSTEM)].map(files::glance))
 }
 
 fn load(person: &Path, system: &Path) -> Result<Ruled> {
-    let person = one(person, files::read(person, POLICY_MAX))?;
-    let system = one(system, files::read_named(system, POLICY_MAX))?;
+    let person = one(person, Whose::Person)?;
+    let system = one(system, Whose::Administrator)?;
     let policy = match (&person, &system) {
         (None, None) => Policy::default(),
         (Some(only), None) | (None, Some(only)) => only.policy.clone(),
-        (Some(person), Some(system)) => together(person, system),
+        (Some(person), Some(system)) => together(person, system)?,
     };
     let origins = values(&policy)?
         .into_iter()
@@ -65,20 +70,16 @@ fn load(person: &Path, system: &Path) -> Result<Ruled> {
 const REACHING: [&str; 3] = [KEYSERVERS, DIRECTORIES, CONNECT_TO];
 
 /// What two files come to. What the administrator says counts as said, be it what holds anyhow.
-fn together(person: &File, system: &File) -> Policy {
-    let (mut theirs, mut ours) = (person.policy.clone(), system.policy.clone());
+fn together(person: &File, system: &File) -> Result<Policy> {
+    let (mut theirs, mut ours) = (person.under(system)?, system.policy.clone());
     for rule in REACHING {
-        let one_place = rule == CONNECT_TO;
-        match (
-            person.stated.contains_key(rule),
-            system.stated.contains_key(rule),
-        ) {
-            (_, false) => ours = ours.reaching(rule, &theirs),
-            (said, true) if !said || one_place => theirs = theirs.reaching(rule, &ours),
-            (_, true) => {}
+        match system.stated.contains_key(rule) {
+            false => ours = ours.reaching(rule, &theirs),
+            true if rule == CONNECT_TO => theirs = theirs.reaching(rule, &ours),
+            true => {}
         }
     }
-    ours.stricter(&theirs)
+    Ok(ours.stricter(&theirs))
 }
 
 /// Rules that bring in somebody or something else: whatever they say allows more than nothing said.
@@ -130,6 +131,8 @@ fn origin(rule: &str, value: &Value, person: Option<&File>, system: Option<&File
     let says = |file: Option<&File>| file.and_then(|file| file.stated.get(rule)).cloned();
     match (says(person), says(system)) {
         (None, None) => Origin::Default,
+        // Their file allows no more than the default of what it does not speak of.
+        (Some(theirs), None) if system.is_some() && theirs != *value => Origin::Administrator,
         (Some(_), None) => Origin::Person,
         (None, Some(_)) => Origin::Administrator,
         (Some(theirs), Some(ours)) => match (theirs == *value, ours == *value) {
@@ -164,6 +167,36 @@ fn flat(table: Table) -> Table {
     rules
 }
 
+/// The other way round.
+fn sections(rules: Table) -> Table {
+    let mut all = Table::new();
+    for (rule, value) in rules {
+        match rule.split_once('.') {
+            Some((name, rule)) => {
+                let section = all.entry(name).or_insert_with(|| Table::new().into());
+                if let Value::Table(section) = section {
+                    section.insert(rule.to_owned(), value);
+                }
+            }
+            None => {
+                all.insert(rule, value);
+            }
+        }
+    }
+    all
+}
+
+/// Whether the person lacks the right.
+fn is_forbidden(error: &Error) -> bool {
+    let source = error.source.as_deref();
+    let fault = source.and_then(|source| source.downcast_ref::<std::io::Error>());
+    fault.is_some_and(|fault| fault.kind() == std::io::ErrorKind::PermissionDenied)
+}
+
+fn is_folder(path: &Path) -> bool {
+    files::look_through(path).is_some_and(|look| look.form == Form::Folder)
+}
+
 /// One file: its rules with all defaults, and what it states itself.
 struct File {
     policy: Policy,
@@ -184,10 +217,35 @@ impl File {
         }
         Ok(File { policy, stated })
     }
+
+    /// These rules, with the administrator's where this file says nothing: who is silent on a rule
+    /// wants nothing of it.
+    fn under(&self, system: &File) -> Result<Policy> {
+        let mut rules = self.stated.clone();
+        for (rule, value) in &system.stated {
+            if !rules.contains_key(rule) {
+                rules.insert(rule.clone(), value.clone());
+            }
+        }
+        let all = sections(rules);
+        Policy::deserialize(all)
+            .map_err(|e| Error::internal("two files of rules are none").because(e))
+    }
 }
 
-/// What a file came to that was read.
-fn one(path: &Path, read: Result<Option<(Vec<u8>, Stamp)>>) -> Result<Option<File>> {
+/// Whose file of rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Person,
+    Administrator,
+}
+
+/// What a file comes to.
+fn one(path: &Path, whose: Whose) -> Result<Option<File>> {
+    let read = match whose {
+        Whose::Person => files::read(path, POLICY_MAX),
+        Whose::Administrator => files::read_named(path, POLICY_MAX),
+    };
     let shown = path.display();
     let refused = |line: Option<usize>, message: String| {
         Error::new(
@@ -208,10 +266,24 @@ fn one(path: &Path, read: Result<Option<(Vec<u8>, Stamp)>>) -> Result<Option<Fil
                 format!("{shown} is no file; make it a readable file, or take it away"),
             ));
         }
-        Ok(None) => return Ok(None),
+        Ok(None) => match path.parent().filter(|_| whose == Whose::Administrator) {
+            Some(folder) if files::is_something(folder) && !is_folder(folder) => {
+                let folder = folder.display();
+                return Err(refused(
+                    None,
+                    format!("{folder} is no folder; make it one, or take it away"),
+                ));
+            }
+            _ => return Ok(None),
+        },
         // Rules that can't be read are not rules that are not there.
         Err(e) => {
             let message = match e.kind {
+                Kind::StoreUnavailable if whose == Whose::Administrator && is_forbidden(&e) => {
+                    format!(
+                        "{shown} can't be read; whoever administers this computer has to make it and its folder readable for everybody"
+                    )
+                }
                 Kind::StoreUnavailable => e.message.clone(),
                 _ => format!("{shown} is too large to be a file of rules; make it smaller"),
             };
@@ -266,7 +338,7 @@ mod tests {
         let ruled = ruled(Some(person), Some(system)).unwrap();
         let of = |rule: &str| ruled.origins[rule];
         assert_eq!(of("bundled-anchors"), Origin::Default);
-        assert_eq!(of("legacy"), Origin::Person);
+        assert_eq!(of("legacy"), Origin::Administrator);
         assert_eq!(of("unlock-seconds"), Origin::Person);
         assert_eq!(of("ask-client"), Origin::Administrator);
         assert_eq!(of("fetch-revocation"), Origin::Administrator);
@@ -322,8 +394,16 @@ mod tests {
             Some("pkcs11-modules = [\"/b.so\", \"p11-kit\"]"),
         );
         assert_eq!(both.unwrap().pkcs11_modules, [Path::new("/b.so")]);
-        let both = check(Some(person), Some("legacy = true")).unwrap();
-        assert!(both.pkcs11_modules.is_empty());
+        let silent = ruled(Some(person), Some("legacy = true")).unwrap();
+        assert!(silent.policy.pkcs11_modules.is_empty());
+        assert_eq!(silent.origins["pkcs11-modules"], Origin::Administrator);
+        // What the person does not speak of is the administrator's, whatever it allows.
+        assert!(silent.policy.legacy);
+        let system =
+            "pkcs11-modules = [\"/b.so\"]\n[encrypt]\nalso = []\n[groups]\n\"a.b@x.example\" = []";
+        let kept = ruled(Some("ask-client = false"), Some(system)).unwrap();
+        assert_eq!(kept.policy.pkcs11_modules, [Path::new("/b.so")]);
+        assert_eq!(kept.origins["pkcs11-modules"], Origin::Administrator);
         assert!(check(None, Some("legacy = true")).unwrap().legacy);
     }
 

@@ -17,7 +17,7 @@ mod place;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -51,12 +51,19 @@ const AGAIN_SECONDS: u64 = 10;
 /// The module of p11-kit that stands for all others; the system knows where it is.
 const P11_KIT_MODULE: &str = "p11-kit-proxy.so";
 
+/// What to do where policy names other modules than those with which this process began.
+pub const OUTDATED: &str = "policy.toml names other modules for tokens than when this host was started; start the browser anew";
+
 /// The tokens of one person.
 pub struct Tokens {
     certs: Arc<dyn Certs>,
     modules: Vec<Module>,
     /// The policy names something that is neither an absolute path nor p11-kit.
     misnamed: bool,
+    /// As policy named them at first.
+    named: Vec<PathBuf>,
+    /// It names others by now.
+    outdated: AtomicBool,
     open: Mutex<HashMap<TokenName, Open>>,
     /// When [`PrivateKeys::expire`] was called last.
     now: AtomicU64,
@@ -126,6 +133,8 @@ impl Tokens {
         Tokens {
             certs,
             misnamed: !modules.iter().all(|path| known(&path)),
+            named: modules.to_vec(),
+            outdated: AtomicBool::new(false),
             modules: modules
                 .iter()
                 .filter(known)
@@ -135,6 +144,17 @@ impl Tokens {
             open: Mutex::default(),
             now: AtomicU64::default(),
         }
+    }
+
+    /// Says which modules policy names by now. What is loaded can't be taken back: where they are
+    /// others than at first, none is used.
+    pub fn keep_to(&self, modules: &[PathBuf]) {
+        self.outdated.store(self.named != modules, Ordering::SeqCst);
+    }
+
+    /// Whether policy names other modules than at first.
+    pub fn is_outdated(&self) -> bool {
+        self.outdated.load(Ordering::SeqCst)
     }
 
     /// Whether a key lies on a token. Touches none.
@@ -208,6 +228,9 @@ impl Tokens {
     /// # Errors
     /// `policy.refused`.
     fn allowed(&self) -> Result<()> {
+        if self.is_outdated() {
+            return Err(Error::refused(PKCS11_MODULES, OUTDATED));
+        }
         if self.misnamed {
             return Err(Error::refused(
                 PKCS11_MODULES,
@@ -217,7 +240,7 @@ impl Tokens {
         match self.modules.is_empty() {
             true => Err(Error::refused(
                 PKCS11_MODULES,
-                "no module for tokens is allowed here; name one in pkcs11-modules in policy.toml",
+                "no module for tokens is allowed here; sealpost policy says who set pkcs11-modules: name one there",
             )),
             false => Ok(()),
         }

@@ -74,7 +74,7 @@ pub struct Restored {
     pub revocations: usize,
     pub anchors: usize,
     pub revocation_lists: usize,
-    /// The person's own rules, which hold from the next start on.
+    /// The person's own rules, which hold from the next request on.
     pub policy: bool,
 }
 

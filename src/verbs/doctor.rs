@@ -10,10 +10,12 @@ use super::{Asks, World, keys};
 use crate::agent::Standing;
 use crate::base::body::Bodies;
 use crate::base::context::unix;
+use crate::base::gnupg::GnuPgState;
 use crate::base::keys::{Attention, ModuleState, Protocol};
 use crate::base::policy::P11_KIT;
 use crate::base::{Context, Error, KeyId, Kind, Result};
 use crate::store::{Damage, Reason, program};
+use crate::tokens::OUTDATED;
 
 /// A moment at which this program was being written, in Unix seconds (2026-01-01): no clock that
 /// goes right is before it.
@@ -79,6 +81,8 @@ pub enum Data {
         /// Of the certificates, so many were read: own ones, and a sample of the others.
         looked_at: usize,
     },
+    /// `gnupg`: how it stands with it, where its keys are used in place.
+    GnuPg { gnupg: GnuPgState },
     /// `modules`: those for tokens that policy names, where it names any.
     Modules { modules: Vec<Module> },
     /// `keys`: how many are own, and which of them end soon or have ended.
@@ -165,13 +169,22 @@ pub fn doctor(world: &World, _request: &Request, cx: &Context) -> Result<Reply> 
     // What lies in the store is for those who may ask for it.
     if world.ready().is_ok() && world.admits().is_ok() {
         checks.push(files(world, cx));
-        if !world.policy.pkcs11_modules.is_empty() {
+        checks.extend(gnupg(world, cx));
+        if !world.policy.pkcs11_modules.is_empty() || world.tokens.is_outdated() {
             checks.push(modules(world));
         }
         checks.push(own_keys(world, cx));
     }
     cx.job.check()?;
     Ok(Reply { checks })
+}
+
+/// What is to be done with the first of several.
+fn and_more(what: String, all: usize) -> String {
+    match all.saturating_sub(1) {
+        0 => what,
+        more => format!("{what} (and so with {more} more)"),
+    }
 }
 
 fn home(world: &World) -> Check {
@@ -219,10 +232,7 @@ fn files(world: &World, cx: &Context) -> Check {
                 "{file} is a secret key without its certificate; restore or import that, or take the file away if making the key was interrupted"
             ),
         };
-        match found.damaged.len() - 1 {
-            0 => what,
-            more => format!("{what} (and so with {more} more)"),
-        }
+        and_more(what, found.damaged.len())
     });
     Check {
         id: "files",
@@ -235,6 +245,29 @@ fn files(world: &World, cx: &Context) -> Check {
         },
         fix,
     }
+}
+
+/// Whether GnuPG answers. `None` where it is not used.
+fn gnupg(world: &World, cx: &Context) -> Option<Check> {
+    let state = super::gnupg::standing(world, cx)?;
+    let fix = match state {
+        _ if super::gnupg::is_well(world, state) => None,
+        GnuPgState::Missing => Some(
+            "gpg is not there, which has keys of yours; install GnuPG, or make it known to the PATH",
+        ),
+        GnuPgState::Silent => Some(
+            "gpg does not answer, so its keys may be missing here; see what this does: gpg --list-secret-keys, or set gnupg = false in policy.toml",
+        ),
+        GnuPgState::Broken | GnuPgState::Ready => Some(
+            "gpg fails, so its keys may be missing here; see what this says: gpg --list-secret-keys, or set gnupg = false in policy.toml",
+        ),
+    };
+    Some(Check {
+        id: "gnupg",
+        ok: fix.is_none(),
+        data: Data::GnuPg { gnupg: state },
+        fix: fix.map(str::to_owned),
+    })
 }
 
 /// Whether each module is there, is nobody else's to change, and can be loaded.
@@ -267,7 +300,7 @@ fn modules(world: &World) -> Check {
             };
         }
     }
-    let fix = modules.iter().find_map(|one| {
+    let mut fix = modules.iter().find_map(|one| {
         let module = &one.module;
         match one.state {
             ModuleHealth::Ready => None,
@@ -285,6 +318,9 @@ fn modules(world: &World) -> Check {
             )),
         }
     });
+    if fix.is_none() && world.tokens.is_outdated() {
+        fix = Some(OUTDATED.to_owned());
+    }
     Check {
         id: "modules",
         ok: fix.is_none(),
@@ -433,15 +469,18 @@ fn own_keys(world: &World, cx: &Context) -> Check {
             None => break,
         }
     }
-    let fix = match (own, ending.is_empty()) {
-        (0, _) => Some("there is no key of your own; make one, or import it"),
-        (_, false) => Some("a key of your own ends soon or has ended; renew it"),
-        (_, true) => None,
+    let fix = match (own, ending.first()) {
+        (0, _) => Some("there is no key of your own; make one, or import it".to_owned()),
+        (_, Some(first)) => {
+            let what = format!("your key {first} ends soon or has ended; renew it");
+            Some(and_more(what, ending.len()))
+        }
+        (_, None) => None,
     };
     Check {
         id: "keys",
         ok: fix.is_none(),
         data: Data::Keys { own, ending },
-        fix: fix.map(str::to_owned),
+        fix,
     }
 }

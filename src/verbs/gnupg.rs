@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::keys::{Claim, Half, What, others};
 use super::{World, beside};
 use crate::base::context::unix;
-use crate::base::gnupg::{GnuPg, Listed, Whose};
+use crate::base::gnupg::{GnuPg, GnuPgState, Listed, Whose};
 use crate::base::job::Job;
 use crate::base::keys::{Acceptance, Certs as _, Protocol, Source, no_such_key};
 use crate::base::{Address, Context, KeyId, Mailbox, Result};
@@ -28,7 +28,16 @@ pub(super) struct Looks {
 struct State {
     busy: bool,
     seen: String,
+    found: GnuPgState,
+    /// When, in Unix seconds.
+    at: u64,
 }
+
+/// How long nobody waits again for a GnuPG that did not answer, in seconds, other hosts included.
+const REST: u64 = 5 * 60;
+
+/// What follows the stamp of a look to which GnuPG gave no answer; the Unix second follows.
+const SILENT: &str = " silent ";
 
 /// Somebody's look, until it is over.
 struct Look<'a> {
@@ -38,7 +47,7 @@ struct Look<'a> {
 
 impl Looks {
     /// Begins to look, unless there is nothing new or the request is taken back.
-    fn begin(&self, stamp: impl Fn() -> String, job: &Job) -> Option<Look<'_>> {
+    fn begin(&self, stamp: impl Fn() -> String, now: u64, job: &Job) -> Option<Look<'_>> {
         let mut state = self.lock();
         while state.busy {
             job.check().ok()?;
@@ -46,7 +55,8 @@ impl Looks {
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         let stamp = stamp();
-        if state.seen == stamp {
+        let rests = now < state.at.saturating_add(REST);
+        if state.seen == stamp && (state.found == GnuPgState::Ready || rests) {
             return None;
         }
         state.busy = true;
@@ -59,9 +69,12 @@ impl Looks {
 }
 
 impl Look<'_> {
-    /// Nobody looks again before something changes.
-    fn done(self) {
-        self.looks.lock().seen.clone_from(&self.stamp);
+    /// Nobody looks again before something changes, or before a while is over.
+    fn done(self, found: GnuPgState, now: u64) {
+        let mut state = self.looks.lock();
+        state.seen.clone_from(&self.stamp);
+        state.found = found;
+        state.at = now;
     }
 }
 
@@ -76,28 +89,89 @@ impl Drop for Look<'_> {
 /// halves, what the agent calls the secret ones, and that a person's own keys are accepted for
 /// their own addresses, unless another key has those. Where GnuPG can't be used, everything stays as it was.
 pub(super) fn take_up(world: &World, cx: &Context) {
-    let Some((gnupg, looks)) = &world.gnupg else {
+    let Some((gnupg, looks)) = world.gnupg() else {
         return;
     };
     if world.engine(Protocol::OpenPgp).is_err() {
         return;
     }
     let stamp = || world.store.stamp_of(&gnupg.files());
-    let Some(look) = looks.begin(stamp, &cx.job) else {
+    let now = unix(cx.now);
+    let Some(look) = looks.begin(stamp, now, &cx.job) else {
         return;
     };
-    let known = world.store.gnupg_stamp().ok().flatten();
-    if known.as_ref() != Some(&look.stamp) {
-        if let Err(error) = own(world, gnupg.as_ref(), cx) {
+    let known = world.store.gnupg_stamp().ok().flatten().unwrap_or_default();
+    if known == look.stamp {
+        return look.done(GnuPgState::Ready, now);
+    }
+    // Another host has waited in vain.
+    let silent = known.strip_prefix(&look.stamp).and_then(since);
+    if let Some(at) = silent.filter(|at| *at <= now && now < at.saturating_add(REST)) {
+        return look.done(GnuPgState::Silent, at);
+    }
+    let (found, stamp) = match own(world, gnupg.as_ref(), cx) {
+        Ok(()) => (GnuPgState::Ready, Some(look.stamp.clone())),
+        Err(error) => {
             log::warn!("gnupg: {}", error.kind.name());
             if cx.job.check().is_err() {
                 return;
             }
-        } else if let Err(error) = world.store.put_gnupg_stamp(&look.stamp) {
+            let found = GnuPgState::of(&error);
+            let silent = found == GnuPgState::Silent;
+            (
+                found,
+                silent.then(|| format!("{}{SILENT}{now}", look.stamp)),
+            )
+        }
+    };
+    if let Some(Err(error)) = stamp.map(|stamp| world.store.put_gnupg_stamp(&stamp)) {
+        log::warn!("gnupg: {}", error.kind.name());
+    }
+    look.done(found, now);
+}
+
+fn since(rest: &str) -> Option<u64> {
+    rest.strip_prefix(SILENT)?.parse().ok()
+}
+
+/// Why GnuPG's keys may not be those that are listed; `None` when they are, or are not wanted.
+pub(super) fn trouble(world: &World) -> Option<GnuPgState> {
+    let (_, looks) = world.gnupg()?;
+    let found = looks.lock().found;
+    (!is_well(world, found)).then_some(found)
+}
+
+/// Whether all is as it should be. Who has never had a key in GnuPG need not have GnuPG.
+pub(super) fn is_well(world: &World, found: GnuPgState) -> bool {
+    match found {
+        GnuPgState::Ready => true,
+        GnuPgState::Missing => world.store.in_gnupg().is_ok_and(|keys| keys.is_empty()),
+        GnuPgState::Silent | GnuPgState::Broken => false,
+    }
+}
+
+/// How it stands with GnuPG, by a look of its own unless this very request has waited for one.
+/// Where it answers again, its keys are taken up with the next request.
+pub(super) fn standing(world: &World, cx: &Context) -> Option<GnuPgState> {
+    let (gnupg, looks) = world.gnupg()?;
+    let (found, at) = {
+        let state = looks.lock();
+        (state.found, state.at)
+    };
+    if found == GnuPgState::Silent && at == unix(cx.now) {
+        return Some(found);
+    }
+    let now = match gnupg.list(Whose::Own, &cx.job) {
+        Ok(_) => GnuPgState::Ready,
+        Err(error) => GnuPgState::of(&error),
+    };
+    if found != now && now == GnuPgState::Ready {
+        looks.lock().seen.clear();
+        if let Err(error) = world.store.put_gnupg_stamp("") {
             log::warn!("gnupg: {}", error.kind.name());
         }
     }
-    look.done();
+    Some(now)
 }
 
 fn own(world: &World, gnupg: &dyn GnuPg, cx: &Context) -> Result<()> {
@@ -120,7 +194,7 @@ fn own(world: &World, gnupg: &dyn GnuPg, cx: &Context) -> Result<()> {
         .keys()
         .map(|id| id.fingerprint().to_owned())
         .collect();
-    let exported = gnupg.export(&names, &cx.job)?;
+    let exported = gnupg.export(&names, Whose::Own, &cx.job)?;
     let engine = world.engine(Protocol::OpenPgp)?;
     let keys = engine.read_keys(&exported, cx)?.keys;
     let now = unix(cx.now);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -27,7 +28,7 @@ use crate::engine::openpgp::{InGnuPg, OpenPgp};
 use crate::engine::smime::Smime;
 use crate::engine::{Engine, unlocked};
 use crate::net::Settings;
-use crate::store::{Home, Store, authority_file};
+use crate::store::{Edition, Home, Store, authority_file, edition};
 use crate::tokens::Tokens;
 
 /// What policy says of the network.
@@ -51,32 +52,68 @@ pub struct World {
     pub policy: Arc<Policy>,
     pub(super) origins: BTreeMap<String, Origin>,
     refused: Option<(Kind, String)>,
+    /// Which rules these are.
+    edition: Edition,
     /// The client's origin, as its browser told it. `None`: a person at a terminal.
     caller: Option<String>,
     pinentry: Pinentry,
     /// Both families; which of them are used is policy's.
-    engines: Vec<Arc<dyn Engine>>,
+    engines: Arc<[Arc<dyn Engine>]>,
     private: Private,
     /// Where the unlocked keys are, unless they are in this process.
     #[cfg(unix)]
     pub(super) agent: Option<Arc<Agent>>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) network: Arc<dyn Network>,
-    /// GnuPG, where its keys are used in place; and as of when they were looked at last.
-    pub(super) gnupg: Option<(Arc<dyn GnuPg>, Looks)>,
+    gnupg: Option<InPlace>,
     /// Autocrypt fields that were taken up: from whom, the value, on which day.
-    pub(super) harvested: Recent<(Address, String, u64), (KeyId, PreferEncrypt)>,
+    pub(super) harvested: Arc<Harvested>,
     /// Autocrypt fields that were made of a certificate.
-    pub(super) offers: Recent<(Bytes, Address, PreferEncrypt), Option<String>>,
+    pub(super) offers: Arc<Offers>,
+}
+
+type Harvested = Recent<(Address, String, u64), (KeyId, PreferEncrypt)>;
+type Offers = Recent<(Bytes, Address, PreferEncrypt), Option<String>>;
+
+/// GnuPG, whose keys can be used in place.
+#[derive(Clone)]
+struct InPlace {
+    programs: Arc<dyn GnuPg>,
+    /// As of when they were looked at last.
+    looks: Arc<Looks>,
+    /// Whether policy wants that.
+    wanted: Arc<AtomicBool>,
+}
+
+/// Rules as they were read; those that can't be leave the defaults.
+struct Read {
+    ruled: Ruled,
+    refused: Option<(Kind, String)>,
+    edition: Edition,
+}
+
+/// Reads the rules. What changes meanwhile is seen at the next look.
+fn rules(home: &Home) -> Read {
+    let edition = edition(home);
+    let (ruled, refused) = match crate::store::policy(home) {
+        Ok(ruled) => (ruled, None),
+        Err(error) => (Ruled::default(), Some((error.kind, error.message))),
+    };
+    Read {
+        ruled,
+        refused,
+        edition,
+    }
 }
 
 impl World {
     /// The world that lies at `home`. Rules that can't be read are told by [`World::ready`].
     pub fn open(home: Home) -> World {
-        let (Ruled { policy, origins }, refused) = match crate::store::policy(&home) {
-            Ok(ruled) => (ruled, None),
-            Err(error) => (Ruled::default(), Some((error.kind, error.message))),
-        };
+        let Read {
+            ruled: Ruled { policy, origins },
+            refused,
+            edition,
+        } = rules(&home);
         let policy = Arc::new(policy);
         let openpgp = Arc::new(OpenPgp::new());
         let smime = Arc::new(Smime::new());
@@ -89,11 +126,8 @@ impl World {
                 },
             )
         };
-        let store = Arc::new(
-            Store::new(home, facts)
-                .with_authorities(&policy.anchors_files)
-                .with_keychain(crate::desktop::keychain()),
-        );
+        let store = Arc::new(Store::new(home, facts).with_keychain(crate::desktop::keychain()));
+        store.rely_on(&policy.anchors_files);
         let certs = Arc::clone(&store) as Arc<dyn Certs>;
         let notices = Arc::clone(&store) as Arc<dyn Notices>;
         let here = unlocked(&certs);
@@ -112,15 +146,16 @@ impl World {
             gnupg: None,
             origins,
             refused,
+            edition,
             caller: None,
             pinentry: Pinentry::Off,
-            engines: vec![openpgp, smime],
+            engines: Arc::new([openpgp, smime]),
             private,
             #[cfg(unix)]
             agent: None,
             tokens,
-            harvested: Recent::default(),
-            offers: Recent::default(),
+            harvested: Arc::default(),
+            offers: Arc::default(),
         }
     }
 
@@ -134,15 +169,68 @@ impl World {
         self
     }
 
-    /// The same, with the keys in place that GnuPG has.
+    /// The same under the rules that are there now. `None` when those are the ones that it has.
+    /// The modules for tokens stay those with which it began: what is loaded can't be taken back.
+    pub fn under_present_rules(&self) -> Option<World> {
+        let home = self.store.home();
+        if edition(home) == self.edition {
+            return None;
+        }
+        let Read {
+            ruled: Ruled { policy, origins },
+            refused,
+            edition,
+        } = rules(home);
+        let policy = Arc::new(policy);
+        // Where they can't be read, what still runs goes on under those before.
+        if refused.is_none() {
+            self.store.rely_on(&policy.anchors_files);
+            self.tokens.keep_to(&policy.pkcs11_modules);
+            if let Some(gnupg) = &self.gnupg {
+                gnupg.wanted.store(policy.gnupg, Ordering::SeqCst);
+            }
+        }
+        Some(World {
+            store: Arc::clone(&self.store),
+            network: crate::net::network(network(&policy)),
+            policy,
+            origins,
+            refused,
+            edition,
+            caller: self.caller.clone(),
+            pinentry: self.pinentry,
+            engines: Arc::clone(&self.engines),
+            private: Arc::clone(&self.private),
+            #[cfg(unix)]
+            agent: self.agent.clone(),
+            tokens: Arc::clone(&self.tokens),
+            gnupg: self.gnupg.clone(),
+            harvested: Arc::clone(&self.harvested),
+            offers: Arc::clone(&self.offers),
+        })
+    }
+
+    /// The same, with the keys in place that GnuPG has, while policy wants it.
     pub fn with_gnupg(mut self, gnupg: Arc<dyn GnuPg>) -> World {
         let certs = Arc::clone(&self.store) as Arc<dyn Certs>;
         let theirs = Arc::new(InGnuPg::new(certs, Arc::clone(&gnupg)));
         let store = Arc::clone(&self.store);
-        let is_theirs = move |id: &KeyId| store.is_in_gnupg(id);
+        let wanted = Arc::new(AtomicBool::new(self.policy.gnupg));
+        let used = Arc::clone(&wanted);
+        let is_theirs = move |id: &KeyId| used.load(Ordering::SeqCst) && store.is_in_gnupg(id);
         self.private = Arc::new(Parted::new(is_theirs, theirs, self.private));
-        self.gnupg = Some((gnupg, Looks::default()));
+        self.gnupg = Some(InPlace {
+            programs: gnupg,
+            looks: Arc::default(),
+            wanted,
+        });
         self
+    }
+
+    /// GnuPG, where its keys are used in place; and as of when they were looked at last.
+    pub(super) fn gnupg(&self) -> Option<(&Arc<dyn GnuPg>, &Looks)> {
+        let gnupg = self.gnupg.as_ref().filter(|_| self.policy.gnupg)?;
+        Some((&gnupg.programs, &gnupg.looks))
     }
 
     /// The door to the private keys.

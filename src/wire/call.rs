@@ -23,7 +23,8 @@ pub trait Service: Send + Sync {
     /// Every method, in the order in which `hello` lists them.
     fn methods(&self) -> &[&'static str];
 
-    /// Whether this client may use a method, those of the host itself included.
+    /// Whether this client may use a method, those of the host itself included, by the rules
+    /// that are there now. Asked before each run.
     ///
     /// # Errors
     /// `policy.refused`.
@@ -104,12 +105,15 @@ impl<R: Serialize + Bodies + Send> Reply for R {
     }
 }
 
-/// Reads the request of `verb`, a function of the world `W`.
+/// Where the world is, as it is when it is asked for.
+pub type Present<W> = Arc<dyn Fn() -> Arc<W> + Send + Sync>;
+
+/// Reads the request of `verb`, a function of the world `W`. Each run gets the present one.
 ///
 /// # Errors
 /// `request.invalid`.
 pub fn read<W, Q, R>(
-    world: &Arc<W>,
+    world: &Present<W>,
     verb: fn(&W, &Q, &Context) -> Result<R>,
     params: &str,
 ) -> Result<Box<dyn Call>>
@@ -126,7 +130,7 @@ where
 }
 
 struct Typed<W, Q, R> {
-    world: Arc<W>,
+    world: Present<W>,
     verb: fn(&W, &Q, &Context) -> Result<R>,
     request: Q,
 }
@@ -150,7 +154,7 @@ where
     }
 
     fn run(&self, context: &Context) -> Result<Box<dyn Reply>> {
-        let reply = (self.verb)(&self.world, &self.request, context)?;
+        let reply = (self.verb)(&(self.world)(), &self.request, context)?;
         Ok(Box::new(reply))
     }
 }

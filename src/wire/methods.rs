@@ -1,9 +1,9 @@
 //! The method table: which name on the wire is which verb.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use super::call::{Call, Service, read};
+use super::call::{Call, Present, Service, read};
 use crate::base::ask::Answers;
 use crate::base::job::Job;
 use crate::base::policy::Policy;
@@ -61,14 +61,37 @@ const ALWAYS: [&str; 2] = ["hello", "host/doctor"];
 
 /// The verbs as a service.
 pub struct Verbs {
-    world: Arc<World>,
+    world: Arc<Mutex<Arc<World>>>,
 }
 
 impl Verbs {
     /// The verbs over this world.
     pub fn new(world: Arc<World>) -> Verbs {
-        Verbs { world }
+        Verbs {
+            world: Arc::new(Mutex::new(world)),
+        }
     }
+
+    /// The world under the rules that were looked at last.
+    fn world(&self) -> Arc<World> {
+        Arc::clone(&held(&self.world))
+    }
+
+    /// The world under the rules that are there now. When they have changed, what this process
+    /// holds unlocked is wiped, as their agent does.
+    fn present(&self) -> Arc<World> {
+        let mut world = held(&self.world);
+        if let Some(next) = world.under_present_rules() {
+            log::info!("rules: changed");
+            next.wipe();
+            *world = Arc::new(next);
+        }
+        Arc::clone(&world)
+    }
+}
+
+fn held(world: &Mutex<Arc<World>>) -> MutexGuard<'_, Arc<World>> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Service for Verbs {
@@ -77,16 +100,18 @@ impl Service for Verbs {
     }
 
     fn admit(&self, method: &str) -> Result<()> {
+        let world = self.present();
         if ALWAYS.contains(&method) {
             return Ok(());
         }
-        self.world.ready()?;
-        self.world.admits()
+        world.ready()?;
+        world.admits()
     }
 
     fn read(&self, method: &'static str, params: &str) -> Result<Box<dyn Call>> {
-        let world = &self.world;
         self.admit(method)?;
+        let shared = Arc::clone(&self.world);
+        let world: &Present<World> = &(Arc::new(move || Arc::clone(&held(&shared))) as _);
         match method {
             "message/open" => read(world, open::open, params),
             "message/seal" => read(world, seal::seal, params),
@@ -137,27 +162,27 @@ impl Service for Verbs {
     }
 
     fn protocols(&self) -> Vec<Protocol> {
-        self.world.protocols()
+        self.world().protocols()
     }
 
     fn context(&self, now: SystemTime, job: Arc<Job>, answers: Arc<Answers>) -> Context {
-        self.world.context(now, job, answers)
+        self.world().context(now, job, answers)
     }
 
     fn unlock(&self, id: &KeyId, passphrase: &Secret, now: SystemTime) -> Result<()> {
-        self.world.unlock(id, passphrase, now).map(|_| ())
+        self.world().unlock(id, passphrase, now).map(|_| ())
     }
 
     fn policy(&self) -> Arc<Policy> {
-        Arc::clone(&self.world.policy)
+        Arc::clone(&self.world().policy)
     }
 
     fn expire(&self, now: SystemTime) {
-        self.world.expire(now);
+        self.world().expire(now);
     }
 
     fn wipe(&self) {
-        self.world.wipe();
+        self.world().wipe();
     }
 }
 

@@ -1,35 +1,90 @@
 //! What becomes of a key for an address. `tests/vectors/acceptance/*.acceptance` are the
-//! transitions, one self-describing file each; a run that finds none fails.
+//! transitions, one self-describing file each; a run that finds none fails, and so does one that
+//! finds none for some pair of levels.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use sequoia_openpgp::Cert;
+use sequoia_openpgp::cert::CertBuilder;
+use sequoia_openpgp::parse::Parse as _;
+use sequoia_openpgp::serialize::MarshalInto as _;
+use sequoia_openpgp::types::SignatureType;
 use serde_json::{Value, json};
 
 use crate::autocrypt::{ME, PEER, Peer, Vector, read};
-use crate::harness::{Home, Host, import};
+use crate::harness::{Home, Host, encode, import};
 
-/// The keys that people have for [`PEER`], by the names that the vectors have for them.
-struct Cast(BTreeMap<String, (Peer, String)>);
+/// Who vouches for others, in the vectors.
+const INTRODUCER: &str = "i";
+
+/// One key that people have for [`PEER`].
+struct One {
+    peer: Peer,
+    field: String,
+    /// The certificate with the introducer's word on it.
+    vouched: Vec<u8>,
+    /// Mail to [`ME`] that it has signed.
+    signed: Vec<u8>,
+}
+
+/// The keys by the names that the vectors have for them.
+struct Cast {
+    keys: BTreeMap<String, One>,
+    introducer: (String, Vec<u8>),
+}
 
 impl Cast {
     fn new() -> Cast {
+        let (introducer, _) = CertBuilder::general_purpose(Some("<guild@introducer.example>"))
+            .generate()
+            .unwrap();
         let one = |name: &str| {
             let mut peer = Peer::new("compatible");
             let field = peer.field("nopreference");
-            (name.to_owned(), (peer, field))
+            let vouched = vouched(&introducer, &peer.armored);
+            let signed = peer.signs();
+            let one = One {
+                peer,
+                field,
+                vouched,
+                signed,
+            };
+            (name.to_owned(), one)
         };
-        Cast(["a", "b", "c"].map(one).into())
+        let id = format!("openpgp:{}", introducer.fingerprint().to_hex());
+        let public = introducer.armored().to_vec().unwrap();
+        Cast {
+            keys: ["a", "b", "c"].map(one).into(),
+            introducer: (id, public),
+        }
     }
 
     fn id(&self, name: &str) -> &str {
-        &self.0[name].0.id
+        match name == INTRODUCER {
+            true => &self.introducer.0,
+            false => &self.keys[name].peer.id,
+        }
     }
 
     fn name(&self, id: &Value) -> &str {
-        let found = self.0.iter().find(|(_, (peer, _))| *id == *peer.id);
-        found.unwrap().0
+        let found = self.keys.iter().find(|(_, one)| *id == *one.peer.id);
+        found.map_or(INTRODUCER, |(name, _)| name)
     }
+}
+
+/// A certificate with somebody's signature on its name.
+fn vouched(by: &Cert, armored: &str) -> Vec<u8> {
+    let cert = Cert::from_bytes(armored.as_bytes()).unwrap();
+    let key = by.primary_key().key().clone().parts_into_secret().unwrap();
+    let mut signer = key.into_keypair().unwrap();
+    let name = cert.userids().next().unwrap().userid().clone();
+    let positive = SignatureType::PositiveCertification;
+    let word = name
+        .certify(&mut signer, &cert, positive, None, None)
+        .unwrap();
+    let (cert, _) = cert.insert_packets(word).unwrap();
+    cert.armored().to_vec().unwrap()
 }
 
 /// `key=value` words after the verb.
@@ -38,30 +93,60 @@ fn word<'a>(step: &'a str, key: &str) -> Option<&'a str> {
     words.find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
 }
 
-fn step(host: &mut Host, cast: &Cast, step: &str) {
-    let key = word(step, "key").map(|name| (&cast.0[name].0, cast.0[name].1.as_str()));
-    match (step.split(' ').next().unwrap(), key) {
-        ("import", Some((peer, _))) => {
+/// Does what the person says, who is asked for what the step has in `asks`: for `nobody`, or for
+/// exactly this, without which nothing is done.
+fn says(home: &Home, host: &mut Host, step: &str, method: &str, params: Value) {
+    let action = word(step, "asks").filter(|asks| *asks != "nobody");
+    if let Some(action) = action {
+        let before = host.good("keys/list", json!({}));
+        let fault = host.fault(method, params.clone());
+        assert_eq!(fault.kind(), "consent.denied", "{step}: {fault:?}");
+        assert_eq!(host.good("keys/list", json!({})), before, "{step}");
+        let rules = format!("unconfirmed = [{action:?}]\n");
+        std::fs::write(home.path().join("policy.toml"), rules).unwrap();
+    }
+    host.good(method, params);
+    if action.is_some() {
+        std::fs::remove_file(home.path().join("policy.toml")).unwrap();
+    }
+}
+
+fn step(home: &Home, host: &mut Host, cast: &Cast, step: &str) {
+    let name = word(step, "key");
+    let id = name.map(|name| cast.id(name));
+    let one = name.and_then(|name| cast.keys.get(name));
+    match (step.split(' ').next().unwrap(), id) {
+        ("import", Some(_)) => {
             let accept = word(step, "accept").map_or(Value::Null, |_| json!(true));
-            import(host, peer.armored.as_bytes(), accept);
+            let data = match (one, word(step, "vouched")) {
+                (Some(one), Some(_)) => &one.vouched,
+                (Some(one), None) => one.peer.armored.as_bytes(),
+                (None, _) => &cast.introducer.1,
+            };
+            import(host, data, accept);
         }
-        ("mail", Some((_, field))) => {
+        ("mail", Some(_)) => {
             let date = chrono::Utc::now().to_rfc2822();
+            let field = &one.unwrap().field;
             let message = format!(
                 "From: {PEER}\r\nTo: {ME}\r\nDate: {date}\r\nAutocrypt: {field}\r\n\
                  Content-Type: text/plain\r\n\r\nhello\r\n"
             );
             host.open(message.as_bytes()).unwrap();
         }
-        ("accept", Some((peer, _))) => {
+        ("accept", Some(id)) => {
             let level = word(step, "level").unwrap();
-            host.good(
-                "keys/accept",
-                json!({"id": peer.id, "address": PEER, "level": level}),
-            );
+            let params = json!({"id": id, "address": PEER, "level": level});
+            says(home, host, step, "keys/accept", params);
         }
-        ("delete", Some((peer, _))) => {
-            host.good("keys/delete", json!({"id": peer.id}));
+        ("introduce", Some(id)) => {
+            let domains: Vec<_> = word(step, "domains").into_iter().collect();
+            let params = json!({"id": id, "domains": domains});
+            says(home, host, step, "keys/introduce", params);
+        }
+        ("dismiss", Some(id)) => says(home, host, step, "keys/dismiss", json!({"id": id})),
+        ("delete", Some(id)) => {
+            host.good("keys/delete", json!({"id": id}));
         }
         ("settle", None) => {
             let reject: Vec<_> = word(step, "reject")
@@ -109,6 +194,20 @@ fn found(host: &mut Host, cast: &Cast, what: &str) -> String {
                 false => names.join(" "),
             }
         }
+        // Of what `a` has signed; nothing is recorded of it.
+        "verdict" => {
+            let now = chrono::Utc::now().to_rfc3339();
+            let message = json!({"base64": encode(&cast.keys["a"].signed)});
+            let opened = host.good("message/open", json!({"message": message, "at": now}));
+            let signature = opened["layers"][0]["signatures"][0].clone();
+            let status = signature["status"].as_str().unwrap();
+            let reasons = signature["reasons"].as_array().unwrap();
+            let reasons = reasons.iter().map(|reason| reason.as_str().unwrap());
+            let by = signature["vouchedBy"].as_array();
+            let by = by.into_iter().flatten().map(|id| cast.name(id));
+            let words: Vec<_> = std::iter::once(status).chain(reasons).chain(by).collect();
+            words.join(" ")
+        }
         name => match host.call("keys/show", json!({"id": cast.id(name)})) {
             Ok(shown) => shown["key"]["acceptance"][PEER]
                 .as_str()
@@ -123,10 +222,11 @@ fn found(host: &mut Host, cast: &Cast, what: &str) -> String {
 }
 
 fn run(vector: &Vector, cast: &Cast) {
-    let home = Home::new();
+    let asks = vector.steps.iter().any(|step| word(step, "asks").is_some());
+    let home = Home::new().confirm(Some(if asks { "no" } else { "yes" }));
     let mut host = home.start();
     for one in &vector.steps {
-        step(&mut host, cast, one);
+        step(&home, &mut host, cast, one);
     }
     // As the next host sees it, too.
     let mut next = home.start();
@@ -138,14 +238,77 @@ fn run(vector: &Vector, cast: &Cast) {
     }
 }
 
-#[test]
-fn every_transition() {
+fn files() -> Vec<std::path::PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/acceptance");
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
     files.sort();
+    files
+}
+
+/// All ordered pairs of some states, but those of one with itself.
+fn pairs(states: &[&str]) -> BTreeSet<(String, String)> {
+    let from = states.iter();
+    from.flat_map(|from| states.iter().map(move |to| (*from, *to)))
+        .filter(|(from, to)| from != to)
+        .map(|(from, to)| (from.to_owned(), to.to_owned()))
+        .collect()
+}
+
+#[test]
+fn every_pair_of_levels_has_a_vector() {
+    let mut levels = pairs(&["rejected", "undecided", "accepted", "verified"]);
+    let mut introducers = pairs(&["nobody", "everywhere", "domains"]);
+    for file in files() {
+        let vector = read(&file);
+        // The last thing that the person says is what the vector is about.
+        let asks = |step: &String| word(step, "asks").is_some();
+        let at = vector.steps.iter().rposition(asks).unwrap_or_default();
+        let (before, last) = (&vector.steps[..at], &vector.steps[at]);
+        let expects = |what| vector.expected.iter().any(|(name, _)| name == what);
+        // What is asked, and what comes of it for mail that goes out and that comes in.
+        if word(last, "asks").is_none() || !expects("plan") || !expects("verdict") {
+            continue;
+        }
+        let key = word(last, "key").unwrap();
+        let of_key = before.iter().filter(|step| word(step, "key") == Some(key));
+        let level = |step: &&String| word(step, "level").map(str::to_owned);
+        let whom = |step: &str| {
+            let verb = step.split(' ').next().unwrap();
+            match (verb, word(step, "domains")) {
+                ("introduce", Some(_)) => Some("domains".to_owned()),
+                ("introduce", None) => Some("everywhere".to_owned()),
+                ("dismiss", _) => Some("nobody".to_owned()),
+                _ => None,
+            }
+        };
+        match whom(last) {
+            Some(to) => {
+                let from = of_key.filter_map(|step| whom(step)).next_back();
+                introducers.remove(&(from.unwrap_or_else(|| "nobody".to_owned()), to));
+            }
+            None => {
+                let from = of_key.filter_map(|step| level(&step)).next_back();
+                let from = from.unwrap_or_else(|| "undecided".to_owned());
+                levels.remove(&(from, level(&last).unwrap()));
+            }
+        }
+    }
+    assert!(
+        levels.is_empty(),
+        "no vector from one to the other: {levels:?}"
+    );
+    assert!(
+        introducers.is_empty(),
+        "no vector for introducers: {introducers:?}"
+    );
+}
+
+#[test]
+fn every_transition() {
+    let files = files();
     let cast = Cast::new();
     let mut missed = Vec::new();
     for file in &files {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Home, Host, Pinentry, corpora, export, generate, import};
+use crate::harness::{Home, Host, Pinentry, corpora, export, generate, import, seal_one};
 
 pub const ME: &str = "me@sealpost.example";
 pub const PEER: &str = "peer@sealpost.example";
@@ -38,6 +38,16 @@ impl Peer {
             id,
             armored,
         }
+    }
+
+    /// Mail to [`ME`], signed.
+    pub fn signs(&mut self) -> Vec<u8> {
+        let draft = json!({"from": PEER, "to": [ME], "subject": "s", "text": {"text": "hello\n"}});
+        seal_one(
+            &mut self.host,
+            draft,
+            json!({"sign": true, "protocol": "openpgp"}),
+        )
     }
 
     pub fn field(&mut self, prefer: &str) -> String {

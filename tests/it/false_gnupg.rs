@@ -823,6 +823,62 @@ fn a_gpg_that_hangs_is_left_at_once_when_nobody_wants_it_any_more() {
 }
 
 #[test]
+fn a_gpg_that_hangs_is_waited_for_once_and_told() {
+    let Some(it) = False::new(plain) else { return };
+    it.gpg("exec sleep 300");
+    let home = it.home();
+    let listed = |host: &mut Host| {
+        let begun = Instant::now();
+        let page = host.good("keys/list", json!({"secret": true}));
+        (page, begun.elapsed())
+    };
+    let doctor = |host: &mut Host| {
+        let checks = host.good("host/doctor", json!({}))["checks"].clone();
+        let checks = checks.as_array().unwrap().clone();
+        checks.into_iter().find(|one| one["id"] == "gnupg").unwrap()
+    };
+    let mut host = home.start();
+    let own = generate(&mut host, "Here", "here@false.example", "compatible");
+    // The store's own keys are there, after ten seconds and not a minute, and it says so.
+    let mut second = home.start();
+    for host in [&mut host, &mut second] {
+        let (page, took) = listed(host);
+        assert_eq!(page["gnupg"], "silent", "{page}");
+        assert_eq!(page["keys"][0]["id"], own);
+        assert!(took < AT_ONCE, "it was waited for twice: {took:?}");
+    }
+    let mut command = home.command();
+    let ran = run(command.args(["keys", "list"]), b"");
+    assert!(
+        ran.ok && ran.stderr.contains("sealpost doctor"),
+        "{}",
+        ran.stderr
+    );
+    let told = doctor(&mut second);
+    assert_eq!(
+        (&told["ok"], &told["data"]["gnupg"]),
+        (&json!(false), &json!("silent"))
+    );
+    assert!(
+        told["fix"]
+            .as_str()
+            .unwrap()
+            .contains("gpg --list-secret-keys")
+    );
+    until("gpg to be gone", || left(&it).is_empty());
+    // One that fails is told as well; one that answers again is used again.
+    it.gpg("exit 2");
+    assert_eq!(doctor(&mut second)["data"]["gnupg"], "broken");
+    it.gpg("");
+    assert_eq!(doctor(&mut second)["ok"], true);
+    let (page, _) = listed(&mut second);
+    let theirs = format!("openpgp:{}", it.real.fingerprint);
+    let keys = page["keys"].as_array().unwrap();
+    assert!(keys.iter().any(|key| key["id"] == theirs), "{page}");
+    assert!(page["gnupg"].is_null(), "{page}");
+}
+
+#[test]
 fn a_gpg_that_fails_or_babbles_changes_nothing() {
     let Some(it) = False::new(plain) else { return };
     let home = it.home();

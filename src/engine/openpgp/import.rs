@@ -301,7 +301,7 @@ fn incoming(
 
 fn incoming_secret(cert: &Cert, skipped: &mut Vec<&'static str>) -> Option<IncomingSecret> {
     let mut under = Under::Passphrase;
-    let mut any = false;
+    let (mut any, mut costly) = (false, false);
     for ka in cert.keys().secret() {
         match ka.key().secret() {
             SecretKeyMaterial::Unencrypted(_) => {
@@ -310,13 +310,18 @@ fn incoming_secret(cert: &Cert, skipped: &mut Vec<&'static str>) -> Option<Incom
             }
             // A stub of GnuPG's says where the key is not.
             SecretKeyMaterial::Encrypted(sealed) => {
-                any |= private::is_openable(sealed.s2k()).unwrap_or(false);
+                let openable = private::is_openable(sealed.s2k());
+                costly |= openable.is_err();
+                any |= openable.unwrap_or(false);
             }
         }
     }
     if !any {
         if cert.is_tsk() {
-            skipped.push("secret-elsewhere");
+            skipped.push(match costly {
+                true => "secret-too-costly",
+                false => "secret-elsewhere",
+            });
         }
         return None;
     }

@@ -208,7 +208,9 @@ impl Service for Fake {
             "test/delete" => delete,
             _ => lock,
         };
-        call::read(&self.world, verb, params)
+        let world = Arc::clone(&self.world);
+        let present: call::Present<_> = Arc::new(move || Arc::clone(&world));
+        call::read(&present, verb, params)
     }
 
     fn protocols(&self) -> Vec<Protocol> {

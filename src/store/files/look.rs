@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::fault::{absent, foreign, linked, loose, no_file, unavailable};
-use super::{TEMPORARY, folder};
+use super::{Stamp, TEMPORARY, folder};
 use crate::base::{Error, Kind, Result};
 
 /// What something is, by itself.
@@ -78,6 +78,49 @@ pub(in crate::store) fn is_something(path: &Path) -> bool {
 /// As [`look`], but of what a link leads to.
 pub(in crate::store) fn look_through(path: &Path) -> Option<Look> {
     fs::metadata(path).ok().map(|meta| Look::of(&meta))
+}
+
+/// What a name stands for at one instant: another when anything about it is, rights included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Glance {
+    There {
+        stamp: Stamp,
+        changed: (i64, i64),
+    },
+    /// Why not, and what bears the name all the same, and its folder's: a link to nowhere, a file.
+    Not {
+        why: ErrorKind,
+        name: Option<Form>,
+        folder: Option<Form>,
+    },
+}
+
+/// Looks at a name, through links.
+pub(in crate::store) fn glance(path: &Path) -> Glance {
+    let form = |path: &Path| look(path).map(|look| look.form);
+    match fs::metadata(path) {
+        Ok(meta) => Glance::There {
+            stamp: Stamp::of(&meta),
+            changed: changed(&meta),
+        },
+        Err(error) => Glance::Not {
+            why: error.kind(),
+            name: form(path),
+            folder: path.parent().and_then(form),
+        },
+    }
+}
+
+/// When anything about it changed last.
+#[cfg(unix)]
+fn changed(meta: &fs::Metadata) -> (i64, i64) {
+    use std::os::unix::fs::MetadataExt as _;
+    (meta.ctime(), meta.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+fn changed(_: &fs::Metadata) -> (i64, i64) {
+    (0, 0)
 }
 
 /// A path without links in it, as far as there is such a thing.

@@ -23,8 +23,9 @@ pub(super) use fault::{busy, foreign, unavailable};
 pub use lines::LineFile;
 pub(super) use lock::Lock;
 pub(super) use look::{
-    Form, Look, Others, Owner, check_private, close, is_something, list, list_named, look,
-    look_through, no_link, only_file, ours_alone, private_folder, straight, within,
+    Form, Glance, Look, Others, Owner, check_private, close, glance, is_something, list,
+    list_named, look, look_through, no_link, only_file, ours_alone, private_folder, straight,
+    within,
 };
 use look::{others, owner};
 pub(super) use reading::{read, read_named, read_shared};

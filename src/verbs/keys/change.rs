@@ -346,7 +346,7 @@ pub fn delete(world: &World, request: &DeleteRequest, cx: &Context) -> Result<Re
     if row.own && !request.secret {
         return Err(Error::invalid(
             "/secret",
-            "this key has a secret half, without which its messages can't be read any more; say so if both shall go",
+            "this key has a secret half, without which its messages can't be read any more; give secret (--secret at a terminal) if both shall go",
         ));
     }
     if world.store.is_in_gnupg(&request.id) {

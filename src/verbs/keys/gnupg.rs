@@ -22,7 +22,7 @@ use crate::verbs::{World, beside, gnupg};
 /// `policy.refused` when GnuPG is not used here; `store.unavailable` when it can't be;
 /// `consent.denied`; `limit.exceeded`.
 pub(super) fn import(world: &World, request: &ImportRequest, cx: &Context) -> Result<ImportReply> {
-    let Some((gnupg, _)) = &world.gnupg else {
+    let Some((gnupg, _)) = world.gnupg() else {
         return Err(Error::refused(
             "gnupg",
             "GnuPG is not used here; allow it in policy.toml, or set GNUPGHOME",
@@ -33,7 +33,7 @@ pub(super) fn import(world: &World, request: &ImportRequest, cx: &Context) -> Re
     let (keys, skipped) = match names.is_empty() {
         true => (Vec::new(), Vec::new()),
         false => {
-            let exported = gnupg.export(&names, &cx.job)?;
+            let exported = gnupg.export(&names, Whose::All, &cx.job)?;
             let incoming = world.engine(Protocol::OpenPgp)?.read_keys(&exported, cx)?;
             (incoming.keys, incoming.skipped)
         }

@@ -37,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Ask, Asks};
 use crate::base::body::{Bodies, Body};
+use crate::base::gnupg::GnuPgState;
 use crate::base::keys::{Acceptance, Key, SecretState};
 use crate::base::verdict::FoundChange;
 use crate::base::{Address, KeyId, Protocol, Result};
@@ -63,6 +64,9 @@ pub struct ListReply {
     pub keys: Vec<Key>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+    /// Why GnuPG's keys may not be among them as they are there now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gnupg: Option<GnuPgState>,
     pub revision: u64,
 }
 

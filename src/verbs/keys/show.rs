@@ -45,6 +45,7 @@ pub fn list(world: &World, request: &ListRequest, cx: &Context) -> Result<ListRe
             })
             .collect::<Result<_>>()?,
         cursor: page.next,
+        gnupg: crate::verbs::gnupg::trouble(world),
         revision: page.revision,
     })
 }
