@@ -27,6 +27,7 @@ mod headers;
 mod judge;
 pub mod keys;
 pub mod open;
+mod pages;
 mod payload;
 mod peel;
 mod pieces;

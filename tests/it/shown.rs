@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Host, encode, shorten};
 use crate::mime::{crlf, mixed};
-use crate::protection::{Crypto, INNER, OUTER, Peer, by_hand, posts};
+use crate::protection::{Crypto, INNER, OUTER, Peer, Post, by_hand, posts};
 use crate::trio::BOB;
 
 fn texts(bob: &mut Host, opened: &Value) -> Vec<String> {
@@ -369,7 +369,7 @@ fn something_is_shown_of_every_message_that_has_text() {
             let outer = crlf(OUTER).replace("DATE", &chrono::Utc::now().to_rfc2822());
             let message = format!("{outer}MIME-Version: 1.0\r\n{}", crlf(entity));
             let opened = post.bob.open(message.as_bytes()).unwrap();
-            let texts = texts(&mut post, &opened);
+            let texts = texts(&mut post.bob, &opened);
             let texts: Vec<&str> = texts.iter().map(|text| text.trim()).collect();
             assert_eq!(&texts, shown, "{entity}\n{}", shorten(&opened));
             let words = shown.iter().any(|text| !text.contains("cid:"));
@@ -384,11 +384,11 @@ fn something_is_shown_of_every_message_that_has_text() {
             let message = format!("{outer}{}", crlf(&entity));
             let opened = post.bob.open(message.as_bytes()).unwrap();
             assert_eq!(opened["summary"]["signed"], "good", "{}", shorten(&opened));
-            assert_eq!(texts(&mut post, &opened), ["one"]);
+            assert_eq!(texts(&mut post.bob, &opened), ["one"]);
         }
         for (entity, shown) in &cases {
             let opened = by_hand(&mut post, Crypto::SignedEncrypted, OUTER, entity);
-            let texts = texts(&mut post, &opened);
+            let texts = texts(&mut post.bob, &opened);
             let texts: Vec<&str> = texts.iter().map(|text| text.trim()).collect();
             assert_eq!(&texts, shown, "{entity}\n{}", shorten(&opened));
         }
