@@ -154,6 +154,7 @@ pub(super) fn is_well(world: &World, found: GnuPgState) -> bool {
 /// Where it answers again, its keys are taken up with the next request.
 pub(super) fn standing(world: &World, cx: &Context) -> Option<GnuPgState> {
     let (gnupg, looks) = world.gnupg()?;
+    world.engine(Protocol::OpenPgp).ok()?;
     let (found, at) = {
         let state = looks.lock();
         (state.found, state.at)
