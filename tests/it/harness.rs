@@ -126,11 +126,17 @@ impl Home {
 
     /// A host in surroundings that a shell makes first.
     pub fn start_in(&self, surroundings: &str) -> Host {
-        let host = self.command();
-        let mut command = Command::new("sh");
-        command
+        let mut shell = Command::new("sh");
+        shell
             .arg("-c")
-            .arg(format!("{surroundings}; exec \"$0\" \"$@\""))
+            .arg(format!("{surroundings}; exec \"$0\" \"$@\""));
+        self.start_by(shell)
+    }
+
+    /// By another program, which is told the host's name and argument last.
+    pub fn start_by(&self, mut command: Command) -> Host {
+        let host = self.command();
+        command
             .arg(host.get_program())
             .arg("chrome-extension://kajibbejlbohfaggdiogboambcijhkke/");
         for (name, value) in host.get_envs() {

@@ -197,23 +197,13 @@ fn administered(home: &Home, place: &Path, before: &str) -> Option<Host> {
         println!("ABSENT: nothing can be mounted here; administrators' files were NOT shown");
         return None;
     };
-    let host = home.command();
     let mut command = Command::new(&unshare);
     command.args(*way).args(["sh", "-c"]);
     command.arg(format!(
         "{mount} && ln -s \"$SEALPOST_TEST_RULES\" /etc/sealpost && exec {before} \"$0\" \"$@\""
     ));
-    command
-        .arg(host.get_program())
-        .arg("chrome-extension://kajibbejlbohfaggdiogboambcijhkke/");
-    for (name, value) in host.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
     command.env("SEALPOST_TEST_RULES", place);
-    Some(Host::spawn(command))
+    Some(home.start_by(command))
 }
 
 /// The administrator's folder beside a person's, with a file in it.

@@ -106,21 +106,8 @@ impl Soft {
 
     /// An authority's certificate on a token.
     fn put_authority(&self, ca: &Ca, label: &str, name: &str) {
-        let (pem, cert) = (format!("{name}.pem"), ca.path(&format!("{name}.der")));
-        let cert = cert.to_str().unwrap();
-        ca.go(&["x509", "-in", &pem, "-outform", "DER", "-out", cert]);
-        let module = self.module.to_str().unwrap();
-        let common = [
-            "--module",
-            module,
-            "--token-label",
-            label,
-            "--login",
-            "--pin",
-            PIN,
-        ];
-        let public = ["--write-object", cert, "--type", "cert"];
-        self.run(&self.tool, &[&common[..], &public].concat());
+        let cert = self.der(ca, name);
+        self.write(label, &["--write-object", &cert, "--type", "cert"]);
     }
 
     /// A person's certificate on a token, and nothing of its key.
@@ -167,35 +154,20 @@ impl Soft {
 
     /// A person's key and certificate on a token, under the same id.
     pub(crate) fn put(&self, ca: &Ca, label: &str, name: &str, more: &[&str]) {
-        let module = self.module.to_str().unwrap();
         let id = hex(name);
-        let path = |file: String| ca.path(&file).to_str().unwrap().to_owned();
-        let (key, cert) = (path(format!("{name}.key")), path(format!("{name}.der")));
-        let pem = format!("{name}.pem");
-        ca.go(&["x509", "-in", &pem, "-outform", "DER", "-out", &cert]);
-        let common = [
-            "--module",
-            module,
-            "--token-label",
-            label,
-            "--login",
-            "--pin",
-            PIN,
-            "--id",
-            &id,
-        ];
+        let key = ca.path(&format!("{name}.key"));
+        let key = key.to_str().unwrap();
         let usage = ["--usage-sign", "--usage-decrypt", "--usage-derive"];
         // A key on a curve does not decrypt.
-        let of_curve = !String::from_utf8_lossy(&ca.go(&["pkey", "-in", &key, "-noout", "-text"]))
+        let of_curve = !String::from_utf8_lossy(&ca.go(&["pkey", "-in", key, "-noout", "-text"]))
             .contains("prime1");
         let usage: Vec<&str> = match of_curve {
             true => vec![usage[0], usage[2]],
             false => vec![usage[0], usage[1]],
         };
-        let secret = ["--write-object", &key, "--type", "privkey"];
-        self.run(&self.tool, &[&common[..], &secret, &usage, more].concat());
-        let public = ["--write-object", &cert, "--type", "cert"];
-        self.run(&self.tool, &[&common[..], &public].concat());
+        let secret = ["--write-object", key, "--type", "privkey", "--id", &id];
+        self.write(label, &[&secret[..], &usage, more].concat());
+        self.put_certificate(ca, label, name);
     }
 
     /// A state folder whose policy allows the module.
