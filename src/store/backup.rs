@@ -335,7 +335,13 @@ impl Copied {
             ..Copied::default()
         };
         let mut sources = BTreeMap::new();
+        let mut names = BTreeSet::new();
         for (name, bytes) in pieces {
+            // None of ours has two of one name, and what is told of one must be true of all.
+            if !names.insert(name.clone()) {
+                copied.damaged += 1;
+                continue;
+            }
             let Some(name) = name.strip_prefix(ROOT) else {
                 continue;
             };
@@ -348,6 +354,10 @@ impl Copied {
                 _ => copied.damaged += usize::from(copied.piece(name, &bytes).is_none()),
             }
         }
+        // Nor lies one of ours in two folders.
+        let (mut ids, all) = (BTreeSet::new(), copied.certs.len());
+        copied.certs.retain(|cert| ids.insert(cert.id.clone()));
+        copied.damaged += all.saturating_sub(copied.certs.len());
         for cert in &mut copied.certs {
             if let Some(source) = sources.get(&cert.id) {
                 cert.source = *source;

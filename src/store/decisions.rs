@@ -221,10 +221,9 @@ fn merged(here: &Standing, theirs: &Standing, now: u64) -> Vec<Dated> {
             .open
             .get(address)
             .is_some_and(|(_, open)| open.is_superset(ids));
-        let over = here
-            .settled
-            .get(address)
-            .is_some_and(|settled| settled >= at);
+        // One of tomorrow is newer than nothing.
+        let settled = here.settled.get(address);
+        let over = settled.is_some_and(|settled| settled >= at || *at > now);
         if !known && !over {
             let at = (*at).min(now);
             conflicts.push((at, address.clone(), ids.iter().cloned().collect()));
@@ -254,7 +253,10 @@ fn wishes(here: &Standing, theirs: &Standing, now: u64) -> Vec<Dated> {
         let known = here.peers.get(address);
         let newer = known.is_none_or(|(_, known)| known.last_seen < peer.last_seen);
         // One of tomorrow would keep out all that comes until then.
-        if newer && peer.last_seen <= Some(now) {
+        let offered = peer.offered.as_ref().map(|offered| offered.at);
+        let gossiped = peer.gossiped.as_ref().map(|gossiped| gossiped.at);
+        let latest = peer.last_seen.max(offered).max(gossiped);
+        if newer && latest <= Some(now) {
             let (address, peer) = (address.clone(), peer.clone());
             new.push(((*at).min(now), Entry::Peer { address, peer }));
         }
@@ -408,6 +410,7 @@ mod tests {
         assert_eq!(added(&[], &open), open);
         assert_eq!(added(&[settle(6)], &open), []);
         assert_eq!(added(&[settle(4)], &open), open);
+        assert_eq!(added(&[settle(6)], &[conflict(500, &["A", "B"])]), []);
         assert_eq!(added(&[], &[conflict(5, &["A", "B"]), settle(6)]), []);
         let three = [conflict(5, &["A", "B", "C"]), forget(6, "C")];
         assert_eq!(added(&[], &three), open);

@@ -15,6 +15,7 @@ use super::db::{Brief, Db, Meta, NewRow, Tx, beside, is_damage};
 use super::files::{self, Lock, Stamp};
 use super::home::{Home, Ownership};
 use super::journal::{self, Dated};
+use super::put::nearer;
 use super::secrets;
 use crate::base::keys::{CertFacts, Source};
 use crate::base::{Error, KeyId, Kind, Protocol, Result};
@@ -372,14 +373,15 @@ fn record(
             }) {
                 return Ok(false);
             }
+            let source = match tx.is_found(id)? {
+                true => Source::Signature,
+                false => source(home, folder, tx.is_offered(id)?),
+            };
             tx.upsert(&NewRow {
                 facts,
                 place: folder.place,
                 stamp: *stamp,
-                source: match tx.is_found(id)? {
-                    true => Source::Signature,
-                    false => source(home, folder, tx.is_offered(id)?),
-                },
+                source: row.map_or(source, |row| nearer(row.source, source)),
                 now: now.max(stamp.modified),
             })?;
             Ok(true)

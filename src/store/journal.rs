@@ -18,6 +18,9 @@ use crate::base::{Address, Error, KeyId, Kind, Result};
 /// Most bytes read at once: ten thousand decisions are about 1.5 MiB.
 pub(super) const READ_MAX: u64 = 64 << 20;
 
+/// The shortest line, in bytes: a checksum, a word, a time and an address or an id.
+const LINE_MIN: u64 = 32;
+
 /// The longest line that can be torn, in bytes: a conflict of many keys.
 const LINE_MAX: u64 = 64 << 10;
 
@@ -126,7 +129,12 @@ pub(super) fn is_emptied(path: &Path) -> bool {
     let nothing = match files::look(path) {
         None => true,
         // Whatever else is no file is said to be none.
-        Some(look) => look.form == Form::File && files::length(path) == 0,
+        Some(look) if look.form != Form::File => false,
+        Some(_) => match files::length(path) {
+            0 => true,
+            // Shorter than any line: what is there says nothing.
+            length => length < LINE_MIN,
+        },
     };
     nothing && files::length(&lock_file(path)) > 0
 }

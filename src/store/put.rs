@@ -249,6 +249,13 @@ impl Store {
             if one.change == Change::Unchanged && known {
                 continue;
             }
+            // What the person brings counts for all that it names, whoever it was found for before.
+            if one.put.source == Source::Imported && tx.is_found(id)? {
+                for address in &one.facts.addresses {
+                    let (id, address) = (id.clone(), address.clone());
+                    shown.push((now, Entry::Found { id, address }));
+                }
+            }
             tx.upsert(&NewRow {
                 facts: &one.facts,
                 place: folder.place,
@@ -268,7 +275,7 @@ impl Store {
 }
 
 /// Of two ways in which one certificate came, the one closer to the person.
-fn nearer(known: Source, new: Source) -> Source {
+pub(super) fn nearer(known: Source, new: Source) -> Source {
     let rank = |source| match source {
         Source::Generated => 4,
         Source::Imported => 3,

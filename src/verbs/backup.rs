@@ -11,7 +11,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::keys::{DataReply, native, new_passphrase};
+use super::keys::{DataReply, is_newer, native, new_passphrase};
 use super::told::{self, Told};
 use super::{Ask, Asks, World, beside};
 use crate::base::ask::Action;
@@ -22,7 +22,7 @@ use crate::base::keys::Certs as _;
 use crate::base::{Context, Error, KeyId, Kind, Protocol, Result, Secret};
 use crate::engine::Passphrase;
 use crate::engine::openpgp::{open_file, seal_file};
-use crate::engine::smime::read_revocation_list;
+use crate::engine::smime::{is_genuine_revocation_list, read_revocation_list};
 use crate::store::{BACKUP_MAX, Change, Copied, CopiedSecret, NO_BACKUP, Put, Wrap};
 use crate::tokens::Place;
 
@@ -404,9 +404,11 @@ impl Restoring<'_> {
                 self.skip(None, "damaged");
                 continue;
             };
-            let known = store.revocation_list(&list.issuer)?;
-            let known = known.and_then(|known| read_revocation_list(&known).ok());
-            if known.is_none_or(|known| known.this_update < list.this_update) {
+            // Nobody was asked about it: its authority has to be here, and to have signed it.
+            let genuine = is_genuine_revocation_list(&list, self.cx)?;
+            if genuine != Some(true) {
+                self.skip(None, "bad-signature");
+            } else if is_newer(self.world, &list, genuine, self.cx)? {
                 store.put_revocation_list(&list.issuer, &list.der)?;
                 self.restored.revocation_lists += 1;
             }

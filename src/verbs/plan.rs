@@ -384,6 +384,11 @@ pub(super) fn token(
     if let Some(sender) = sender {
         hash(&sender?, &mut hasher);
     }
+    // Who may know of one another.
+    for list in [who.visible, who.bcc] {
+        let keys: Vec<_> = list.iter().map(Address::key).collect();
+        keys.hash(&mut hasher);
+    }
     for recipient in &found.recipients {
         hash(&party(recipient), &mut hasher);
     }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::World;
-use super::keys::{Claim, Half, What, lowered, others, raised_beside};
+use super::keys::{Claim, Half, What, claimed, lowered, others, raised_beside};
 use crate::base::ask::{LABEL_MAX, shown_bytes};
 use crate::base::context::{rfc3339, unix};
 use crate::base::keys::Acceptance;
@@ -52,10 +52,19 @@ pub(super) fn told(world: &World, copied: &Copied, cx: &Context) -> Result<Told>
         let (id, address, _) = said;
         let cert = certs.get(id).copied();
         // As `keys/accept` would ask about it.
-        let line = match lowered(world, said)? {
+        let mut line = match lowered(world, said)? {
             Some(line) => Some(line),
             None => raised_beside(world, said, cert, &|_| false)?,
         };
+        if line.is_none()
+            && let Some(claim) = claimed(world, said)?
+            && !others(world, &claim, address)?.is_empty()
+        {
+            let own = id.fingerprint();
+            line = Some(format!(
+                "your own key {own} for {address}, which another key has"
+            ));
+        }
         if line.is_some_and(|line| !against.add("against what you have said", &line)) {
             told.without.said.insert((id.clone(), address.clone()));
         }
@@ -130,13 +139,21 @@ fn head(copied: &Copied, news: &News) -> String {
     let count = |level| news.said.iter().filter(|said| said.2 == level).count();
     format!(
         "{made}: {} secret keys, {} certificates, {} authorities; new decisions: {} accepted, \
-         {} verified, {} rejected",
+         {} verified, {} rejected{}{}",
         copied.secrets.len(),
         copied.certs.len(),
         copied.anchors.len(),
         count(Acceptance::Accepted),
         count(Acceptance::Verified),
         count(Acceptance::Rejected),
+        match news.conflicts.len() {
+            0 => String::new(),
+            count => format!(", {count} to be chosen"),
+        },
+        match copied.policy {
+            Some(_) => "; and rules",
+            None => "",
+        },
     )
 }
 
@@ -159,7 +176,9 @@ fn new_own(world: &World, id: &KeyId, cert: Option<&[u8]>, cx: &Context) -> Resu
         .chain(here.as_ref().map(|here| here.cert.as_ref()))
     {
         // One that can't be read is not taken up.
-        if let Ok(facts) = engine.facts(cert, unix(cx.now)) {
+        if let Ok(facts) = engine.facts(cert, unix(cx.now))
+            && facts.id == *id
+        {
             addresses.extend(facts.addresses);
         }
     }

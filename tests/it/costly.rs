@@ -143,3 +143,32 @@ fn a_key_under_much_memory_opens() {
     let fault = host.fault("keys/import", json!({"data": data}));
     assert_eq!(fault.kind(), "limit.exceeded");
 }
+
+/// Several keys in one file, each of which may be opened.
+#[test]
+fn keys_in_one_file_are_added_up() {
+    let Some(ca) = Ca::new() else { return };
+    ca.person("alice", "rsa:2048", ALICE);
+    let pass = format!("pass:{PASSPHRASE}");
+    let sealed = ca.go(&[
+        "pkcs8",
+        "-topk8",
+        "-v2",
+        "aes256",
+        "-iter",
+        "5500000",
+        "-passout",
+        &pass,
+        "-in",
+        "alice.key",
+    ]);
+    for (count, refused) in [(1, false), (2, true)] {
+        let home = Home::new().env("SEALPOST_PINENTRY", "none");
+        let mut host = asking(&home);
+        let file = [ca.read("alice.pem"), sealed.repeat(count)].concat();
+        let params = json!({"data": host.body(&file)});
+        let imported = answered(&mut host, "keys/import", params, &[PASSPHRASE]);
+        let kind = imported.err().map(|fault| fault.kind().to_owned());
+        assert_eq!(kind.as_deref(), refused.then_some("limit.exceeded"));
+    }
+}

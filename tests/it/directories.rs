@@ -242,6 +242,23 @@ fn a_certificate_that_names_others_counts_for_whom_it_was_found() {
     assert_eq!(planned(&mut host, ERIN), says("ready", &["undecided"]));
     assert_eq!(discover(&mut host, ERIN, "ldap"), found("conflict"));
     assert_eq!(planned(&mut host, ERIN).0, "conflict");
+    // What somebody else found, and the person then brings, counts for all that it names.
+    let found_first = || {
+        let (home, mut host) = person(&ca, rules, &places);
+        assert_eq!(discover(&mut host, DAN, "ldap").0, "found");
+        (home, host)
+    };
+    let (_elsewhere, mut reader) = found_first();
+    let key = reader.good("keys/list", json!({"query": DAN}))["keys"][0]["id"].clone();
+    let der = reader.good("keys/export", json!({"ids": [key], "format": "der"}));
+    let der = reader.bytes(&der["data"]);
+    let (home, mut host) = found_first();
+    import(&mut host, &der, Value::Null);
+    let brought = says("ready", &["undecided"]);
+    assert_eq!(planned(&mut host, ERIN), brought);
+    host.close();
+    forget_index(&home);
+    assert_eq!(planned(&mut home.start(), ERIN), brought);
 }
 
 /// An authority that speaks for one domain vouches for nobody of another.

@@ -852,11 +852,12 @@ fn an_emptied_journal_is_told_and_nothing_is_taken_back_unseen() {
         shown.map(|shown| shown["key"]["acceptance"][ALICE].clone())
     };
     for index in [true, false] {
-        for file in [true, false] {
+        for left in [Some(b"".as_slice()), Some(b"\n"), None] {
+            let file = left.is_some();
             let whole = fs::read(&journal).unwrap();
-            match file {
-                true => fs::write(&journal, b"").unwrap(),
-                false => fs::remove_file(&journal).unwrap(),
+            match left {
+                Some(bytes) => fs::write(&journal, bytes).unwrap(),
+                None => fs::remove_file(&journal).unwrap(),
             }
             if !index {
                 for file in home.files() {

@@ -277,3 +277,96 @@ fn what_is_dated_tomorrow_says_nothing_against_todays_word() {
     assert_eq!(read(&mut host, &backup)["restored"]["decisions"], 0);
     assert_eq!(acceptance(&mut host, &carol.id, address), "undecided");
 }
+
+/// A pair has several certificates of an authority's, and needs no yes: a certificate of another
+/// pair under the name of this one makes none.
+#[test]
+fn a_certificate_under_another_name_makes_no_pair() {
+    let elsewhere = Home::new();
+    let mut other = elsewhere.start();
+    let mut made = |_: usize| {
+        let make = json!({"protocol": "smime", "address": BOB, "passphrase": "none"});
+        let id = other.good("keys/generate", make)["key"]["id"].clone();
+        let der = other.good("keys/export", json!({"ids": [id], "format": "der"}));
+        let der = other.bytes(&der["data"]);
+        (id.as_str().unwrap().to_owned(), der)
+    };
+    let [(known, known_der), (mallory, mallory_der)] = [0, 1].map(&mut made);
+    let name = format!("smime/{}.der", fingerprint(&mallory));
+    let lines = [
+        accept(1, &known, BOB, "accepted"),
+        accept(now(), &mallory, BOB, "accepted"),
+    ];
+    for first in [&known_der, &mallory_der] {
+        let second = if first == &known_der {
+            &mallory_der
+        } else {
+            &known_der
+        };
+        let home = Home::new();
+        let mut host = home.start();
+        import(&mut host, &known_der, Value::Null);
+        say(&mut host, &known, BOB, "verified");
+        drop(host);
+        let backup = file(&[
+            (name.clone(), first.clone()),
+            (name.clone(), second.clone()),
+            decisions(&lines),
+        ]);
+        let (_home, mut host, pinentry) = asking(home);
+        read(&mut host, &backup);
+        let said = pinentry.descriptions();
+        let told = format!(
+            "against what you have said: the key {}",
+            fingerprint(&mallory)
+        );
+        assert!(said.contains(&told), "{said}");
+    }
+}
+
+/// What is told of a key is true of all that is taken up: no other piece says more of it.
+#[test]
+fn a_key_in_two_pieces_is_one() {
+    let Here { home, bob, .. } = Here::new();
+    let mine = made("mallory@x.example");
+    let (_, known) = cert_piece(&mine);
+    let claims = crate::questions::also(&mine, BOB);
+    let hex = fingerprint(&mine.id);
+    let secret = (
+        format!("secrets/openpgp-{hex}"),
+        secret("passphrase", &dearmor(&mine.wrapped)),
+    );
+    let backup = file(&[
+        (format!("openpgp/{hex}.pgp"), dearmor(&claims)),
+        (format!("harvested/openpgp/{hex}.pgp"), known),
+        secret,
+    ]);
+    let (_home, mut host, pinentry) = asking(home);
+    read(&mut host, &backup);
+    let said = pinentry.descriptions();
+    assert!(
+        said.contains(&format!("{BOB} (another key has it)")),
+        "{said}"
+    );
+    assert!(said.contains("claimed as your own"), "{said}");
+    assert_eq!(acceptance(&mut host, &bob.id, BOB), "verified");
+}
+
+/// An own key that is to count for an address which it does not name, and another does.
+#[test]
+fn an_own_key_claims_no_address_unsaid() {
+    let Here { home, own, .. } = Here::new();
+    let carol = made("carol@sealpost.example");
+    let mut host = home.start();
+    import(&mut host, &carol.public, Value::Null);
+    drop(host);
+    let lines = [accept(now(), &own, "carol@sealpost.example", "accepted")];
+    let (_home, mut host, pinentry) = asking(home);
+    read(&mut host, &file(&[decisions(&lines)]));
+    let said = pinentry.descriptions();
+    let told = format!(
+        "your own key {} for carol@sealpost.example, which another key has",
+        fingerprint(&own)
+    );
+    assert!(said.contains(&told), "{said}");
+}

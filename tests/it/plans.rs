@@ -227,6 +227,11 @@ fn a_plan_is_for_what_was_asked() {
     for same in [protect, spelled] {
         host.good("message/seal", seal(same));
     }
+    // Nor for others who may know of one another.
+    let mut moved = seal(json!({"sign": true, "encrypt": true}));
+    moved["draft"]["bcc"] = json!([to]);
+    moved["draft"]["to"] = json!([]);
+    assert_eq!(host.fault("message/seal", moved).kind(), "plan.stale");
     let payload = json!({"payload": {"text": "words"}, "form": "payload", "to": [to],
                          "protect": {"sign": false, "encrypt": true}, "plan": token});
     assert_eq!(host.fault("message/seal", payload).kind(), "plan.stale");

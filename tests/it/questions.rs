@@ -42,6 +42,30 @@ pub fn made(address: &str) -> Made {
     }
 }
 
+/// The same key with one more address.
+pub fn also(key: &Made, address: &str) -> Vec<u8> {
+    use sequoia_openpgp::Cert;
+    use sequoia_openpgp::packet::UserID;
+    use sequoia_openpgp::packet::signature::SignatureBuilder;
+    use sequoia_openpgp::parse::Parse as _;
+    use sequoia_openpgp::types::SignatureType;
+    let cert = Cert::from_bytes(&key.secret).unwrap();
+    let mut signer = cert
+        .primary_key()
+        .key()
+        .clone()
+        .parts_into_secret()
+        .unwrap()
+        .into_keypair()
+        .unwrap();
+    let user = UserID::from(format!("Somebody <{address}>"));
+    let builder = SignatureBuilder::new(SignatureType::PositiveCertification);
+    let signature = user.bind(&mut signer, &cert, builder).unwrap();
+    let packets: [Packet; 2] = [user.into(), signature.into()];
+    let (cert, _) = cert.insert_packets(packets).unwrap();
+    cert.armored().to_vec().unwrap()
+}
+
 pub fn days(days: i64) -> String {
     let then = Utc::now() + Duration::days(days);
     then.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)

@@ -1481,6 +1481,18 @@ fn a_revoked_certificate_is_known_by_its_list() {
         "{reply}"
     );
     assert_eq!(reply["revocationLists"], Value::Null);
+    // Nor by way of a backup, where nobody looks at it.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let mut forged = pem_body(&list("newer.crl"));
+    *forged.last_mut().unwrap() ^= 1;
+    let backup = crate::backup::made(&[
+        ("sealpost-backup/version", b"1\n"),
+        ("sealpost-backup/revocation-lists/AB.crl", &forged),
+    ]);
+    host.hello();
+    let done = crate::backup::read(&mut host, &backup).unwrap();
+    assert_eq!(done["restored"]["revocationLists"], 0, "{done}");
+    assert_eq!(done["skipped"], json!([{"reason": "bad-signature"}]));
     // An older list takes nothing back.
     let reply = import(&mut host, &ca.read("empty.crl"), Value::Null);
     assert_eq!(reply["revocationLists"], Value::Null);

@@ -201,6 +201,7 @@ fn a_text_in_another_shape_loses_no_line() {
         "https://x.example/a\nread this\n\nAlice\n",
         "hello\nContent-Type: text/html\n\nAlice\n",
         "\u{e9}: x\n\nAlice\n",
+        "Content-wise: no.\n\nAlice\n",
     ] {
         let args = [
             "--armor",

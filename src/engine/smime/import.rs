@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::ber;
 use super::certs::{self, Certificate};
 use super::cms::{self, Object};
+use super::pkcs8::Cost;
 use super::{pkcs8, pkcs12};
 use crate::base::ask::{Answers, Need};
 use crate::base::body::wiped;
@@ -33,6 +34,8 @@ struct Found {
     certs: Vec<Certificate>,
     keys: Vec<(PKey<Private>, Option<Arc<Secret>>)>,
     skipped: Vec<&'static str>,
+    /// What opening all of it takes.
+    cost: Cost,
 }
 
 /// See [`crate::engine::Engine::read_keys`].
@@ -199,7 +202,7 @@ fn der(data: &[u8], found: &mut Found, cx: &Context) -> Result<()> {
         },
         // EncryptedPrivateKeyInfo.
         Some(ber::SEQUENCE) if fields.len() == 2 => {
-            pkcs8::costs(data)?;
+            found.cost = found.cost.and(pkcs8::costs(data)?)?;
             let (passphrase, attempt) = asked(cx)?;
             let sealed = Secret::new(data.to_vec());
             match pkcs8::open(&sealed, &passphrase) {
@@ -221,7 +224,7 @@ fn is_content_info(fields: &[ber::Element]) -> bool {
 
 /// A PKCS#12 file. Some are under no passphrase at all.
 fn file(data: &[u8], found: &mut Found, cx: &Context) -> Result<()> {
-    pkcs12::costs(data)?;
+    found.cost = found.cost.and(pkcs12::costs(data)?)?;
     let (contents, passphrase) = match pkcs12::open(data, b"")? {
         Some(contents) => (contents, None),
         None => {
@@ -252,6 +255,7 @@ fn together(found: Found, cx: &Context) -> Result<Incoming> {
         certs: mut all,
         keys,
         mut skipped,
+        cost: _,
     } = found;
     for (key, _) in &keys {
         let spki = key

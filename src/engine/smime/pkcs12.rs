@@ -42,7 +42,7 @@ pub(super) struct Contents {
 ///
 /// # Errors
 /// `limit.exceeded`; `message.malformed`.
-pub(super) fn costs(data: &[u8]) -> Result<()> {
+pub(super) fn costs(data: &[u8]) -> Result<Cost> {
     let file = ber::one(&wiped(data.to_vec()))?;
     let mut sum = Cost::default();
     // MacData (RFC 7292 4): a digest, a salt, and how many rounds.
@@ -51,7 +51,8 @@ pub(super) fn costs(data: &[u8]) -> Result<()> {
     {
         sum = sum.and(Cost::of_rounds(largest(rounds, 0)?))?;
     }
-    look(&file, 0, &mut sum)
+    look(&file, 0, &mut sum)?;
+    Ok(sum)
 }
 
 /// Adds up every encryption scheme and key derivation in the file. What can't be read is passed

@@ -201,12 +201,12 @@ impl Cost {
 ///
 /// # Errors
 /// `limit.exceeded`; `message.malformed`.
-pub(super) fn costs(sealed: &[u8]) -> Result<()> {
+pub(super) fn costs(sealed: &[u8]) -> Result<Cost> {
     let data = bytes::Bytes::copy_from_slice(sealed);
     let mut fields = Fields::of(&ber::one(&data)?, SEQUENCE)?;
     let scheme = cms::algorithm(&fields.take(SEQUENCE)?)?;
     fields.take(OCTET_STRING)?;
-    scheme_costs(&scheme).map(drop)
+    scheme_costs(&scheme)
 }
 
 /// As [`costs`], of an encryption scheme: PBES2, or the older ones of PKCS#5 and PKCS#12.

@@ -188,9 +188,7 @@ impl Tx<'_> {
              VALUES (?1, ?2, ?3, ?4, ?5, EXISTS (SELECT 1 FROM hidden WHERE hidden.id = ?1), ?6, ?6,
                  ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
              ON CONFLICT (id) DO UPDATE SET folder = excluded.folder, stamp = excluded.stamp,
-                 source = CASE WHEN source = ?21 THEN excluded.source
-                     WHEN excluded.source = ?21 THEN source
-                     ELSE max(source, excluded.source) END, hidden = excluded.hidden,
+                 source = excluded.source, hidden = excluded.hidden,
                  judged = excluded.judged, sort = excluded.sort, handles = excluded.handles,
                  key_ids = excluded.key_ids, addresses = excluded.addresses, name = excluded.name,
                  algorithm = excluded.algorithm, created = excluded.created,
@@ -224,8 +222,6 @@ impl Tx<'_> {
                 facts.issuer,
                 codes(&ATTENTIONS, &facts.attention),
                 search_text(facts),
-                // It says least, wherever it stands in the list.
-                code(&SOURCES, Source::Gossip),
             ],
         )?;
         let n: i64 = self

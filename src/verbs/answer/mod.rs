@@ -171,7 +171,8 @@ pub fn answer(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
             ));
         };
         let along = |part: &Part| quotes && is_beside(part, &opened, &answered);
-        let (come, stay): (Vec<_>, Vec<_>) = files(&opened).partition(|part| along(part));
+        let (come, stay): (Vec<_>, Vec<_>) =
+            files(&opened, &answered).partition(|part| along(part));
         draft.attachments = come.into_iter().map(Part::attachment).collect();
         left = stay.into_iter().map(|part| part.id.clone()).collect();
         let closed = opened.layers.iter().filter(|layer| layer.error.is_some());
@@ -251,10 +252,17 @@ fn sender(
     })
 }
 
-/// What goes with a message's text.
-fn files(opened: &OpenedMessage) -> impl Iterator<Item = &Part> {
-    let text = |part: &Part| part.media_type.starts_with("text/") && part.is_written();
-    own_parts(&opened.parts).filter(move |part| !opened.show.contains(&part.id) && !text(part))
+/// What goes with a message's text: all that neither is that text nor says it in another way.
+fn files<'a>(opened: &'a OpenedMessage, answered: &'a Answered) -> impl Iterator<Item = &'a Part> {
+    let is_text = |part: &Part| match part.media_type.as_str() {
+        "text/plain" => part.is_written(),
+        "text/html" => part.is_written() && part.html.is_some(),
+        _ => false,
+    };
+    own_parts(&opened.parts).filter(move |part| {
+        let shown = opened.show.contains(&part.id);
+        !is_text(part) || shown && !is_beside(part, opened, answered)
+    })
 }
 
 /// Whether a part stands under the very encryption that the text stands under.

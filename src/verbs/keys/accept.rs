@@ -122,21 +122,31 @@ pub(super) fn against(world: &World, said: &[Said], cx: &Context) -> Result<()> 
         cx.confirm(Action::LeaveVerified, &lines.join("\n"))?;
     }
     let mut claims = Vec::new();
-    for (id, address, level) in said {
-        let own = world.store.row(id)?.filter(|row| row.own);
-        let names = own.map(|row| row.facts.addresses.contains(address));
-        if names == Some(false)
-            && *level >= Acceptance::Accepted
-            && world.store.acceptance(id, address)? < Acceptance::Accepted
-        {
-            claims.push(Claim {
-                what: What::Known(id, None),
-                addresses: std::slice::from_ref(address),
-                secret: Half::Protected,
-            });
-        }
+    for one in said {
+        claims.extend(claimed(world, one)?);
     }
     claim::claim(world, &claims, cx)
+}
+
+/// An address that an own key is to count for and does not name.
+///
+/// # Errors
+/// Those of the store.
+pub(in crate::verbs) fn claimed<'a>(
+    world: &World,
+    (id, address, level): &'a Said,
+) -> Result<Option<Claim<'a>>> {
+    if *level < Acceptance::Accepted || world.store.acceptance(id, address)? >= Acceptance::Accepted
+    {
+        return Ok(None);
+    }
+    let own = world.store.row(id)?.filter(|row| row.own);
+    let names = own.map(|row| row.facts.addresses.contains(address));
+    Ok((names == Some(false)).then(|| Claim {
+        what: What::Known(id, None),
+        addresses: std::slice::from_ref(address),
+        secret: Half::Protected,
+    }))
 }
 
 /// Keeps what was said; a key that is accepted while it stands in conflict ends that.
@@ -242,7 +252,7 @@ fn above(
         return Ok(Vec::new());
     }
     above.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
-    let pair = Pair::of(world, id.protocol(), cert)?;
+    let pair = Pair::of(world, id, cert)?;
     let mut others = Vec::new();
     for (_, rival) in above {
         if !pair.has(world, &rival)? {

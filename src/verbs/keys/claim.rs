@@ -119,7 +119,7 @@ pub(in crate::verbs) fn others(
     address: &Address,
 ) -> Result<Vec<StoredCert>> {
     let pair = match claim.what {
-        What::Known(id, cert) => Some(Pair::of(world, id.protocol(), cert)?),
+        What::Known(id, cert) => Some(Pair::of(world, id, cert)?),
         What::Made(_) => None,
     };
     let same = |cert: &StoredCert| {
@@ -182,10 +182,13 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    /// Of the certificate that these bytes are; without them, of none.
-    pub(super) fn of(world: &World, protocol: Protocol, cert: Option<&[u8]>) -> Result<Pair> {
+    /// Of the certificate that these bytes are, if they are it; without them, of none.
+    pub(super) fn of(world: &World, id: &KeyId, cert: Option<&[u8]>) -> Result<Pair> {
+        let protocol = id.protocol();
         let engine = world.any_engine(protocol)?;
-        let handle = cert.and_then(|cert| engine.key_handle(cert));
+        // Somebody else's certificate under this name would make a pair of two keys.
+        let is_its = |cert: &&[u8]| engine.facts(cert, 0).is_ok_and(|facts| facts.id == *id);
+        let handle = cert.filter(is_its).and_then(|cert| engine.key_handle(cert));
         Ok(Pair { protocol, handle })
     }
 

@@ -17,7 +17,7 @@ mod tokens;
 mod unlock;
 
 pub use accept::{SettleRequest, accept, settle};
-pub(in crate::verbs) use accept::{lowered, raised_beside};
+pub(in crate::verbs) use accept::{claimed, lowered, raised_beside};
 pub(in crate::verbs) use change::merged;
 pub use change::{delete, export, import};
 pub(super) use change::{native, new_passphrase, old_passphrase};
@@ -29,6 +29,7 @@ pub(in crate::verbs) use life::keep_revocation;
 pub use life::{passphrase, renew, revoke};
 pub use parts::{AddressRequest, SubkeyRequest, address, subkey};
 pub use publish::publish;
+pub(in crate::verbs) use revocation_list::is_newer;
 pub use show::{list, show};
 pub use tokens::{ListedModule, ListedToken, TokensReply, TokensRequest, tokens};
 pub use unlock::{lock, unlock};

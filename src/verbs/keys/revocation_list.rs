@@ -7,24 +7,34 @@ use crate::base::{Context, Result};
 use crate::engine::smime::{RevocationList, is_genuine_revocation_list, read_revocation_list};
 use crate::verbs::World;
 
+/// Whether a list says something newer than the one that is here. A genuine one is newer than any
+/// that was taken up before its authority was here.
+///
+/// # Errors
+/// Those of the store.
+pub(in crate::verbs) fn is_newer(
+    world: &World,
+    list: &RevocationList,
+    genuine: Option<bool>,
+    cx: &Context,
+) -> Result<bool> {
+    let known = world.store.revocation_list(&list.issuer)?;
+    let Some(known) = known.and_then(|known| read_revocation_list(&known).ok()) else {
+        return Ok(true);
+    };
+    let displaced = genuine == Some(true) && is_genuine_revocation_list(&known, cx)? == Some(false);
+    Ok(known.this_update < list.this_update || displaced)
+}
+
 /// Files an authority's revocation list, unless a newer one is here, or its authority is and has
 /// not signed it. Where the authority is not here, the list counts once it is.
 ///
 /// # Errors
 /// `consent.denied`; those of the store.
 pub(super) fn take_up(world: &World, list: &RevocationList, cx: &Context) -> Result<ImportReply> {
-    let known = world.store.revocation_list(&list.issuer)?;
-    let known = known.and_then(|known| read_revocation_list(&known).ok());
     let genuine = is_genuine_revocation_list(list, cx)?;
     let forged = genuine == Some(false);
-    // A genuine one is newer than any that was taken up before its authority was here.
-    let stands = |known: &RevocationList| -> Result<bool> {
-        let older = known.this_update < list.this_update;
-        let displaced =
-            genuine == Some(true) && is_genuine_revocation_list(known, cx)? == Some(false);
-        Ok(!older && !displaced)
-    };
-    let newer = !forged && !known.as_ref().map(stands).transpose()?.unwrap_or(false);
+    let newer = !forged && is_newer(world, list, genuine, cx)?;
     if newer {
         // One that is signed by nobody would put a genuine one out of force.
         if genuine.is_none() {

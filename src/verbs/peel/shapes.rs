@@ -109,34 +109,43 @@ pub(super) fn resolve(inside: Inside, content: &Bytes) -> Inside {
         Inside::Payload if content.starts_with(b"\n") || content.starts_with(b"\r\n") => {
             Inside::Entity
         }
-        Inside::Payload if begins_as_entity(content, "content-") => Inside::Entity,
+        Inside::Payload if begins_as_entity(content, &STRUCTURAL) => Inside::Entity,
         Inside::Payload => Inside::Text("utf-8".to_owned()),
-        Inside::Unknown if begins_as_entity(content, "content-type") => Inside::Entity,
+        Inside::Unknown if begins_as_entity(content, &STRUCTURAL[..1]) => Inside::Entity,
         Inside::Unknown if as_text(content).is_some() => Inside::Text("utf-8".to_owned()),
         Inside::Unknown => Inside::File(None),
         known => known,
     }
 }
 
-/// Whether there is a header section with a field whose name begins so, and its first line is a
-/// field.
-fn begins_as_entity(content: &Bytes, name: &str) -> bool {
+/// Fields that say how an entity is to be read (RFC 2045, RFC 2183).
+const STRUCTURAL: [&str; 3] = [
+    "content-type",
+    "content-transfer-encoding",
+    "content-disposition",
+];
+
+/// Whether there is a header section with one of these fields, and its first line is a field.
+fn begins_as_entity(content: &Bytes, names: &[&str]) -> bool {
     // Long lists of recipients stand before what says so.
     let (section, _) = split::head(content);
     let section = content.slice(section);
-    let begins = |field: &[u8]| {
-        let start = field.get(..name.len());
-        start.is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
+    let is_one = |field: &[u8]| {
+        let name = field.split(|byte| *byte == b':').next();
+        let name = name.unwrap_or_default().trim_ascii();
+        names
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
     };
     if let Ok(head) = Head::parse(section.clone()) {
         let first = section.split(|byte| *byte == b'\n').next();
         let first = first.unwrap_or_default().trim_ascii_end().len();
         let first = Head::parse(section.slice(..first));
         return first.is_ok_and(|line| line.fields().next().is_some())
-            && head.fields().any(|field| begins(field.name().as_bytes()));
+            && head.fields().any(|field| is_one(field.name().as_bytes()));
     }
     // One with too many fields is an entity that can't be read, and no text.
-    section.split(|byte| *byte == b'\n').any(begins)
+    section.split(|byte| *byte == b'\n').any(is_one)
 }
 
 /// The name of a file before it was encrypted.
