@@ -577,7 +577,10 @@ fn what_nobody_sees_is_neither_shown_nor_quoted() {
         // What a sheet says of others, for other screens, or less importantly.
         "<style>.x{display:block!important}</style><p style='display:none'>no</p>",
         "<style>p.x{display:block}.x{opacity:1!important}</style><p class=x style='display:none'>no</p>",
-        "<style>@media (max-width:9em){p{display:block!important}}</style><p style='display:none'>no</p>",
+        "<style>@media (max-width:9em){.x{display:block!important}}</style><p style='display:none'>no</p>",
+        "<style>@font-face{font-family:x}@page a{margin:1in}@list l:level1{x:y}</style><p style='display:none'>no</p>",
+        "<style>@import url(https://x.example/y);.x{y:z}}</style><p style='opacity:0'>no</p>",
+        "<!--[if mso]><style>p{display:block!important}</style><![endif]--><style>a{b:c}</style><p style='display:none'>no</p>",
         "<style>p{display:block!important}</style><p style='display:none!important'>no</p>",
         "<input type=hidden value=no>",
         "<noscript><img src='http://x.example/no'></noscript>",
