@@ -104,7 +104,7 @@ pub(super) fn scan(html: &str, budget: &mut Budget) -> Option<Scanned> {
     let seen = seen.into_inner();
     *budget = seen.budget.clone();
     (!seen.over).then(|| Scanned {
-        removed: seen.removed.clone(),
+        removed: seen.removed,
         others: Others::new(seen.found(html)),
     })
 }
