@@ -44,6 +44,12 @@ const BLOCKS: [&str; 31] = [
     "ul",
 ];
 
+/// Elements that have room of their own around what is in them, maybe.
+const ROOMY: [&str; 11] = [
+    "button", "dialog", "fieldset", "input", "legend", "optgroup", "option", "select", "td",
+    "textarea", "th",
+];
+
 /// What keeps text from being seen, and what an element inside may take back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Sight {
@@ -55,6 +61,9 @@ pub(super) struct Sight {
     painted: bool,
     /// In a box without any height or width.
     clipped: bool,
+    /// In a picture or a formula: they say by attributes and elements of their own, which don't
+    /// stay, how text is seen.
+    foreign: bool,
 }
 
 impl Sight {
@@ -66,13 +75,23 @@ impl Sight {
     pub(super) fn shows_pictures(self) -> bool {
         !self.invisible && !self.clipped
     }
+
+    /// Without what others may have a say in.
+    fn certain(mut self) -> Sight {
+        if self.foreign {
+            self.tiny = false;
+            self.transparent = false;
+            self.invisible = false;
+        }
+        self
+    }
 }
 
 /// What an element's attributes make of what it is in; `None` where they hide the element with
 /// all that it holds.
 pub(super) fn sight(tag: &Tag, around: Sight, others: &Others) -> Option<Sight> {
     let mut sight = by_nature(tag, around, others);
-    let hidden = attribute(tag, "hidden").is_some();
+    let hidden = !sight.foreign && attribute(tag, "hidden").is_some();
     let style = match attribute(tag, "style") {
         Some(text) => style(text),
         None if hidden => Style::default(),
@@ -87,13 +106,16 @@ pub(super) fn sight(tag: &Tag, around: Sight, others: &Others) -> Option<Sight> 
         None if hidden && !back.hidden => return None,
         _ => {}
     }
-    let boxed = style.display.value != Some(Display::Contents) && !style.animated;
+    let boxed = !style.boxless && !style.animated;
     let opacity = style.opacity;
     if boxed && opacity.value == Some(Looks::Unseen) && (opacity.important || !back.opacity) {
         return None;
     }
     if style.animated || others.elements {
-        return Some(Sight::default());
+        return Some(Sight {
+            foreign: sight.foreign,
+            ..Sight::default()
+        });
     }
     let looks = |said: Said<Looks>, back: bool, by_nature: bool, around: bool| match said.value {
         _ if back && !said.important => false,
@@ -115,8 +137,8 @@ pub(super) fn sight(tag: &Tag, around: Sight, others: &Others) -> Option<Sight> 
     if style.place.value == Some(Place::OutOfFlow) {
         sight.clipped = false;
     }
-    sight.clipped |= is_flat(&tag.name, &style) && !back.room;
-    Some(sight)
+    sight.clipped |= is_flat(&tag.name, &style) && !back.room && !sight.foreign;
+    Some(sight.certain())
 }
 
 /// What browsers make of an element before its style is read. Without a doctype, tables begin
@@ -127,12 +149,14 @@ fn by_nature(tag: &Tag, around: Sight, others: &Others) -> Sight {
     sight.transparent &= !others.color;
     sight.invisible &= !others.visibility;
     sight.clipped &= !others.position;
+    sight.painted |= others.painted;
     match &*tag.name {
-        "table" | "button" | "input" | "select" => {
+        "table" | "button" | "input" | "optgroup" | "option" | "select" | "textarea" => {
             sight.tiny = false;
             sight.transparent = false;
         }
-        "a" | "mark" | "optgroup" | "option" => sight.transparent = false,
+        "svg" | "math" => sight.foreign = true,
+        "a" | "mark" => sight.transparent = false,
         // It stands over all else.
         "dialog" => {
             sight.transparent = false;
@@ -144,7 +168,7 @@ fn by_nature(tag: &Tag, around: Sight, others: &Others) -> Sight {
         }
         _ => {}
     }
-    sight
+    sight.certain()
 }
 
 /// Whether an element is a box without any height or width that shows nothing outside of it.
@@ -159,5 +183,6 @@ fn is_flat(name: &str, style: &Style) -> bool {
     let (x, y) = (style.overflow_x.value, style.overflow_y.value);
     let both = [x, y].contains(&Some(Overflow::Hidden));
     let cuts = |overflow: Option<Overflow>| both || overflow == Some(Overflow::Clipped);
-    block && !style.roomy && (low && cuts(y) || narrow && cuts(x))
+    let roomy = style.roomy || style.boxless || ROOMY.contains(&name);
+    block && !roomy && (low && cuts(y) || narrow && cuts(x))
 }

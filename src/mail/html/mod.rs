@@ -95,7 +95,7 @@ const TAGS: [&str; 61] = [
 
 /// Elements that go, while their style says what is seen of what they hold. Without those of
 /// pictures and formulas the text in these would go too; one name is in either spelling.
-const PASSED: [&str; 39] = [
+const PASSED: [&str; 41] = [
     "bdo",
     "button",
     "data",
@@ -128,8 +128,10 @@ const PASSED: [&str; 39] = [
     "rt",
     "ruby",
     "search",
+    "select",
     "summary",
     "svg",
+    "textarea",
     "tfoot",
     "thead",
     "time",

@@ -9,7 +9,8 @@ use html5ever::tokenizer::{
     BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
 };
 
-use super::sheets::Others;
+use super::sheets::{Found, Others};
+use super::style::style;
 use super::{PASSED, TAGS};
 use crate::base::verdict::Removed;
 
@@ -42,6 +43,9 @@ const LOADING: [&str; 14] = [
     "src",
     "srcset",
 ];
+
+/// How a style sheet begins.
+const STYLE: &str = "<style";
 
 const FORMS: [&str; 6] = ["button", "form", "input", "isindex", "select", "textarea"];
 
@@ -98,10 +102,10 @@ pub(super) fn scan(html: &str, budget: &mut Budget) -> Option<Scanned> {
     tokenizer.end();
     drop(tokenizer);
     let seen = seen.into_inner();
-    *budget = seen.budget;
+    *budget = seen.budget.clone();
     (!seen.over).then(|| Scanned {
         removed: seen.removed,
-        others: Others::new(&seen.sheets, seen.restyled),
+        others: Others::new(seen.found(html)),
     })
 }
 
@@ -116,9 +120,9 @@ struct Seen {
     removed: Removed,
     /// A style sheet is open.
     sheet: bool,
-    sheets: String,
-    /// An element that does not stay has a style.
-    restyled: bool,
+    found: Found,
+    /// How often comments name a style sheet.
+    commented: usize,
 }
 
 impl Seen {
@@ -138,12 +142,20 @@ impl Seen {
     fn token(&mut self, token: &Token) {
         // Errors are told before the tag is whole.
         self.moved |= !matches!(token, Token::ParseError(_));
-        if let (Token::CharacterTokens(text), true) = (token, self.sheet) {
-            self.sheets.push_str(text);
+        if let (Token::CharacterTokens(text), true, Some(sheet)) =
+            (token, self.sheet, self.found.sheets.last_mut())
+        {
+            sheet.push_str(text);
+        }
+        if let Token::CommentToken(text) = token {
+            self.commented += times(text, STYLE);
         }
         let Token::TagToken(tag) = token else { return };
         self.over |= !Budget::spend(&mut self.budget.tags, 1);
         self.sheet = tag.kind == TagKind::StartTag && &*tag.name == "style";
+        if self.sheet {
+            self.found.sheets.push(String::new());
+        }
         if tag.kind == TagKind::StartTag {
             self.element(&tag.name, tag);
         }
@@ -157,7 +169,18 @@ impl Seen {
             usize::from(name == "meta" && attribute(tag, "http-equiv").is_some());
         let stays = TAGS.contains(&name) || PASSED.contains(&name);
         let outermost = ["html", "head", "body"].contains(&name);
-        self.restyled |= !stays && !outermost && attribute(tag, "style").is_some();
+        match attribute(tag, "style").map(style) {
+            Some(style) if outermost => self.found.painted |= style.painted,
+            Some(_) if !stays => self.found.elements = true,
+            _ => {}
+        }
+        if name == "link" {
+            let [kind, href] = ["rel", "href"].map(|name| attribute(tag, name).unwrap_or_default());
+            let far = ["http:", "https:", "//"];
+            let href = href.trim_ascii().to_ascii_lowercase();
+            self.found.unread |=
+                times(kind, "stylesheet") > 0 && !far.iter().any(|far| href.starts_with(far));
+        }
         for attribute in &tag.attrs {
             let key = &*attribute.name.local;
             let value = attribute.value.trim_ascii();
@@ -179,6 +202,24 @@ impl Seen {
             }
         }
     }
+}
+
+impl Seen {
+    /// What was found. Where the reader may not see each style sheet as browsers do, as in
+    /// pictures and formulas, some are unread.
+    fn found(mut self, html: &str) -> Found {
+        let sheets = times(html, STYLE);
+        let foreign = times(html, "<svg") + times(html, "<math") > 0;
+        self.found.unread |= sheets > 0 && foreign;
+        self.found.unread |= sheets != self.found.sheets.len() + self.commented;
+        self.found
+    }
+}
+
+/// How often a text has a word, in any case.
+fn times(text: &str, word: &str) -> usize {
+    let same = |part: &&[u8]| part.eq_ignore_ascii_case(word.as_bytes());
+    text.as_bytes().windows(word.len()).filter(same).count()
 }
 
 /// A text in pieces of about so many bytes.

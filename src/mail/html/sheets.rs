@@ -2,7 +2,6 @@
 //! hide: style sheets, and the styles of other elements. No layout is made of them: where they
 //! may have a say, it is not certain that something is hidden.
 
-use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use cssparser::{
@@ -15,13 +14,42 @@ use super::scan::attribute;
 use super::style::{self, Said, Style};
 use super::values::{Display, Looks, Overflow, Side};
 
-/// Conditions that don't hold on a screen of usual width: what is for others says it again.
-const ELSEWHERE: [&str; 4] = [
-    "max-width",
-    "max-device-width",
-    "prefers-color-scheme",
-    "print",
+/// Rules whose blocks hold rules: on some screen or other their conditions are met.
+const GROUPS: [&str; 5] = ["container", "document", "layer", "media", "supports"];
+
+/// Rules that say nothing of any element by themselves. Animations count where they are used, and
+/// lists are of Microsoft Word, known to no browser.
+const ASIDE: [&str; 13] = [
+    "charset",
+    "color-profile",
+    "counter-style",
+    "font-face",
+    "font-feature-values",
+    "font-palette-values",
+    "keyframes",
+    "list",
+    "namespace",
+    "page",
+    "property",
+    "view-transition",
+    "viewport",
 ];
+
+/// How deep rules are read: sheets have two or three.
+const DEPTH_MAX: usize = 16;
+
+/// What a page has that may be of concern.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// What stands in each style sheet.
+    pub sheets: Vec<String>,
+    /// Elements that don't stay have styles.
+    pub elements: bool,
+    /// The page as a whole is painted with more than a colour.
+    pub painted: bool,
+    /// There may be sheets beside those above.
+    pub unread: bool,
+}
 
 /// All of it.
 #[derive(Debug, Default)]
@@ -33,8 +61,11 @@ pub(super) struct Others {
     pub color: bool,
     pub visibility: bool,
     pub position: bool,
-    sheets: String,
-    rules: OnceCell<HashMap<String, Back>>,
+    /// Text may be painted with more than its colour.
+    pub painted: bool,
+    /// Everything may be taken back.
+    all: bool,
+    rules: HashMap<String, Back>,
 }
 
 /// What rules take back of what elements hide.
@@ -52,27 +83,39 @@ pub(super) struct Back {
 }
 
 impl Others {
-    pub(super) fn new(sheets: &str, elements: bool) -> Others {
-        let sheets = sheets.to_ascii_lowercase();
+    pub(super) fn new(mut found: Found) -> Others {
+        let mut reader = Reader::default();
+        for sheet in &mut found.sheets {
+            sheet.make_ascii_lowercase();
+            reader.read(sheet);
+        }
+        let all = found.unread || reader.all;
         // Any letter may be an escape.
-        let names = |name: &str| sheets.contains('\\') || sheets.contains(name);
+        let names = |name: &str| {
+            let mut sheets = found.sheets.iter();
+            all || sheets.any(|sheet| sheet.contains('\\') || sheet.contains(name))
+        };
+        let anew = found.sheets.iter().any(|sheet| begins_anew(sheet));
         Others {
-            elements,
-            size: names("font") || names("all:"),
-            color: names("color") || names("all:"),
-            visibility: names("visibility") || names("all:"),
-            position: names("position") || names("all:"),
-            sheets,
-            rules: OnceCell::new(),
+            elements: found.elements,
+            size: anew || names("font"),
+            color: anew || names("color"),
+            visibility: anew || names("visibility"),
+            position: anew || names("position"),
+            painted: found.painted || reader.painted || style::PAINT.into_iter().any(names),
+            all,
+            rules: reader.rules,
         }
     }
 
     /// What rules for an element take back.
     pub(super) fn back(&self, tag: &Tag) -> Back {
+        if self.all {
+            return Back::ALL;
+        }
         let mut back = Back::default();
-        let rules = self.rules.get_or_init(|| rules(&self.sheets));
         let mut add = |key: &str| {
-            if let Some(rule) = rules.get(key) {
+            if let Some(rule) = self.rules.get(key) {
                 back = back.and(*rule);
             }
         };
@@ -92,7 +135,20 @@ impl Others {
 }
 
 impl Back {
+    const ALL: Back = Back {
+        hidden: true,
+        display: true,
+        opacity: true,
+        visibility: true,
+        size: true,
+        color: true,
+        room: true,
+    };
+
     fn of(style: &Style) -> Back {
+        if style.animated {
+            return Back::ALL;
+        }
         fn forced<T: Copy>(said: &Said<T>, shows: impl Fn(T) -> bool) -> bool {
             said.important && said.value.is_some_and(shows)
         }
@@ -108,14 +164,18 @@ impl Back {
         Back {
             hidden: style.display.value.is_some_and(|d| d != Display::None),
             display: forced(&style.display, |display| display != Display::None),
-            opacity: forced(&style.opacity, seen),
+            opacity: forced(&style.opacity, seen) || style.boxless,
             visibility: forced(&style.visibility, seen),
             size: forced(&style.size, seen),
             color: forced(&style.color, seen) || style.painted,
             room: sides.into_iter().any(|side| forced(side, long))
                 || forced(&style.overflow_x, shown)
                 || forced(&style.overflow_y, shown)
-                || forced(&style.display, |display| display != Display::Block)
+                || matches!(
+                    style.display.value,
+                    Some(Display::Contents | Display::Other)
+                )
+                || style.boxless
                 || style.roomy,
         }
     }
@@ -133,15 +193,29 @@ impl Back {
     }
 }
 
-/// What sheets take back, by what an element must have for it: a class, an id, or its name.
-fn rules(sheets: &str) -> HashMap<String, Back> {
-    let mut reader = Reader(HashMap::new());
-    let mut input = Parser::new(sheets);
-    StyleSheetParser::new(&mut input, &mut reader).for_each(drop);
-    reader.0
+/// Whether a sheet has the property `all`.
+fn begins_anew(sheet: &str) -> bool {
+    let after = sheet.match_indices("all").map(|(at, all)| at + all.len());
+    let mut after = after.filter_map(|at| sheet.get(at..));
+    after.any(|after| after.trim_start().starts_with([':', '/']))
 }
 
-struct Reader(HashMap<String, Back>);
+#[derive(Default)]
+struct Reader {
+    /// What sheets take back, by what an element must have for it: a class, an id, or its name.
+    rules: HashMap<String, Back>,
+    painted: bool,
+    /// There is what this doesn't understand.
+    all: bool,
+    depth: usize,
+}
+
+impl Reader {
+    fn read(&mut self, sheet: &str) {
+        let mut input = Parser::new(sheet);
+        StyleSheetParser::new(&mut input, self).for_each(drop);
+    }
+}
 
 impl<'i> QualifiedRuleParser<'i> for Reader {
     type Prelude = Vec<String>;
@@ -149,7 +223,9 @@ impl<'i> QualifiedRuleParser<'i> for Reader {
     type Error = ();
 
     fn parse_prelude(&mut self, input: &mut Parser<'i>) -> Result<Vec<String>, ParseError<()>> {
-        Ok(selected(input))
+        let (keys, first) = selected(input);
+        self.all |= first;
+        Ok(keys)
     }
 
     fn parse_block(
@@ -158,12 +234,18 @@ impl<'i> QualifiedRuleParser<'i> for Reader {
         _: &ParserState,
         input: &mut Parser<'i>,
     ) -> Result<(), ParseError<()>> {
-        let back = Back::of(&style::declarations(input));
+        let start = input.position();
+        let style = style::declarations(input);
+        while input.next().is_ok() {}
+        // There are rules in it.
+        self.all |= input.slice_from(start).contains('{');
+        self.painted |= style.painted;
+        let back = Back::of(&style);
         if back == Back::default() {
             return Ok(());
         }
         for key in keys {
-            let rule = self.0.entry(key).or_default();
+            let rule = self.rules.entry(key).or_default();
             *rule = rule.and(back);
         }
         Ok(())
@@ -175,30 +257,53 @@ impl<'i> AtRuleParser<'i> for Reader {
     type AtRule = ();
     type Error = ();
 
-    /// Whether what stands in it may hold.
+    /// Whether rules stand in it.
     fn parse_prelude(
         &mut self,
-        _: CowRcStr<'i>,
+        name: CowRcStr<'i>,
         input: &mut Parser<'i>,
     ) -> Result<bool, ParseError<()>> {
         let start = input.position();
         while input.next().is_ok() {}
-        let condition = input.slice_from(start);
-        Ok(!ELSEWHERE
+        let said = input.slice_from(start);
+        let name = match name.strip_prefix('-') {
+            Some(own) => own.split_once('-').map_or(own, |(_, name)| name),
+            None => &*name,
+        };
+        let groups = GROUPS.contains(&name);
+        // What would have to be fetched is no part of a message.
+        let said = said.trim_start();
+        let address = said.strip_prefix("url(").unwrap_or(said);
+        let address = address.trim_start().trim_start_matches(['"', '\'']);
+        let far = ["http:", "https:", "//"]
             .iter()
-            .any(|elsewhere| condition.contains(elsewhere)))
+            .any(|far| address.starts_with(far));
+        let far = name == "import" && far;
+        self.all |= !groups && !far && !ASIDE.contains(&name);
+        Ok(groups)
+    }
+
+    fn rule_without_block(&mut self, _: bool, _: &ParserState) -> Result<(), ()> {
+        Ok(())
     }
 
     fn parse_block(
         &mut self,
-        holds: bool,
+        groups: bool,
         _: &ParserState,
         input: &mut Parser<'i>,
     ) -> Result<(), ParseError<()>> {
-        if holds {
+        let start = input.position();
+        if groups && self.depth < DEPTH_MAX {
+            self.depth += 1;
             RuleBodyParser::new(input, self).for_each(drop);
+            self.depth -= 1;
+        } else {
+            self.all |= groups;
         }
         while input.next().is_ok() {}
+        // An animation may paint too.
+        self.painted |= !groups && input.slice_from(start).contains("background");
         Ok(())
     }
 }
@@ -219,10 +324,12 @@ impl RuleBodyItemParser<'_, (), ()> for Reader {
 }
 
 /// What an element must have at least for each of the selectors: what they say of the element
-/// itself comes last.
-fn selected(input: &mut Parser) -> Vec<String> {
+/// itself comes last. And whether there is a first letter or line among them, with styles that
+/// elements inside have too.
+fn selected(input: &mut Parser) -> (Vec<String>, bool) {
     let mut keys = Vec::new();
     let mut key = String::from("*");
+    let mut first = false;
     let mut ended = false;
     let mut before = None;
     while let Ok(token) = input.next_including_whitespace() {
@@ -232,20 +339,29 @@ fn selected(input: &mut Parser) -> Vec<String> {
             key = String::from("*");
             ended = false;
         }
-        ended |= combines;
+        // What is none of a selector, and what stands before the name of an element.
+        ended |= combines
+            || matches!(
+                token,
+                Token::Delim('|') | Token::Semicolon | Token::CDO | Token::CDC
+            )
+            || matches!(token, Token::CloseCurlyBracket | Token::AtKeyword(_));
         match (&before, &token) {
             (_, Token::Comma) => {
-                keys.push(std::mem::replace(&mut key, String::from("*")));
+                keys.push(std::mem::replace(&mut key, String::from("*")).to_ascii_lowercase());
                 ended = false;
             }
             (Some(Token::Delim('.')), Token::Ident(class)) => key = format!(".{class}"),
             (_, Token::IDHash(id) | Token::Hash(id)) => key = format!("#{id}"),
+            (Some(Token::Colon), Token::Ident(name)) => {
+                first |= name.to_ascii_lowercase().contains("first-l");
+            }
             (Some(Token::Colon), _) => {}
             (_, Token::Ident(name)) if key == "*" => key = name.to_string(),
             _ => {}
         }
         before = Some(token);
     }
-    keys.push(key);
-    keys
+    keys.push(key.to_ascii_lowercase());
+    (keys, first)
 }

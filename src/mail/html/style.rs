@@ -12,33 +12,26 @@ use super::values::{
     place, side, size, visibility,
 };
 
-/// Properties that give a box room beside its height and width, or let it show what overflows.
-const ROOM: [&str; 11] = [
+/// What names of properties have in them that give a box room beside its height and width, or let it show what overflows.
+const ROOM: [&str; 9] = [
     "block-size",
     "flex",
-    "flex-basis",
-    "flex-flow",
-    "flex-grow",
     "inline-size",
-    "max-block-size",
-    "max-inline-size",
+    "logical-",
+    "min-",
     "overflow-block",
     "overflow-clip-margin",
     "overflow-inline",
+    "padding",
 ];
 
-/// Properties that paint text beside its colour.
-const PAINT: [&str; 10] = [
-    "-webkit-background-clip",
-    "-webkit-text-emphasis",
-    "-webkit-text-emphasis-style",
-    "-webkit-text-fill-color",
-    "-webkit-text-stroke",
-    "-webkit-text-stroke-width",
+/// What names of properties have in them that paint text beside its colour.
+pub(super) const PAINT: [&str; 5] = [
     "background-clip",
     "text-emphasis",
-    "text-emphasis-style",
+    "text-fill",
     "text-shadow",
+    "text-stroke",
 ];
 
 /// What a style says of one property; nothing, where it has no valid declaration of it.
@@ -84,6 +77,8 @@ pub(super) struct Style {
     pub roomy: bool,
     /// Text is painted with more than its colour.
     pub painted: bool,
+    /// It may have no box, only its children may.
+    pub boxless: bool,
     /// It changes with time.
     pub animated: bool,
 }
@@ -186,12 +181,9 @@ fn property(name: &str) -> Option<Property> {
         "overflow-x" => Property::OverflowX,
         "overflow-y" => Property::OverflowY,
         "background" => Property::Background,
-        "animation" | "animation-name" | "-webkit-animation" | "-webkit-animation-name" => {
-            Property::Animation
-        }
-        name if PAINT.contains(&name) => Property::Paint,
-        name if ROOM.contains(&name) => Property::Room,
-        name if name.starts_with("padding") || name.starts_with("min-") => Property::Room,
+        name if name.contains("animation") => Property::Animation,
+        name if PAINT.iter().any(|paint| name.contains(paint)) => Property::Paint,
+        name if ROOM.iter().any(|room| name.contains(room)) => Property::Room,
         _ => return None,
     })
 }
@@ -209,7 +201,12 @@ impl Style {
     fn say(&mut self, property: Property, words: &[Word], important: bool) {
         match property {
             Property::All => self.forget(important),
-            Property::Display => self.display.say(display(words), important),
+            Property::Display => {
+                let boxless = ["contents", "inherit", "revert-layer"];
+                let any = |word: &Word| word.is(&boxless) || matches!(word, Word::Function(..));
+                self.boxless |= words.iter().any(any);
+                self.display.say(display(words), important);
+            }
             Property::Opacity => self.opacity.say(opacity(words), important),
             Property::Visibility => self.visibility.say(visibility(words), important),
             Property::FontSize => self.size.say(size(words), important),

@@ -128,8 +128,9 @@ fn word(token: Token<'_>) -> Word<'_> {
 /// anything.
 fn wide(words: &[Word]) -> Option<Looks> {
     match words {
-        [word] if word.is(&["inherit", "unset", "revert", "revert-layer"]) => Some(Looks::AsAround),
-        [word] if word.is(&["initial"]) => Some(Looks::Seen),
+        [word] if word.is(&["inherit", "unset"]) => Some(Looks::AsAround),
+        // What is gone back to may be anything.
+        [word] if word.is(&["initial", "revert", "revert-layer"]) => Some(Looks::Seen),
         _ if words.iter().any(|word| matches!(word, Word::Function(..))) => Some(Looks::Seen),
         _ => None,
     }
