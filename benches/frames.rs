@@ -193,10 +193,13 @@ fn main() {
     if !std::env::args().any(|arg| arg == "--bench") {
         return;
     }
-    // `./dev bench -- reading` runs that section alone.
+    // `./dev bench -- reading` runs that section alone, and `-- keyring` that one.
     let named = |section: &str| std::env::args().any(|arg| arg == section);
     if named("reading") {
         return reading(&certs());
+    }
+    if named("keyring") {
+        return keyring(&certs());
     }
     let bench = Bench {
         gpg: Gpg::new(),
@@ -561,6 +564,19 @@ fn keyring(made: &[Vec<u8>]) {
         gpg.as_ref().unwrap().go(&["--import", last], b"");
     };
     beside(&mut theirs, &mut import, "many: import one");
+    if sq.is_some() {
+        // It writes the whole file anew, as it has no other way.
+        let grown = folder.path().join("grown.pgp");
+        let grown = grown.to_str().unwrap();
+        let mut theirs = || by_sq(&["--force", "keyring", "merge", "-o", grown, file, last]);
+        row(
+            "many: import one, beside sq",
+            3,
+            pid,
+            &mut import,
+            Some(&mut theirs),
+        );
+    }
     println!("  peak of a host after importing all: {} MiB", idle / 1024);
     let mut fresh = host(&home);
     fresh.good("keys/list", json!({"query": wanted}));
