@@ -326,6 +326,15 @@ fn files_that_do_not_come_along_are_told() {
     let forward = answer(bob, message.as_bytes(), "forward");
     assert_eq!(forward["quote"], "withheld");
     assert_eq!(forward["left"].as_array().unwrap().len(), 1, "{forward}");
+    // A text with a name is quoted, and no file besides.
+    let named = format!(
+        "From: {ALICE}\r\nTo: {BOB}\r\nSubject: s\r\nDate: Fri, 01 May 2026 10:00:00 +0000\r\n\
+         MIME-Version: 1.0\r\nContent-Type: text/plain; name=letter.txt\r\n\r\n{SECRET}"
+    );
+    let forward = answer(bob, named.as_bytes(), "forward");
+    assert_eq!(forward["quote"], "given", "{forward}");
+    assert_eq!(forward["draft"]["attachments"], json!([]));
+    assert_eq!(forward["left"], json!([]));
 }
 
 #[test]

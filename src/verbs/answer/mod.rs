@@ -254,14 +254,15 @@ fn sender(
 
 /// What goes with a message's text: all that neither is that text nor says it in another way.
 fn files<'a>(opened: &'a OpenedMessage, answered: &'a Answered) -> impl Iterator<Item = &'a Part> {
-    let is_text = |part: &Part| match part.media_type.as_str() {
-        "text/plain" => part.is_written(),
-        "text/html" => part.is_written() && part.html.is_some(),
-        _ => false,
-    };
     own_parts(&opened.parts).filter(move |part| {
         let shown = opened.show.contains(&part.id);
-        !is_text(part) || shown && !is_beside(part, opened, answered)
+        // What is shown may have a name, and is text all the same.
+        let text = match part.media_type.as_str() {
+            "text/plain" => shown || part.is_written(),
+            "text/html" => (shown || part.is_written()) && part.html.is_some(),
+            _ => false,
+        };
+        !text || shown && !is_beside(part, opened, answered)
     })
 }
 
