@@ -204,7 +204,7 @@ fn merged(here: &Standing, theirs: &Standing, now: u64) -> Vec<Dated> {
             address: address.clone(),
             level: *level,
         };
-        new.push(((*at).min(now), accept));
+        new.push((*at, accept));
         if *level < Acceptance::Accepted {
             continue;
         }
@@ -225,8 +225,7 @@ fn merged(here: &Standing, theirs: &Standing, now: u64) -> Vec<Dated> {
         let settled = here.settled.get(address);
         let over = settled.is_some_and(|settled| settled >= at || *at > now);
         if !known && !over {
-            let at = (*at).min(now);
-            conflicts.push((at, address.clone(), ids.iter().cloned().collect()));
+            conflicts.push((*at, address.clone(), ids.iter().cloned().collect()));
         }
     }
     new.extend(
@@ -235,6 +234,10 @@ fn merged(here: &Standing, theirs: &Standing, now: u64) -> Vec<Dated> {
             .map(|(at, address, ids)| (at, Entry::Conflict { address, ids })),
     );
     new.extend(wishes(here, theirs, now));
+    // Whatever is dated tomorrow is said today.
+    for (at, _) in &mut new {
+        *at = (*at).min(now);
+    }
     new
 }
 
@@ -246,7 +249,7 @@ fn wishes(here: &Standing, theirs: &Standing, now: u64) -> Vec<Dated> {
         // Who was dismissed here stays so.
         if let (Some(domains), None) = (domains, here.introducers.get(id)) {
             let (id, domains) = (id.clone(), domains.clone());
-            new.push(((*at).min(now), Entry::Introduce { id, domains }));
+            new.push((*at, Entry::Introduce { id, domains }));
         }
     }
     for (address, (at, peer)) in &theirs.peers {
@@ -258,19 +261,19 @@ fn wishes(here: &Standing, theirs: &Standing, now: u64) -> Vec<Dated> {
         let latest = peer.last_seen.max(offered).max(gossiped);
         if newer && latest <= Some(now) {
             let (address, peer) = (address.clone(), peer.clone());
-            new.push(((*at).min(now), Entry::Peer { address, peer }));
+            new.push((*at, Entry::Peer { address, peer }));
         }
     }
     for (address, (at, prefer)) in &theirs.preferences {
         if !here.preferences.contains_key(address) {
             let (address, prefer) = (address.clone(), *prefer);
-            new.push(((*at).min(now), Entry::Prefer { address, prefer }));
+            new.push((*at, Entry::Prefer { address, prefer }));
         }
     }
     for (came, at) in &theirs.found {
         if !here.found.contains_key(came) {
             let (id, address) = came.clone();
-            new.push(((*at).min(now), Entry::Found { id, address }));
+            new.push((*at, Entry::Found { id, address }));
         }
     }
     new

@@ -173,13 +173,6 @@ fn about_a_backup(mut error: Error) -> Error {
 /// the backup is read once more, there is.
 pub const NOT_SHOWN: &str = "not-shown";
 
-fn not_shown(id: &KeyId) -> Skipped {
-    Skipped {
-        id: Some(id.clone()),
-        reason: NOT_SHOWN,
-    }
-}
-
 /// What became of one secret half.
 enum Taken {
     Up,
@@ -227,11 +220,12 @@ impl Restoring<'_> {
                 self.skip(Some(id), "damaged");
             }
         }
-        let (decisions, without) = (copied.decisions.expose(), &self.told.without);
-        self.restored.decisions = store.merge_decisions(decisions, without, self.now)?;
+        let without = std::mem::take(&mut self.told.without);
+        let decisions = copied.decisions.expose();
+        self.restored.decisions = store.merge_decisions(decisions, &without, self.now)?;
         let ids = without.said.iter().map(|(id, _)| id);
         for id in ids.chain(&without.introducers) {
-            self.skipped.push(not_shown(id));
+            self.skip(Some(id), NOT_SHOWN);
         }
         self.certs(copied)?;
         store.merge_seen(&copied.seen)?;

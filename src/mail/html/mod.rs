@@ -209,27 +209,23 @@ pub fn page(html: &str, legacy: LegacyDisplay, budget: &mut Budget) -> Option<Pa
 /// The page as it is read where nothing runs: what stands in `noscript` is as any other. ammonia
 /// 4.2 reads it as one text, as browsers with scripts do.
 fn without_scripting(html: &str) -> Cow<'_, str> {
-    let name = "noscript";
-    let mut out = String::new();
-    let mut rest = html;
-    let mut from = 0;
-    while let Some(at) = memchr::memchr(b'<', rest.get(from..).unwrap_or_default().as_bytes()) {
-        from += at + 1;
-        let after = rest.get(from..).unwrap_or_default();
-        from += usize::from(after.starts_with('/'));
-        let after = after.strip_prefix('/').unwrap_or(after);
-        let start = after.get(..name.len());
-        if start.is_some_and(|start| start.eq_ignore_ascii_case(name)) {
-            let (before, tag) = rest.split_at(from);
-            out.push_str(before);
+    let (mut out, mut done) = (String::new(), 0);
+    for at in memchr::memchr_iter(b'<', html.as_bytes()) {
+        let behind = html.get(at + 1..).unwrap_or_default();
+        let (name, ends) = match behind.strip_prefix('/') {
+            Some(name) => (name, 1),
+            None => (behind, 0),
+        };
+        if scan::begins(name, "noscript") {
+            let at = at + 1 + ends;
+            out.push_str(html.get(done..at).unwrap_or_default());
             out.push_str("x-");
-            rest = tag;
-            from = 0;
+            done = at;
         }
     }
-    match out.is_empty() {
-        true => Cow::Borrowed(html),
-        false => Cow::Owned(out + rest),
+    match html.get(done..) {
+        Some(rest) if done > 0 => Cow::Owned(out + rest),
+        _ => Cow::Borrowed(html),
     }
 }
 

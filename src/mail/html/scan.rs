@@ -44,8 +44,8 @@ const LOADING: [&str; 14] = [
     "srcset",
 ];
 
-/// How a style sheet begins.
-const STYLE: &str = "<style";
+/// The element of a style sheet.
+const STYLE: &str = "style";
 
 const FORMS: [&str; 6] = ["button", "form", "input", "isindex", "select", "textarea"];
 
@@ -148,7 +148,7 @@ impl Seen {
             sheet.push_str(text);
         }
         if let Token::CommentToken(text) = token {
-            self.commented += times(text, STYLE);
+            self.commented += opened(text, STYLE).count();
         }
         let Token::TagToken(tag) = token else { return };
         self.over |= !Budget::spend(&mut self.budget.tags, 1);
@@ -169,25 +169,20 @@ impl Seen {
             usize::from(name == "meta" && attribute(tag, "http-equiv").is_some());
         let stays = TAGS.contains(&name) || PASSED.contains(&name);
         let outermost = ["html", "head", "body"].contains(&name);
-        match attribute(tag, "style").map(style) {
-            Some(style) if outermost => self.found.painted |= style.painted,
+        match attribute(tag, "style") {
+            Some(text) if outermost => self.found.painted |= style(text).painted,
             Some(_) if !stays => self.found.elements = true,
             _ => {}
         }
         if name == "link" {
             let [kind, href] = ["rel", "href"].map(|name| attribute(tag, name).unwrap_or_default());
-            let far = ["http:", "https:", "//"];
-            let href = href.trim_ascii().to_ascii_lowercase();
-            self.found.unread |=
-                times(kind, "stylesheet") > 0 && !far.iter().any(|far| href.starts_with(far));
+            let sheet = kind.to_ascii_lowercase().contains("stylesheet");
+            self.found.unread |= sheet && !is_far(href.trim_ascii());
         }
         for attribute in &tag.attrs {
             let key = &*attribute.name.local;
             let value = attribute.value.trim_ascii();
-            let inline = |scheme: &str| {
-                let start = value.get(..scheme.len());
-                start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-            };
+            let inline = |scheme: &str| begins(value, scheme);
             let loads = LOADING.contains(&key)
                 || matches!(
                     (name, key),
@@ -208,18 +203,34 @@ impl Seen {
     /// What was found. Where the reader may not see each style sheet as browsers do, as in
     /// pictures and formulas, some are unread.
     fn found(mut self, html: &str) -> Found {
-        let sheets = times(html, STYLE);
-        let foreign = times(html, "<svg") + times(html, "<math") > 0;
-        self.found.unread |= sheets > 0 && foreign;
+        let sheets = opened(html, STYLE).count();
+        let foreign = || {
+            ["svg", "math"]
+                .iter()
+                .any(|name| opened(html, name).next().is_some())
+        };
+        self.found.unread |= sheets > 0 && foreign();
         self.found.unread |= sheets != self.found.sheets.len() + self.commented;
         self.found
     }
 }
 
-/// How often a text has a word, in any case.
-fn times(text: &str, word: &str) -> usize {
-    let same = |part: &&[u8]| part.eq_ignore_ascii_case(word.as_bytes());
-    text.as_bytes().windows(word.len()).filter(same).count()
+/// Where a text has `<` and what begins with a name behind it, in any case: the places of the name.
+fn opened<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let behind = memchr::memchr_iter(b'<', text.as_bytes()).map(|at| at + 1);
+    behind.filter(|at| text.get(*at..).is_some_and(|behind| begins(behind, name)))
+}
+
+/// Whether a text begins so, in any case.
+pub(super) fn begins(text: &str, with: &str) -> bool {
+    let start = text.get(..with.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(with))
+}
+
+/// Whether what has this address would have to be fetched, and so is no part of a message.
+pub(super) fn is_far(address: &str) -> bool {
+    let far = ["http:", "https:", "//"];
+    far.iter().any(|far| begins(address, far))
 }
 
 /// A text in pieces of about so many bytes.

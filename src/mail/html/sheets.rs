@@ -10,7 +10,7 @@ use cssparser::{
 };
 use html5ever::tokenizer::Tag;
 
-use super::scan::attribute;
+use super::scan::{attribute, is_far};
 use super::style::{self, Said, Style};
 use super::values::{Display, Looks, Overflow, Side};
 
@@ -271,14 +271,10 @@ impl<'i> AtRuleParser<'i> for Reader {
             None => &*name,
         };
         let groups = GROUPS.contains(&name);
-        // What would have to be fetched is no part of a message.
         let said = said.trim_start();
         let address = said.strip_prefix("url(").unwrap_or(said);
         let address = address.trim_start().trim_start_matches(['"', '\'']);
-        let far = ["http:", "https:", "//"]
-            .iter()
-            .any(|far| address.starts_with(far));
-        let far = name == "import" && far;
+        let far = name == "import" && is_far(address);
         self.all |= !groups && !far && !ASIDE.contains(&name);
         Ok(groups)
     }

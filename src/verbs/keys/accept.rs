@@ -128,16 +128,19 @@ pub(super) fn against(world: &World, said: &[Said], cx: &Context) -> Result<()> 
     claim::claim(world, &claims, cx)
 }
 
+/// Whether a key that did not count for the address so far does so then.
+fn comes_to_count(world: &World, (id, address, level): &Said) -> Result<bool> {
+    let counts = |level: Acceptance| level >= Acceptance::Accepted;
+    Ok(counts(*level) && !counts(world.store.acceptance(id, address)?))
+}
+
 /// An address that an own key is to count for and does not name.
 ///
 /// # Errors
 /// Those of the store.
-pub(in crate::verbs) fn claimed<'a>(
-    world: &World,
-    (id, address, level): &'a Said,
-) -> Result<Option<Claim<'a>>> {
-    if *level < Acceptance::Accepted || world.store.acceptance(id, address)? >= Acceptance::Accepted
-    {
+pub(in crate::verbs) fn claimed<'a>(world: &World, said: &'a Said) -> Result<Option<Claim<'a>>> {
+    let (id, address, _) = said;
+    if !comes_to_count(world, said)? {
         return Ok(None);
     }
     let own = world.store.row(id)?.filter(|row| row.own);
@@ -210,12 +213,12 @@ pub(in crate::verbs) fn lowered(
 /// Those of the store.
 pub(in crate::verbs) fn raised_beside(
     world: &World,
-    (id, address, level): &Said,
+    said: &Said,
     cert: Option<&[u8]>,
     known: &dyn Fn(&StoredCert) -> bool,
 ) -> Result<Option<String>> {
-    if *level < Acceptance::Accepted || world.store.acceptance(id, address)? >= Acceptance::Accepted
-    {
+    let (id, address, _) = said;
+    if !comes_to_count(world, said)? {
         return Ok(None);
     }
     let mut rivals = above(world, id, address, cert)?;
