@@ -44,6 +44,10 @@ pub enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Tell browsers and Thunderbird where this program is, and which extensions may start it
+    Install(Install),
+    /// Take back what install did
+    Uninstall(Uninstall),
     /// Put everything that is in the key store into one file, under a passphrase that is asked for
     Backup {
         /// A new file
@@ -70,6 +74,54 @@ pub enum Command {
     },
     /// Show the main job with two made-up people; touches no key of yours
     Demo,
+}
+
+#[derive(Debug, Args)]
+pub struct Install {
+    /// An extension that may talk to it: chrome-extension://ID/, or the id of an add-on for
+    /// Firefox and Thunderbird; may be given several times. Those that may already stay
+    #[arg(
+        long,
+        value_name = "EXTENSION",
+        required_unless_present = "as_gpgme_json"
+    )]
+    pub allow: Vec<String>,
+    /// Answer as GnuPG's host too, which Mailvelope looks for (gpgmejson)
+    #[arg(long)]
+    pub as_gpgme_json: bool,
+    /// Put another program's host of that name aside; uninstall puts it back
+    #[arg(long, requires = "as_gpgme_json")]
+    pub replace: bool,
+    #[command(flatten)]
+    pub places: Places,
+    /// Write nothing; say what would be
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Write nothing; print the manifests
+    #[arg(long, conflicts_with_all = ["dry_run", "json"])]
+    pub print: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Args)]
+pub struct Uninstall {
+    #[command(flatten)]
+    pub places: Places,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Which browsers' folders.
+#[derive(Debug, Args)]
+pub struct Places {
+    /// One browser: chromium, chrome, edge, brave, vivaldi, opera, firefox, thunderbird,
+    /// librewolf; may be given several times. Without it, those that you use
+    #[arg(long, value_name = "NAME")]
+    pub browser: Vec<String>,
+    /// For everybody on this machine
+    #[arg(long)]
+    pub system: bool,
 }
 
 /// What every command has.

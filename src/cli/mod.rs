@@ -31,6 +31,7 @@ mod demo;
 mod discover;
 mod doctor;
 mod input;
+mod install;
 mod key_args;
 mod keys;
 mod open;
@@ -44,7 +45,7 @@ mod tokens;
 mod which;
 mod words;
 
-use args::{Anchors, Autocrypt, Cli, Command, Common, Keys, Text};
+use args::{Anchors, Autocrypt, Cli, Command, Common, Install, Keys, Text, Uninstall};
 use session::Session;
 
 /// Runs the program with its arguments, its own name first.
@@ -146,6 +147,8 @@ fn run(command: &Command) -> Result<()> {
         Command::Autocrypt(command) => autocrypt::run(command, &session()?),
         Command::Policy { common } => policy::run(common.json, &session()?),
         Command::Doctor { common } => doctor::run(common.json),
+        Command::Install(args) => install::install(args),
+        Command::Uninstall(args) => install::uninstall(args),
         Command::Backup { file, common } => backup::write(file, common.json, &session()?),
         Command::Restore { file, common } => backup::read(file, common.json, &session()?),
         Command::Text(command) => text::run(command, &session()?),
@@ -195,6 +198,9 @@ fn common(command: &Command) -> Common {
             | Autocrypt::Prefer { common, .. }
             | Autocrypt::Setup { common, .. },
         ) => *common,
+        Command::Install(Install { common, .. }) | Command::Uninstall(Uninstall { common, .. }) => {
+            *common
+        }
         Command::Policy { common }
         | Command::Doctor { common }
         | Command::Backup { common, .. }

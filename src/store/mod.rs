@@ -12,6 +12,7 @@
 mod access;
 mod authorities;
 mod backup;
+pub mod browsers;
 mod certs;
 mod db;
 mod decisions;

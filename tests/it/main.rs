@@ -49,6 +49,7 @@ mod false_pinentry;
 mod forged;
 mod gnupg;
 mod html;
+mod install;
 mod introducers;
 mod layers;
 mod life;

@@ -9,6 +9,7 @@ mod fault;
 mod lines;
 mod lock;
 mod look;
+mod public;
 mod reading;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -28,6 +29,7 @@ pub(super) use look::{
     within,
 };
 use look::{others, owner};
+pub(super) use public::{link, publish, resolved};
 pub(super) use reading::{read, read_named, read_shared};
 
 use crate::base::{Error, Result};
