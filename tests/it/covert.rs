@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::harness::{Home, Host, Pair, body, encode, pair, seal_one, shorten};
-use crate::mime::{block, crlf, encrypted, letter, mixed, text};
+use crate::mime::{block, crlf, encrypted, head, letter, mixed, text};
+use crate::protection::posts;
 use crate::smime::{Ca, two};
 
 const ALICE: &str = "alice@sealpost.example";
@@ -561,5 +562,65 @@ fn a_ciphertext_under_another_head_is_answered_to_nobody_else() {
                 assert!(!draft.to_string().contains("evil"), "{draft}");
             }
         }
+    }
+}
+
+/// A message that says nothing inside but its subject and thread, as clients before RFC 9788 wrote
+/// them, gives these to nobody who puts it under a head of their own.
+#[test]
+fn what_a_nameless_ciphertext_says_of_itself_goes_to_nobody_else() {
+    let fields = format!(
+        "Subject: {SUBJECT}\r\nMessage-ID: <vault@inside.example>\r\n\
+         References: <older@inside.example>\r\n"
+    );
+    let marked = |mark: &str| {
+        format!("{fields}Content-Type: text/plain; charset=utf-8{mark}\r\n\r\n{SECRET}\r\n")
+    };
+    let payloads = [
+        marked("; protected-headers=\"v1\""),
+        marked("; hp=\"cipher\""),
+        marked("; hp=\"clear\""),
+    ];
+    for mut post in posts() {
+        for payload in &payloads {
+            for sign in [false, true] {
+                let entity = post.peer.encrypted(payload, sign);
+                nameless(&mut post.bob, &entity, sign);
+            }
+        }
+    }
+}
+
+fn nameless(bob: &mut Host, entity: &str, sign: bool) {
+    let says = |draft: &Value| {
+        let draft = draft.to_string();
+        draft.contains(SUBJECT) || draft.contains("inside.example")
+    };
+    for (from, more, bound) in [
+        (MALLORY, String::new(), false),
+        (ALICE, format!("Reply-To: {MALLORY}\r\n"), false),
+        (ALICE, format!("Cc: {MALLORY}\r\n"), false),
+        (ALICE, String::new(), sign),
+    ] {
+        let head = head(from, BOB, "Hello");
+        let message = format!("{more}{head}{entity}");
+        let reply = answer(bob, message.as_bytes(), "reply-all");
+        let draft = &reply["draft"];
+        let what = format!("{sign} {more}{entity:.80} {}", shorten(&reply));
+        assert_eq!(reply["encrypted"], "whole", "{what}");
+        assert_eq!(says(draft), bound, "{what}");
+        if !bound {
+            assert_eq!(reply["quote"], "withheld", "{what}");
+            assert_eq!(draft["subject"], "Re: Hello", "{what}");
+            assert_eq!(draft["inReplyTo"], json!(["m1@mime.example"]), "{what}");
+        }
+        // The same by its token; and the person may choose otherwise.
+        let token = bob.open(message.as_bytes()).unwrap()["answer"].clone();
+        let mut request = json!({"message": {"answer": token}, "kind": "reply-all"});
+        let draft = bob.good("message/answer", request.clone())["draft"].clone();
+        assert_eq!(says(&draft), bound, "{what}");
+        request["quote"] = json!("anyway");
+        let draft = bob.good("message/answer", request)["draft"].clone();
+        assert!(says(&draft), "{what}");
     }
 }

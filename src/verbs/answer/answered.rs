@@ -25,7 +25,7 @@ const NOTE_MAX: usize = 96 << 10;
 const TOKEN_MAX: usize = 160 << 10;
 
 /// What its sealing is for.
-const USE: &str = "sealpost answer 2";
+const USE: &str = "sealpost answer 3";
 
 /// Fields that answering needs.
 const NEEDED: [&str; 8] = [
@@ -49,6 +49,9 @@ pub struct Answered {
     /// unfolded and undecoded.
     pub(super) inner: Vec<(String, String)>,
     outer: Vec<(String, String)>,
+    /// The fields outside, where those inside are encrypted and do not say whose they are: they
+    /// may be of a ciphertext that somebody has put into a message of their own.
+    pub(super) instead: Option<Vec<(String, String)>>,
     /// Nobody on the way could have changed the fields that say whom an answer goes to.
     pub(super) addressed: bool,
     pub(super) shown: Shown,
@@ -118,6 +121,7 @@ pub fn answered(
         fields
     };
     let (inner, outside) = (with_rest(inside), with_rest(composed));
+    let anybodys = protected.is_some() && !addressed && judged.encrypted != Extent::None;
     let hides = protected
         .is_some_and(|payload| payload.is_sealed() && payload.protected.hp == Some(Hp::Cipher));
     let shown = |name: &str| {
@@ -131,6 +135,7 @@ pub fn answered(
         hides,
         inner,
         outer: outside,
+        instead: anybodys.then(|| fields(outer)),
         addressed,
         shown: Shown {
             subject: shown("subject"),

@@ -140,14 +140,20 @@ pub fn answer(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
     };
     let account = request.context.as_ref().and_then(Origin::address);
     let own = owns_with(world, account.as_ref());
-    let filled = respond(&answered.inner, request.kind, &own);
+    let inside = respond(&answered.inner, request.kind, &own);
+    let anyway = request.quote == Some(Quote::Anyway);
+    let quotes = anyway || binds(&answered, &inside, &own);
+    // Subject and thread say something, too.
+    let filled = match &answered.instead {
+        Some(outside) if !quotes => respond(outside, request.kind, &own),
+        _ => inside,
+    };
     if filled.cut {
         return Err(Error::limit(
             "recipients",
             "the message names more people than an answer goes to; answer its sender, or write to its list",
         ));
     }
-    let quotes = request.quote == Some(Quote::Anyway) || binds(&answered, &filled, &own);
     let quoted = match &answered.quotable {
         Quotable::Nothing => Quoted::Nothing,
         _ if quotes => Quoted::Given,
