@@ -366,6 +366,9 @@ pub struct Part {
     /// For HTML that is shown: the same, safe to show.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub html: Option<Html>,
+    /// What it holds is not given out, and `body` is empty.
+    #[serde(skip)]
+    pub withheld: bool,
 }
 
 /// The parts of a message itself: what is in an attached message goes along with that.

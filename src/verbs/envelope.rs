@@ -93,6 +93,17 @@ pub(super) fn letter_of_message(
             "the message must name exactly one sender in From",
         )
     })?;
+    for name in ["To", "Cc", "Bcc"] {
+        let mut named = fields.iter().filter(|field| field.is(name));
+        if named.any(|field| addresses::parse(&field.raw()).invalid > 0) {
+            return Err(Error::invalid(
+                "/message",
+                format!(
+                    "the message names somebody in {name} who has no address that can be read; mend it, or take it out"
+                ),
+            ));
+        }
+    }
     let stub = Draft {
         from: Some(from.clone()),
         ..Draft::default()

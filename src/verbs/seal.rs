@@ -20,6 +20,7 @@ use crate::base::layer::Cipher;
 use crate::base::verdict::Scheme;
 use crate::base::{Address, Context, Error, KeyId, Kind, Mailbox, Protocol, Result};
 use crate::engine::Format;
+use crate::mail::Entity;
 use crate::mail::protect::Confidentiality;
 
 /// What to seal, and how.
@@ -300,7 +301,20 @@ fn answering(
     let answered = match source {
         Source::Token(token) => Answered::open(world, &token.answer, "/answering")?,
         Source::Message(message) => {
-            open::message(world, message.bytes()?, request.ask, cx)?.answered
+            let message = message.bytes()?;
+            // Whoever lost it on the way would believe that it hid nothing.
+            if Entity::parse(message.clone(), "1")?
+                .head
+                .fields()
+                .next()
+                .is_none()
+            {
+                return Err(Error::invalid(
+                    "/answering",
+                    "this is no message: it has no header field; give the whole message, or its token",
+                ));
+            }
+            open::message(world, message, request.ask, cx)?.answered
         }
     };
     let draft = request.purpose == Purpose::Draft;

@@ -307,7 +307,8 @@ fn parts(peeled: &mut Peeled, pages: &mut [Option<Page>], statuses: &[Signed]) -
         htmls.push(page.take().map(|page| shown(page, at, &peeled.parts, bare)));
     }
     for (mut part, html) in std::mem::take(&mut peeled.parts).into_iter().zip(htmls) {
-        if is_active(&part.media_type) && is_bare(&part) {
+        let withheld = is_active(&part.media_type) && is_bare(&part);
+        if withheld {
             part.body = Bytes::new();
         }
         let around = |index: &usize| peeled.layers.get(*index);
@@ -333,6 +334,7 @@ fn parts(peeled: &mut Peeled, pages: &mut [Option<Page>], statuses: &[Signed]) -
             protection: Protection { encrypted, signed },
             body: Body::Inline(part.body),
             html,
+            withheld,
         });
     }
     parts

@@ -470,3 +470,27 @@ fn no_spelling_of_bcc_gets_through() {
         }
     }
 }
+
+/// Who can't be read can't be written to: that is said, and nobody dropped.
+#[test]
+fn who_has_no_address_is_told() {
+    let mut world = world();
+    for (field, value) in [
+        ("Bcc", "=?utf-8?Q?carol=40sealpost.example?="),
+        ("Bcc", "carol@sealpost.example, not an address"),
+        ("Cc", "carol"),
+        ("To", "carol at sealpost.example"),
+    ] {
+        let message = format!(
+            "From: alice@sealpost.example\r\nTo: bob@sealpost.example\r\n{field}: {value}\r\n\
+             Subject: s\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\nwords\r\n"
+        );
+        let fault = world.alice.fault(
+            "message/seal",
+            json!({"message": {"text": message}, "protect": {"sign": true, "encrypt": false}}),
+        );
+        assert_eq!(fault.kind(), "request.invalid", "{value}");
+        assert_eq!(fault.data["path"], "/message", "{value}");
+        assert!(fault.message.contains(field), "{}", fault.message);
+    }
+}

@@ -338,6 +338,46 @@ fn files_that_do_not_come_along_are_told() {
     assert_eq!(forward["left"], json!([]));
 }
 
+/// A page that nothing vouches for is not given out, so that it can't be passed on as nothing.
+#[test]
+fn a_file_that_is_withheld_stays_and_is_told() {
+    for mut post in posts() {
+        if post.peer.family() != "smime" {
+            continue;
+        }
+        let page = "Content-Type: text/html; name=p.html\r\n\
+            Content-Disposition: attachment; filename=p.html\r\n\r\n<p>page</p>";
+        let image = "Content-Type: image/png; name=i.png\r\n\
+            Content-Disposition: attachment; filename=i.png\r\n\r\npicture";
+        let payload = mixed(&[&text(SECRET), page, image]);
+        let entity = post.peer.encrypted(&payload, false);
+        let message = letter(ALICE, BOB, "Hello", &entity);
+        let message = post.bob.body(&message);
+        let request = json!({"message": message, "kind": "forward", "quote": "anyway"});
+        let forward = post.bob.good("message/answer", request);
+        let files = forward["draft"]["attachments"].as_array().unwrap();
+        let names: Vec<_> = files.iter().map(|file| &file["name"]).collect();
+        assert_eq!(names, ["i.png"], "{forward}");
+        assert_eq!(forward["left"].as_array().unwrap().len(), 1, "{forward}");
+    }
+}
+
+#[test]
+fn what_is_no_message_is_not_answered() {
+    let mut people = pair("modern");
+    let Pair { bob, .. } = &mut people;
+    let draft = json!({"from": BOB, "to": [ALICE], "subject": "Re: s", "text": {"text": "x"}});
+    for nothing in ["", "\r\n", "\r\nSubject: s\r\n\r\nwords"] {
+        let fault = bob.fault(
+            "message/seal",
+            json!({"draft": draft, "protect": {"sign": true, "encrypt": true},
+                "answering": {"text": nothing}}),
+        );
+        assert_eq!(fault.kind(), "request.invalid", "{nothing:?}");
+        assert_eq!(fault.data["path"], "/answering", "{nothing:?}");
+    }
+}
+
 #[test]
 fn outer_fields_that_were_changed_change_nothing() {
     let mut people = pair("modern");

@@ -176,7 +176,7 @@ pub fn answer(world: &World, request: &Request, cx: &Context) -> Result<Reply> {
                 "forwarding needs the message itself, for what is attached to it; give that",
             ));
         };
-        let along = |part: &Part| quotes && is_beside(part, &opened, &answered);
+        let along = |part: &Part| quotes && !part.withheld && is_beside(part, &opened, &answered);
         let (come, stay): (Vec<_>, Vec<_>) =
             files(&opened, &answered).partition(|part| along(part));
         draft.attachments = come.into_iter().map(Part::attachment).collect();
