@@ -62,6 +62,7 @@ mod policy;
 mod protection;
 mod questions;
 mod quoted;
+mod reading;
 mod revocation;
 mod roads;
 mod roundtrip;

@@ -1,15 +1,18 @@
 //! How large a tree a page becomes. A count of tags can't tell: end tags of elements that are
 //! not open close nothing, and formatting that was never closed is opened again in every
 //! paragraph, so that a hundred thousand tags make a billion elements, and one attribute a
-//! hundred thousand.
+//! hundred thousand. The names of all its elements come along.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use html5ever::interface::tree_builder::{ElementFlags, NodeOrText, QuirksMode, TreeSink};
 use html5ever::tendril::{StrTendril, TendrilSink};
-use html5ever::{Attribute, ExpandedName, ParseOpts, QualName, local_name, ns, parse_fragment};
+use html5ever::{
+    Attribute, ExpandedName, LocalName, ParseOpts, QualName, local_name, ns, parse_fragment,
+};
 
 use super::scan::steps;
 
@@ -30,14 +33,17 @@ const WEIGHT_LEAST: usize = 64 << 10;
 /// How much is read between two looks at the bounds, in bytes.
 const STEP: usize = 1024;
 
-/// Whether a page becomes a tree of bearable size, read exactly as ammonia reads it.
-pub(super) fn is_within(html: &str) -> bool {
+/// The names of all elements that a page has, read exactly as ammonia reads it; `None` where it
+/// becomes no tree of bearable size.
+pub(super) fn names(html: &str) -> Option<HashSet<LocalName>> {
     let over = Rc::new(Cell::new(false));
+    let names = Rc::new(RefCell::new(HashSet::new()));
     let sink = Sink {
         nodes: RefCell::new(vec![Node::default()]),
         weight: Cell::new(0),
         weight_max: WEIGHT_LEAST.saturating_add(html.len().saturating_mul(WEIGHT_MAX)),
         over: Rc::clone(&over),
+        names: Rc::clone(&names),
     };
     let context = QualName::new(None, ns!(html), local_name!("div"));
     let mut parser = parse_fragment(sink, ParseOpts::default(), context, Vec::new(), false);
@@ -45,7 +51,7 @@ pub(super) fn is_within(html: &str) -> bool {
         parser.process(StrTendril::from(step));
     }
     parser.finish();
-    !over.get()
+    (!over.get()).then(|| names.take())
 }
 
 #[derive(Default)]
@@ -79,6 +85,7 @@ struct Sink {
     weight: Cell<usize>,
     weight_max: usize,
     over: Rc<Cell<bool>>,
+    names: Rc<RefCell<HashSet<LocalName>>>,
 }
 
 impl Sink {
@@ -152,6 +159,11 @@ impl TreeSink for Sink {
         flags: ElementFlags,
     ) -> Handle {
         self.weigh(&name, &attributes);
+        let mut names = self.names.borrow_mut();
+        if !names.contains(&name.local) {
+            names.insert(name.local.clone());
+        }
+        drop(names);
         let at = self.add();
         if flags.template {
             let contents = self.add();
