@@ -33,17 +33,25 @@ const WEIGHT_LEAST: usize = 64 << 10;
 /// How much is read between two looks at the bounds, in bytes.
 const STEP: usize = 1024;
 
-/// The names of all elements that a page has, read exactly as ammonia reads it; `None` where it
-/// becomes no tree of bearable size.
-pub(super) fn names(html: &str) -> Option<HashSet<LocalName>> {
+/// What elements a page has.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub names: HashSet<LocalName>,
+    /// There are pictures or formulas among them.
+    pub foreign: bool,
+}
+
+/// What elements a page has, read exactly as ammonia reads it; `None` where it becomes no tree of
+/// bearable size.
+pub(super) fn found(html: &str) -> Option<Found> {
     let over = Rc::new(Cell::new(false));
-    let names = Rc::new(RefCell::new(HashSet::new()));
+    let found = Rc::new(RefCell::new(Found::default()));
     let sink = Sink {
         nodes: RefCell::new(vec![Node::default()]),
         weight: Cell::new(0),
         weight_max: WEIGHT_LEAST.saturating_add(html.len().saturating_mul(WEIGHT_MAX)),
         over: Rc::clone(&over),
-        names: Rc::clone(&names),
+        found: Rc::clone(&found),
     };
     let context = QualName::new(None, ns!(html), local_name!("div"));
     let mut parser = parse_fragment(sink, ParseOpts::default(), context, Vec::new(), false);
@@ -51,7 +59,7 @@ pub(super) fn names(html: &str) -> Option<HashSet<LocalName>> {
         parser.process(StrTendril::from(step));
     }
     parser.finish();
-    (!over.get()).then(|| names.take())
+    (!over.get()).then(|| found.take())
 }
 
 #[derive(Default)]
@@ -85,7 +93,7 @@ struct Sink {
     weight: Cell<usize>,
     weight_max: usize,
     over: Rc<Cell<bool>>,
-    names: Rc<RefCell<HashSet<LocalName>>>,
+    found: Rc<RefCell<Found>>,
 }
 
 impl Sink {
@@ -159,11 +167,12 @@ impl TreeSink for Sink {
         flags: ElementFlags,
     ) -> Handle {
         self.weigh(&name, &attributes);
-        let mut names = self.names.borrow_mut();
-        if !names.contains(&name.local) {
-            names.insert(name.local.clone());
+        let mut found = self.found.borrow_mut();
+        found.foreign |= name.ns != ns!(html);
+        if !found.names.contains(&name.local) {
+            found.names.insert(name.local.clone());
         }
-        drop(names);
+        drop(found);
         let at = self.add();
         if flags.template {
             let contents = self.add();
