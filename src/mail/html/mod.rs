@@ -213,7 +213,7 @@ fn renamed<'a>(html: &'a str, names: &[&str]) -> Cow<'a, str> {
             scan::begins(name, known)
                 && next.is_none_or(|next| next.is_ascii_whitespace() || b"/>".contains(next))
         };
-        if names.iter().any(|known| is(&known)) {
+        if names.iter().any(is) {
             let at = at + 1 + ends;
             out.push_str(html.get(done..at).unwrap_or_default());
             out.push_str("x-");

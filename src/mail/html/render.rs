@@ -245,7 +245,7 @@ impl Writer<'_> {
             "rt" => self.mark("(", sight),
             "q" => {
                 self.mark(
-                    if self.quotes % 2 == 0 {
+                    if self.quotes.is_multiple_of(2) {
                         "\u{201C}"
                     } else {
                         "\u{2018}"
@@ -295,7 +295,7 @@ impl Writer<'_> {
                 "q" => {
                     self.quotes = self.quotes.saturating_sub(1);
                     self.mark(
-                        if self.quotes % 2 == 0 {
+                        if self.quotes.is_multiple_of(2) {
                             "\u{201D}"
                         } else {
                             "\u{2019}"
