@@ -78,6 +78,7 @@ const DOORMEN: &[(&str, &[&str])] = &[
     ("toml", &["store/"]),
     ("unicode_security", &["base/spoof.rs"]),
     ("ureq", &["net/"]),
+    ("url", &["mail/html/"]),
     ("x509_cert", &["engine/smime/"]),
     ("zbus", &["desktop/away.rs"]),
     (

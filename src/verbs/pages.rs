@@ -88,11 +88,11 @@ fn worth(part: &PeeledPart, page: Option<&Page>) -> Worth {
     match (part.media_type.as_str(), page) {
         _ if !part.written => Worth::Other,
         ("text/html", None) => Worth::Closed,
-        ("text/html", Some(page)) => match page.text.trim().is_empty() && page.cids.is_empty() {
+        ("text/html", Some(page)) => match !page.says && page.cids.is_empty() {
             true => Worth::Empty,
             false => Worth::Text,
         },
-        ("text/plain", _) => match part.body.trim_ascii().is_empty() {
+        ("text/plain", _) => match html::is_blank(&String::from_utf8_lossy(&part.body)) {
             true => Worth::Empty,
             false => Worth::Text,
         },

@@ -16,7 +16,7 @@ use crate::harness::{Home, Host, amount, seal_one, shorten};
 use crate::smime::{Ca, two};
 use crate::trio::{ALICE, BOB, trios};
 
-fn host() -> (Home, Host) {
+pub(crate) fn host() -> (Home, Host) {
     let home = Home::new();
     let mut host = home.start();
     host.hello();
@@ -24,7 +24,7 @@ fn host() -> (Home, Host) {
 }
 
 /// A message with this page alone.
-fn message(html: &str) -> Vec<u8> {
+pub(crate) fn message(html: &str) -> Vec<u8> {
     format!(
         "From: {ALICE}\r\nTo: {BOB}\r\nSubject: s\r\nContent-Type: text/html; charset=utf-8\r\n\
          Content-Transfer-Encoding: 8bit\r\n\r\n{html}"
@@ -34,7 +34,7 @@ fn message(html: &str) -> Vec<u8> {
 
 /// What becomes of a page: the description in the result, and the clean page itself.
 #[track_caller]
-fn cleaned(host: &mut Host, html: &str) -> (Value, String) {
+pub(crate) fn cleaned(host: &mut Host, html: &str) -> (Value, String) {
     let opened = host.open(&message(html)).unwrap();
     let page = opened["parts"][0]["html"].clone();
     assert!(page.is_object(), "{html}: {}", shorten(&opened));
@@ -49,14 +49,15 @@ fn is_allowed(element: &str, attribute: &str) -> bool {
         "data-link" => element == "a",
         "data-cid" | "alt" => element == "img",
         "colspan" | "rowspan" => matches!(element, "td" | "th"),
-        "start" => element == "ol",
+        "start" | "reversed" | "type" => element == "ol",
+        "value" => element == "li",
         _ => false,
     }
 }
 
 const ELEMENTS: &str = " a abbr acronym address article aside b bdi big blockquote br caption \
     center cite code col colgroup dd del dfn div dl dt em figcaption figure footer h1 h2 h3 h4 h5 \
-    h6 header hr i img ins kbd li mark ol p pre q s samp section small span strike strong sub sup \
+    h6 header hr i img ins kbd li mark ol p pre s samp section small span strike strong sub sup \
     table tbody td th tr u ul ";
 
 /// What is wrong with a clean page: everything in it that is not on the lists.

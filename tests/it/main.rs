@@ -63,6 +63,7 @@ mod policy;
 mod protection;
 mod questions;
 mod quoted;
+mod reading;
 mod revocation;
 mod roads;
 mod roundtrip;

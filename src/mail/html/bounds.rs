@@ -1,15 +1,18 @@
 //! How large a tree a page becomes. A count of tags can't tell: end tags of elements that are
 //! not open close nothing, and formatting that was never closed is opened again in every
 //! paragraph, so that a hundred thousand tags make a billion elements, and one attribute a
-//! hundred thousand.
+//! hundred thousand. The names of all its elements come along.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use html5ever::interface::tree_builder::{ElementFlags, NodeOrText, QuirksMode, TreeSink};
 use html5ever::tendril::{StrTendril, TendrilSink};
-use html5ever::{Attribute, ExpandedName, ParseOpts, QualName, local_name, ns, parse_fragment};
+use html5ever::{
+    Attribute, ExpandedName, LocalName, ParseOpts, QualName, local_name, ns, parse_fragment,
+};
 
 use super::scan::steps;
 
@@ -30,14 +33,25 @@ const WEIGHT_LEAST: usize = 64 << 10;
 /// How much is read between two looks at the bounds, in bytes.
 const STEP: usize = 1024;
 
-/// Whether a page becomes a tree of bearable size, read exactly as ammonia reads it.
-pub(super) fn is_within(html: &str) -> bool {
+/// What elements a page has.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub names: HashSet<LocalName>,
+    /// There are pictures or formulas among them.
+    pub foreign: bool,
+}
+
+/// What elements a page has, read exactly as ammonia reads it; `None` where it becomes no tree of
+/// bearable size.
+pub(super) fn found(html: &str) -> Option<Found> {
     let over = Rc::new(Cell::new(false));
+    let found = Rc::new(RefCell::new(Found::default()));
     let sink = Sink {
         nodes: RefCell::new(vec![Node::default()]),
         weight: Cell::new(0),
         weight_max: WEIGHT_LEAST.saturating_add(html.len().saturating_mul(WEIGHT_MAX)),
         over: Rc::clone(&over),
+        found: Rc::clone(&found),
     };
     let context = QualName::new(None, ns!(html), local_name!("div"));
     let mut parser = parse_fragment(sink, ParseOpts::default(), context, Vec::new(), false);
@@ -45,7 +59,7 @@ pub(super) fn is_within(html: &str) -> bool {
         parser.process(StrTendril::from(step));
     }
     parser.finish();
-    !over.get()
+    (!over.get()).then(|| found.take())
 }
 
 #[derive(Default)]
@@ -79,6 +93,7 @@ struct Sink {
     weight: Cell<usize>,
     weight_max: usize,
     over: Rc<Cell<bool>>,
+    found: Rc<RefCell<Found>>,
 }
 
 impl Sink {
@@ -152,6 +167,12 @@ impl TreeSink for Sink {
         flags: ElementFlags,
     ) -> Handle {
         self.weigh(&name, &attributes);
+        let mut found = self.found.borrow_mut();
+        found.foreign |= name.ns != ns!(html);
+        if !found.names.contains(&name.local) {
+            found.names.insert(name.local.clone());
+        }
+        drop(found);
         let at = self.add();
         if flags.template {
             let contents = self.add();

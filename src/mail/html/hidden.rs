@@ -61,8 +61,7 @@ pub(super) struct Sight {
     painted: bool,
     /// In a box without any height or width.
     clipped: bool,
-    /// In a picture or a formula: they say by attributes and elements of their own, which don't
-    /// stay, how text is seen.
+    /// In a picture or a formula: they say by attributes of their own how text is seen.
     foreign: bool,
 }
 
@@ -78,11 +77,8 @@ impl Sight {
 
     /// Without what others may have a say in.
     fn certain(mut self) -> Sight {
-        if self.foreign {
-            self.tiny = false;
-            self.transparent = false;
-            self.invisible = false;
-        }
+        // It is filled and painted otherwise.
+        self.transparent &= !self.foreign;
         self
     }
 }
@@ -91,7 +87,14 @@ impl Sight {
 /// all that it holds.
 pub(super) fn sight(tag: &Tag, around: Sight, others: &Others) -> Option<Sight> {
     let mut sight = by_nature(tag, around, others);
-    let hidden = !sight.foreign && attribute(tag, "hidden").is_some();
+    if sight.foreign && others.moving {
+        return Some(Sight {
+            foreign: true,
+            ..Sight::default()
+        });
+    }
+    // What is for readers that know no ruby is as if it had the attribute.
+    let hidden = !sight.foreign && (attribute(tag, "hidden").is_some() || &*tag.name == "rp");
     let style = match attribute(tag, "style") {
         Some(text) => style(text),
         None if hidden => Style::default(),
@@ -167,6 +170,11 @@ fn by_nature(tag: &Tag, around: Sight, others: &Others) -> Sight {
             sight.transparent &= attribute(tag, "color").is_none();
         }
         _ => {}
+    }
+    if sight.foreign {
+        let says = |name: &str| attribute(tag, name).is_some();
+        sight.tiny &= !says("font-size") && !says("mathsize");
+        sight.invisible &= !says("visibility");
     }
     sight.certain()
 }

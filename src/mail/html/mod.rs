@@ -7,6 +7,8 @@
 
 mod bounds;
 mod hidden;
+mod links;
+mod numbers;
 mod render;
 mod scan;
 mod sheets;
@@ -16,10 +18,11 @@ mod values;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
 
 use ammonia::{Builder, UrlRelative};
+use html5ever::LocalName;
 
+use crate::base::address::hidden as hidden_char;
 use crate::base::verdict::Removed;
 
 /// The largest page that is made clean, in bytes: newsletters have a tenth of it.
@@ -29,7 +32,7 @@ pub const HTML_MAX: usize = 2 << 20;
 const LISTED_MAX: usize = 2_000;
 
 /// Elements that stay; of all others only the text.
-const TAGS: [&str; 61] = [
+const TAGS: [&str; 60] = [
     "a",
     "abbr",
     "acronym",
@@ -74,7 +77,6 @@ const TAGS: [&str; 61] = [
     "ol",
     "p",
     "pre",
-    "q",
     "s",
     "samp",
     "section",
@@ -93,55 +95,34 @@ const TAGS: [&str; 61] = [
     "ul",
 ];
 
-/// Elements that go, while their style says what is seen of what they hold. Without those of
-/// pictures and formulas the text in these would go too; one name is in either spelling.
-const PASSED: [&str; 41] = [
-    "bdo",
-    "button",
-    "data",
-    "details",
-    "dialog",
-    "dir",
-    "fieldset",
-    "font",
-    "foreignObject",
-    "foreignobject",
-    "form",
-    "hgroup",
-    "input",
-    "label",
-    "legend",
-    "main",
-    "math",
-    "menu",
-    "mi",
-    "mn",
-    "mo",
-    "ms",
-    "mtext",
-    "nav",
-    "nobr",
-    "optgroup",
-    "option",
-    "output",
-    "rp",
-    "rt",
-    "ruby",
-    "search",
-    "select",
-    "summary",
-    "svg",
-    "textarea",
-    "tfoot",
-    "thead",
-    "time",
-    "tt",
-    "var",
-];
-
 /// Elements of which the content goes too: no browser shows any of it.
 const DROPPED: [&str; 9] = [
     "datalist", "frameset", "iframe", "noembed", "noframes", "script", "style", "template", "title",
+];
+
+/// Elements that hold nothing, and the one that ends with the page: no style of theirs hides what
+/// is in them.
+const ENDLESS: [&str; 14] = [
+    "area",
+    "base",
+    "basefont",
+    "bgsound",
+    "embed",
+    "frame",
+    "keygen",
+    "link",
+    "meta",
+    "param",
+    "plaintext",
+    "source",
+    "track",
+    "wbr",
+];
+
+/// Names of parts of pictures and formulas that may stand in a page without any.
+const STRAY: [&str; 18] = [
+    "circle", "defs", "desc", "filter", "g", "line", "mask", "mi", "mn", "mo", "mrow", "mtext",
+    "path", "pattern", "rect", "switch", "text", "view",
 ];
 
 /// The class that marks a Legacy Display (RFC 9788 5.2.3).
@@ -166,9 +147,12 @@ pub struct Page {
     pub clean: String,
     /// The same as text.
     pub text: String,
+    /// There are words in it: more than lines, numbers, and what shows nothing.
+    pub says: bool,
     /// Content ids of images, each once.
     pub cids: Vec<String>,
-    /// Where links lead (`http`, `https`, `mailto`), the first one being number 1.
+    /// Where links lead (`http`, `https`, `mailto`), the first one being number 1: as browsers
+    /// read it, so that it names the host that is asked.
     pub links: Vec<String>,
     pub removed: Removed,
 }
@@ -196,19 +180,27 @@ pub fn page(html: &str, legacy: LegacyDisplay, budget: &mut Budget) -> Option<Pa
     let left = budget.bytes.checked_sub(html.len());
     budget.bytes = left.filter(|_| html.len() <= HTML_MAX)?;
     let scanned = scan::scan(html, &mut budget.scanning)?;
-    let html = without_scripting(html);
-    if !bounds::is_within(&html) {
-        return None;
+    let mut html = renamed(html, &["noscript"]);
+    let mut found = bounds::found(&html)?;
+    if !found.foreign
+        && STRAY
+            .iter()
+            .any(|name| found.names.contains(&LocalName::from(*name)))
+    {
+        html = Cow::Owned(renamed(&html, &STRAY).into_owned());
+        found = bounds::found(&html)?;
     }
-    let cleaned = CLEANER.clean(&html).to_string();
-    let mut page = render::render(&cleaned, legacy, scanned.others);
+    let names = found.names;
+    let cleaned = cleaner(&names).clean(&html).to_string();
+    let mut page = render::render(&cleaned, legacy, &scanned.others);
     page.removed = scanned.removed;
     Some(page)
 }
 
-/// The page as it is read where nothing runs: what stands in `noscript` is as any other. ammonia
-/// 4.2 reads it as one text, as browsers with scripts do.
-fn without_scripting(html: &str) -> Cow<'_, str> {
+/// The page with other names for some elements, which are read as any other then. ammonia 4.2
+/// reads what stands in `noscript` as one text, as browsers with scripts do, and takes out with
+/// all their words what has names of pictures and stands in none.
+fn renamed<'a>(html: &'a str, names: &[&str]) -> Cow<'a, str> {
     let (mut out, mut done) = (String::new(), 0);
     for at in memchr::memchr_iter(b'<', html.as_bytes()) {
         let behind = html.get(at + 1..).unwrap_or_default();
@@ -216,7 +208,12 @@ fn without_scripting(html: &str) -> Cow<'_, str> {
             Some(name) => (name, 1),
             None => (behind, 0),
         };
-        if scan::begins(name, "noscript") {
+        let is = |known: &&str| {
+            let next = name.as_bytes().get(known.len());
+            scan::begins(name, known)
+                && next.is_none_or(|next| next.is_ascii_whitespace() || b"/>".contains(next))
+        };
+        if names.iter().any(is) {
             let at = at + 1 + ends;
             out.push_str(html.get(done..at).unwrap_or_default());
             out.push_str("x-");
@@ -239,30 +236,54 @@ pub fn plain(text: &str) -> String {
     out
 }
 
-static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
+/// Whether a text has nothing in it that is seen.
+pub fn is_blank(text: &str) -> bool {
+    let blank = |c: char| c.is_whitespace() || c.is_control() || hidden_char(c);
+    text.chars().all(blank)
+}
+
+/// Leaves what can be shown, and besides all elements that hold something: their styles say what
+/// is seen of it. Of these the text alone goes further.
+fn cleaner(names: &HashSet<LocalName>) -> Builder<'_> {
     let mut builder = Builder::empty();
     let one = |name: &'static str, attributes: &[&'static str]| {
         (name, attributes.iter().copied().collect::<HashSet<_>>())
     };
+    let names = names.iter().map(|name| &**name);
     builder
-        .tags(TAGS.into_iter().chain(PASSED).collect())
+        .tags(
+            names
+                .filter(|name| !DROPPED.contains(name) && !ENDLESS.contains(name))
+                .collect(),
+        )
         .clean_content_tags(DROPPED.into_iter().collect())
         .tag_attributes(HashMap::from([
             one("a", &["href"]),
             one("img", &["src", "alt"]),
             one("td", &["colspan", "rowspan"]),
             one("th", &["colspan", "rowspan"]),
-            one("ol", &["start"]),
+            one("ol", &["start", "reversed", "type"]),
+            one("li", &["value"]),
             one("font", &["color", "size"]),
-            one("input", &["type", "value"]),
+            one("input", &["type", "value", "alt", "placeholder"]),
+            one("textarea", &["placeholder"]),
+            one("optgroup", &["label"]),
         ]))
-        // The last four say what is seen; they go no further.
+        // All but the first two say what is seen; they go no further.
         .generic_attributes(HashSet::from([
-            "dir", "lang", "class", "hidden", "id", "style",
+            "dir",
+            "lang",
+            "class",
+            "hidden",
+            "id",
+            "style",
+            "font-size",
+            "mathsize",
+            "visibility",
         ]))
         .url_schemes(["http", "https", "mailto", "cid"].into_iter().collect())
         .url_relative(UrlRelative::Deny)
         .link_rel(None)
         .strip_comments(true);
     builder
-});
+}

@@ -1,48 +1,109 @@
 //! What the cleaner left, written out once more: addresses become numbers and names, and the
 //! text is made beside it.
 
+use std::borrow::Cow;
+
 use html5ever::tokenizer::{Tag, TagKind, Token};
 
 use super::hidden::{Sight, sight};
+use super::links::target;
+use super::numbers::{Count, Kind, integer};
 use super::scan::{attribute, tokens};
 use super::sheets::Others;
 use super::text::Lines;
-use super::{LEGACY_DISPLAY, LISTED_MAX, LegacyDisplay, PASSED, Page};
-use crate::base::address::hidden;
+use super::{LEGACY_DISPLAY, LISTED_MAX, LegacyDisplay, Page, TAGS, is_blank};
 use crate::mail::media::percent;
 
 /// Elements without an end.
 const VOID: [&str; 5] = ["br", "col", "hr", "img", "input"];
 
+/// Elements that go, though what they hold stands in lines of its own.
+const BLOCKS: [&str; 10] = [
+    "details", "dialog", "fieldset", "form", "hgroup", "legend", "main", "nav", "search", "summary",
+];
+
+/// Parts of forms: what they hold stands apart from the words beside them.
+const FIELDS: [&str; 4] = ["button", "option", "select", "textarea"];
+
+/// Elements in which only rows and cells may stand.
+const ROWS: [&str; 5] = ["table", "tbody", "tfoot", "thead", "tr"];
+
+/// What turns text round, so that it shows other words than it has.
+const TURNING: [char; 2] = ['\u{202D}', '\u{202E}'];
+
 /// Writes a page out of cleaned HTML.
-pub(super) fn render(cleaned: &str, legacy: LegacyDisplay, others: Others) -> Page {
-    let mut writer = Writer {
-        page: Page::default(),
-        lines: Lines::default(),
-        legacy,
-        others,
-        hidden: 0,
-        sights: Vec::new(),
+pub(super) fn render(cleaned: &str, legacy: LegacyDisplay, others: &Others) -> Page {
+    let writer = write(cleaned, legacy, others, Vec::new());
+    let writer = match writer.uncounted {
+        true => write(cleaned, legacy, others, writer.items),
+        false => writer,
     };
-    tokens(cleaned, |token| writer.token(token));
     Page {
         text: writer.lines.finish(),
         ..writer.page
     }
 }
 
-struct Writer {
+/// `counts`: how many items each list has, where that is known.
+fn write<'a>(
+    cleaned: &str,
+    legacy: LegacyDisplay,
+    others: &'a Others,
+    counts: Vec<i32>,
+) -> Writer<'a> {
+    let mut writer = Writer {
+        page: Page::default(),
+        lines: Lines::default(),
+        legacy,
+        others,
+        hidden: 0,
+        open: Vec::new(),
+        lists: Vec::new(),
+        items: Vec::new(),
+        counts,
+        uncounted: false,
+        quotes: 0,
+        placeholder: None,
+    };
+    tokens(cleaned, |token| writer.token(token));
+    writer
+}
+
+struct Writer<'a> {
     page: Page,
     lines: Lines,
     legacy: LegacyDisplay,
-    others: Others,
+    others: &'a Others,
     /// How many elements are open inside one that is not shown, itself included.
     hidden: usize,
-    /// For each open element that is shown, whether text right inside it is.
-    sights: Vec<Sight>,
+    /// The open elements that are shown.
+    open: Vec<Open>,
+    /// Open lists, as places among `items`.
+    lists: Vec<usize>,
+    /// How many items each list has so far.
+    items: Vec<i32>,
+    /// How many each has altogether.
+    counts: Vec<i32>,
+    /// There is a list that counts down from a number that is not known yet.
+    uncounted: bool,
+    /// How many quotations within lines are open.
+    quotes: usize,
+    /// What a box shows unless there is text in it.
+    placeholder: Option<String>,
 }
 
-impl Writer {
+/// An element that is open.
+#[derive(Clone, Copy)]
+struct Open {
+    /// Whether text right inside it is seen.
+    sight: Sight,
+    /// The element that is written for it.
+    written: Option<&'static str>,
+    /// No other element may stand right in it.
+    row: bool,
+}
+
+impl Writer<'_> {
     fn token(&mut self, token: &Token) {
         match token {
             Token::TagToken(tag) if self.hidden > 0 => match tag.kind {
@@ -53,7 +114,10 @@ impl Writer {
             _ if self.hidden > 0 => {}
             Token::TagToken(tag) if tag.kind == TagKind::StartTag => self.start(tag),
             Token::TagToken(tag) => self.end(&tag.name),
-            Token::CharacterTokens(text) => self.words(text, self.sight()),
+            Token::CharacterTokens(text) => {
+                self.placeholder = None;
+                self.words(text, self.sight());
+            }
             _ => {}
         }
     }
@@ -69,7 +133,7 @@ impl Writer {
             return;
         }
         // Styles are not kept, so it would come to light; and what nobody saw is not quoted.
-        let Some(sight) = sight(tag, self.sight(), &self.others) else {
+        let Some(sight) = sight(tag, self.sight(), self.others) else {
             self.hidden = usize::from(!VOID.contains(&name));
             return;
         };
@@ -79,88 +143,191 @@ impl Writer {
             }
             return;
         }
+        let written = written(name).filter(|written| {
+            *written == name || !self.open.last().is_some_and(|around| around.row)
+        });
         if !VOID.contains(&name) {
-            self.sights.push(sight);
+            self.open.push(Open {
+                sight,
+                written,
+                row: ROWS.contains(&name),
+            });
         }
-        if PASSED.contains(&name) {
-            match name {
-                // They stand below one another.
-                "option" => self.words(" ", sight),
-                "input" => self.words(entered(tag), sight),
-                _ => {}
-            }
-            return;
+        match written {
+            Some(written) => self.element(tag, written),
+            None => self.passed(tag, sight),
         }
+    }
+
+    /// An element that is written.
+    fn element(&mut self, tag: &Tag, written: &'static str) {
         let mut link = None;
         self.page.clean.push('<');
-        self.page.clean.push_str(name);
+        self.page.clean.push_str(written);
         for attribute in &tag.attrs {
             let (key, value) = (&*attribute.name.local, &*attribute.value);
-            match (name, key) {
-                ("a", "href") => {
+            match (written, key) {
+                ("a", "href" | "xlink:href") if link.is_none() => {
                     link = self.link(value);
                     if link.is_some() {
                         let number = self.page.links.len().to_string();
                         self.put("data-link", &number);
                     }
                 }
-                (_, "class" | "hidden" | "href" | "id" | "src" | "style") => {}
-                _ => self.put(key, value),
+                // Text has the direction of its letters, here as where it is quoted.
+                (_, "dir") if is_one(value, &["ltr", "rtl", "auto"]) => self.put("dir", "auto"),
+                (_, "lang") => self.put("lang", value),
+                ("td" | "th", "colspan" | "rowspan") | ("ol", "start") | ("li", "value") => {
+                    if let Some(number) = integer(value) {
+                        self.put(key, &number.to_string());
+                    }
+                }
+                ("ol", "type") if Kind::of(value).is_some() => self.put("type", value),
+                ("ol", "reversed") => self.put("reversed", ""),
+                _ => {}
             }
         }
         self.page.clean.push('>');
-        self.lines.start(name, link);
-        if let ("ol", Some(Ok(number))) = (name, attribute(tag, "start").map(str::parse)) {
+        if let ("li", Some(number)) = (written, attribute(tag, "value").and_then(integer)) {
             self.lines.count_from(number);
+        }
+        self.lines.start(written, link);
+        match written {
+            "ol" | "ul" => {
+                self.lists.push(self.items.len());
+                self.items.push(0);
+                let count = self.count(tag);
+                self.lines.count(count);
+            }
+            "li" => {
+                let list = self.lists.last().and_then(|at| self.items.get_mut(*at));
+                if let Some(items) = list {
+                    *items = items.saturating_add(1);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// How a list counts.
+    fn count(&mut self, tag: &Tag) -> Count {
+        let start = attribute(tag, "start").and_then(integer);
+        let backwards = attribute(tag, "reversed").is_some();
+        let known = self.counts.get(self.items.len().saturating_sub(1)).copied();
+        self.uncounted |= backwards && start.is_none() && known.is_none();
+        Count {
+            next: start.or(known.filter(|_| backwards)).unwrap_or(1),
+            backwards,
+            kind: attribute(tag, "type")
+                .and_then(Kind::of)
+                .unwrap_or_default(),
+        }
+    }
+
+    /// An element of which the text alone stays, and what browsers show beside it.
+    fn passed(&mut self, tag: &Tag, sight: Sight) {
+        let name = &*tag.name;
+        if FIELDS.contains(&name) {
+            self.mark(" ", sight);
+        }
+        match name {
+            "input" => {
+                let text = entered(tag);
+                if !text.is_empty() {
+                    self.words(&format!(" {text} "), sight);
+                }
+            }
+            "textarea" => self.placeholder = attribute(tag, "placeholder").map(str::to_owned),
+            "optgroup" => {
+                let label = attribute(tag, "label").unwrap_or_default();
+                self.words(&format!(" {label} "), sight);
+            }
+            "rt" => self.mark("(", sight),
+            "q" => {
+                self.mark(
+                    if self.quotes.is_multiple_of(2) {
+                        "\u{201C}"
+                    } else {
+                        "\u{2018}"
+                    },
+                    sight,
+                );
+                self.quotes += 1;
+            }
+            _ => {}
         }
     }
 
     fn words(&mut self, text: &str, sight: Sight) {
         if sight.is_clear() {
-            escape(text, &mut self.page.clean);
-            self.lines.text(text);
+            self.page.says |= !is_blank(text);
+            self.mark(text, sight);
+        }
+    }
+
+    /// What says nothing by itself.
+    fn mark(&mut self, text: &str, sight: Sight) {
+        if sight.is_clear() {
+            let text = straight(text);
+            escape(&text, &mut self.page.clean);
+            self.lines.text(&text);
         }
     }
 
     /// What those around have left of sight.
     fn sight(&self) -> Sight {
-        self.sights.last().copied().unwrap_or_default()
+        self.open.last().map(|open| open.sight).unwrap_or_default()
     }
 
     fn end(&mut self, name: &str) {
-        if !VOID.contains(&name) {
-            self.sights.pop();
-        }
-        if PASSED.contains(&name) {
+        if VOID.contains(&name) {
             return;
         }
-        if !VOID.contains(&name) {
-            self.page.clean.push_str("</");
-            self.page.clean.push_str(name);
-            self.page.clean.push('>');
+        let Some(Open { sight, written, .. }) = self.open.pop() else {
+            return;
+        };
+        let Some(written) = written else {
+            if let Some(text) = self.placeholder.take().filter(|_| name == "textarea") {
+                self.words(&text, sight);
+            }
+            match name {
+                "rt" => self.mark(")", sight),
+                "q" => {
+                    self.quotes = self.quotes.saturating_sub(1);
+                    self.mark(
+                        if self.quotes.is_multiple_of(2) {
+                            "\u{201D}"
+                        } else {
+                            "\u{2019}"
+                        },
+                        sight,
+                    );
+                }
+                _ if FIELDS.contains(&name) => self.mark(" ", sight),
+                _ => {}
+            }
+            return;
+        };
+        if ["ol", "ul"].contains(&written) {
+            self.lists.pop();
         }
-        self.lines.end(name);
+        self.page.clean.push_str("</");
+        self.page.clean.push_str(written);
+        self.page.clean.push('>');
+        self.lines.end(written);
     }
 
     /// Takes note of a link; `None` where it leads nowhere.
     fn link(&mut self, url: &str) -> Option<String> {
-        let url = url.trim();
-        let scheme = url.split(':').next().unwrap_or_default();
-        let known = ["http", "https", "mailto"];
-        let leads = known.iter().any(|known| scheme.eq_ignore_ascii_case(known));
-        if !leads
-            || self.page.links.len() >= LISTED_MAX
-            || url.chars().any(|c| c.is_control() || hidden(c))
-        {
-            return None;
-        }
-        self.page.links.push(url.to_owned());
-        Some(url.to_owned())
+        let room = self.page.links.len() < LISTED_MAX;
+        let url = target(url).filter(|_| room)?;
+        self.page.links.push(url.clone());
+        Some(url)
     }
 
     /// An image of the message itself keeps its place; of others only their words stay.
     fn image(&mut self, tag: &Tag) {
-        let alt = attribute(tag, "alt").unwrap_or_default().trim();
+        let alt = straight(attribute(tag, "alt").unwrap_or_default().trim());
         let source = attribute(tag, "src").unwrap_or_default().trim();
         let cid = source
             .get(..4)
@@ -171,7 +338,7 @@ impl Writer {
         if let Some(cid) = cid {
             self.page.clean.push_str("<img");
             self.put("data-cid", &cid);
-            self.put("alt", alt);
+            self.put("alt", &alt);
             self.page.clean.push('>');
             if !self.page.cids.contains(&cid) {
                 self.page.cids.push(cid);
@@ -180,6 +347,7 @@ impl Writer {
             escape(&format!("[{alt}]"), &mut self.page.clean);
         }
         if !alt.is_empty() {
+            self.page.says |= !is_blank(&alt);
             self.lines.text(&format!("[{alt}]"));
         }
     }
@@ -193,15 +361,43 @@ impl Writer {
     }
 }
 
+/// The element that is written for one of this name, if any.
+fn written(name: &str) -> Option<&'static str> {
+    match name {
+        "dir" | "menu" => Some("ul"),
+        "listing" | "xmp" => Some("pre"),
+        name if BLOCKS.contains(&name) => Some("div"),
+        name => TAGS.iter().find(|tag| **tag == name).copied(),
+    }
+}
+
+/// Text in the order that it has.
+fn straight(text: &str) -> Cow<'_, str> {
+    match text.contains(TURNING) {
+        true => Cow::Owned(text.replace(TURNING, "")),
+        false => Cow::Borrowed(text),
+    }
+}
+
+fn is_one(word: &str, of: &[&str]) -> bool {
+    of.iter().any(|one| word.eq_ignore_ascii_case(one))
+}
+
 /// The text that is seen in a field or on a button.
-fn entered(tag: &Tag) -> &str {
-    let kind = attribute(tag, "type").unwrap_or_default();
-    let kinds = [
-        "checkbox", "color", "file", "hidden", "image", "password", "radio", "range",
-    ];
-    match kinds.iter().any(|other| kind.eq_ignore_ascii_case(other)) {
-        true => "",
-        false => attribute(tag, "value").unwrap_or_default(),
+fn entered(tag: &Tag) -> Cow<'_, str> {
+    let said = |name: &str| attribute(tag, name).unwrap_or_default();
+    let value = attribute(tag, "value").unwrap_or_default();
+    match &*said("type").to_ascii_lowercase() {
+        "checkbox" | "color" | "file" | "hidden" | "radio" | "range" => "".into(),
+        "image" => match attribute(tag, "alt").unwrap_or_default() {
+            "" => "".into(),
+            alt => format!("[{alt}]").into(),
+        },
+        // Its letters are not.
+        "password" if !value.is_empty() => "".into(),
+        "button" | "reset" | "submit" => value.into(),
+        _ if value.is_empty() => attribute(tag, "placeholder").unwrap_or_default().into(),
+        _ => value.into(),
     }
 }
 

@@ -11,7 +11,6 @@ use html5ever::tokenizer::{
 
 use super::sheets::{Found, Others};
 use super::style::style;
-use super::{PASSED, TAGS};
 use crate::base::verdict::Removed;
 
 /// Tags in the pages of a message: a newsletter has some thousands.
@@ -48,6 +47,16 @@ const LOADING: [&str; 14] = [
 const STYLE: &str = "style";
 
 const FORMS: [&str; 6] = ["button", "form", "input", "isindex", "select", "textarea"];
+
+/// Elements that show once more what is hidden elsewhere, or take it back with time.
+const MOVING: [&str; 6] = [
+    "animate",
+    "animatecolor",
+    "animatemotion",
+    "animatetransform",
+    "set",
+    "use",
+];
 
 /// What reading may still cost.
 #[derive(Debug, Clone)]
@@ -167,12 +176,15 @@ impl Seen {
         // A refresh leads elsewhere as soon as it is read.
         self.removed.remote +=
             usize::from(name == "meta" && attribute(tag, "http-equiv").is_some());
-        let stays = TAGS.contains(&name) || PASSED.contains(&name);
         let outermost = ["html", "head", "body"].contains(&name);
         match attribute(tag, "style") {
             Some(text) if outermost => self.found.painted |= style(text).painted,
-            Some(_) if !stays => self.found.elements = true,
+            Some(_) if name == "plaintext" => self.found.elements = true,
             _ => {}
+        }
+        if MOVING.contains(&name) {
+            self.found.moving = true;
+            self.found.unread = true;
         }
         if name == "link" {
             let [kind, href] = ["rel", "href"].map(|name| attribute(tag, name).unwrap_or_default());

@@ -45,6 +45,8 @@ pub(super) struct Found {
     pub sheets: Vec<String>,
     /// Elements that don't stay have styles.
     pub elements: bool,
+    /// Pictures have in them what shows other parts of them.
+    pub moving: bool,
     /// The page as a whole is painted with more than a colour.
     pub painted: bool,
     /// There may be sheets beside those above.
@@ -56,6 +58,8 @@ pub(super) struct Found {
 pub(super) struct Others {
     /// Elements that don't stay have styles.
     pub elements: bool,
+    /// Nothing is certain in pictures.
+    pub moving: bool,
     /// Style sheets name sizes.
     pub size: bool,
     pub color: bool,
@@ -98,6 +102,7 @@ impl Others {
         let anew = found.sheets.iter().any(|sheet| begins_anew(sheet));
         Others {
             elements: found.elements,
+            moving: found.moving,
             size: anew || names("font"),
             color: anew || names("color"),
             visibility: anew || names("visibility"),

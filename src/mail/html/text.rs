@@ -1,4 +1,8 @@
-//! A page as text: paragraphs, lists, quotations, tables, and where links lead.
+//! A page as text: paragraphs, lists, quotations, tables, and where links lead. What is struck out
+//! stands in `[-` and `-]`, what is raised or lowered behind `^` or `_`, in parentheses if it has
+//! several words: neither reads as if it stood there like the rest.
+
+use super::numbers::Count;
 
 /// Elements that stand apart, with a line between.
 const PARAGRAPHS: [&str; 14] = [
@@ -52,7 +56,13 @@ pub(super) struct Lines {
     quotes: usize,
     verbatim: usize,
     /// Open lists; of numbered ones the next number.
-    lists: Vec<Option<i32>>,
+    lists: Vec<Option<Count>>,
+    /// How many elements that strike out are open.
+    struck: usize,
+    /// What is struck out has begun in this line.
+    striking: bool,
+    /// What is raised or lowered: its sign, and where its text begins once there is some.
+    shifted: Vec<(char, Option<usize>)>,
     /// Open links: where each leads, and the text that was there before it.
     links: Vec<(String, usize)>,
 }
@@ -67,6 +77,9 @@ impl Lines {
                     self.new_line();
                 }
                 first = false;
+                if !line.trim().is_empty() {
+                    self.begin();
+                }
                 self.line.push_str(line.trim_end_matches('\r'));
             }
             return;
@@ -77,10 +90,45 @@ impl Lines {
                 if self.space && !self.line.is_empty() {
                     self.line.push(' ');
                 }
+                self.begin();
                 self.line.push_str(bare);
                 self.space = false;
             }
             self.space |= bare.len() < word.len();
+        }
+    }
+
+    /// Writes the signs that are owed before a word.
+    fn begin(&mut self) {
+        if self.struck > 0 && !self.striking {
+            self.line.push_str("[-");
+            self.striking = true;
+        }
+        for (sign, at) in &mut self.shifted {
+            if at.is_none() {
+                self.line.push(*sign);
+                *at = Some(self.out.len() + self.line.len());
+            }
+        }
+    }
+
+    /// What is struck out ends, at least in this line.
+    fn end_striking(&mut self) {
+        if std::mem::take(&mut self.striking) {
+            self.line.push_str("-]");
+        }
+    }
+
+    /// What is raised or lowered ends.
+    fn end_shifted(&mut self) {
+        let at = self.shifted.pop().and_then(|(_, at)| at);
+        let Some(at) = at.and_then(|at| at.checked_sub(self.out.len())) else {
+            return;
+        };
+        let said = self.line.get(at..).unwrap_or_default();
+        if said.contains(char::is_whitespace) {
+            self.line.insert(at, '(');
+            self.line.push(')');
         }
     }
 
@@ -96,15 +144,15 @@ impl Lines {
             "blockquote" => self.quotes += 1,
             "pre" => self.verbatim += 1,
             "ul" => self.lists.push(None),
-            "ol" => self.lists.push(Some(1)),
+            "ol" => self.lists.push(Some(Count::default())),
+            "del" | "s" | "strike" => self.struck += 1,
+            "sup" => self.shifted.push(('^', None)),
+            "sub" => self.shifted.push(('_', None)),
             "li" => {
                 let depth = self.lists.len().saturating_sub(1).min(QUOTES_MAX);
                 self.line.push_str(&"  ".repeat(depth));
                 match self.lists.last_mut() {
-                    Some(Some(number)) => {
-                        self.line.push_str(&format!("{number}. "));
-                        *number = number.saturating_add(1);
-                    }
+                    Some(Some(count)) => self.line.push_str(&format!("{}. ", count.take())),
                     _ => self.line.push_str("- "),
                 }
                 self.space = false;
@@ -118,10 +166,17 @@ impl Lines {
         }
     }
 
-    /// The list that has just begun counts from here on.
+    /// The list that has just begun counts so.
+    pub(super) fn count(&mut self, count: Count) {
+        if let Some(Some(open)) = self.lists.last_mut() {
+            *open = count;
+        }
+    }
+
+    /// The next number of the list.
     pub(super) fn count_from(&mut self, number: i32) {
-        if let Some(Some(next)) = self.lists.last_mut() {
-            *next = number;
+        if let Some(Some(open)) = self.lists.last_mut() {
+            open.next = number;
         }
     }
 
@@ -135,12 +190,21 @@ impl Lines {
                 let bare = url.trim_start_matches("mailto:");
                 let said = at.checked_sub(self.out.len());
                 let said = said.and_then(|at| self.line.get(at..)).unwrap_or_default();
-                if !url.is_empty() && said.trim() != bare {
+                let said = said.trim();
+                // Hosts may be written without the slash behind them.
+                if !url.is_empty() && said != bare && Some(said) != bare.strip_suffix('/') {
                     self.text(&format!(" <{bare}>"));
                 }
                 return;
             }
             "ul" | "ol" => drop(self.lists.pop()),
+            "del" | "s" | "strike" => {
+                self.struck = self.struck.saturating_sub(1);
+                if self.struck == 0 {
+                    self.end_striking();
+                }
+            }
+            "sup" | "sub" => self.end_shifted(),
             _ => {}
         }
         self.part(name);
@@ -171,6 +235,8 @@ impl Lines {
     }
 
     fn new_line(&mut self) {
+        self.line.truncate(self.line.trim_end().len());
+        self.end_striking();
         let line = std::mem::take(&mut self.line);
         let line = line.trim_end();
         self.space = false;
