@@ -209,7 +209,9 @@ fn before_no_domain(text: &str) -> bool {
     while let Some((before, after)) = rest.split_once('.') {
         last = before.chars().next_back().or(last);
         let next = after.chars().next();
-        let digits = [last, next].iter().all(|c| c.is_some_and(|c| c.is_ascii_digit()));
+        let digits = [last, next]
+            .iter()
+            .all(|c| c.is_some_and(|c| c.is_ascii_digit()));
         let joins = after.trim_start().chars().next();
         if !digits && joins.is_some_and(|c| c.is_alphanumeric() || hidden(c)) {
             return false;
@@ -285,13 +287,15 @@ fn spells_another(text: &str, own: &[&Address]) -> bool {
 /// Whether words around a plain `at` say for whom somebody works: `Genius at Booking.com`, `The
 /// team at Acme.org`. Both are names, with capitals, and nothing of the domain is spelled.
 fn is_employer(before: &[(&str, &str)], domain: &str, behind: &[(&str, &str)]) -> bool {
-    let is_name = |word: &str| {
-        word.starts_with(char::is_uppercase) && word.contains(char::is_lowercase)
-    };
+    let is_name =
+        |word: &str| word.starts_with(char::is_uppercase) && word.contains(char::is_lowercase);
     let somebody = match before {
         [.., (article, _), (one, _)] => {
             let articles = ["the", "your", "our"];
-            is_name(one) || articles.iter().any(|known| article.eq_ignore_ascii_case(known))
+            is_name(one)
+                || articles
+                    .iter()
+                    .any(|known| article.eq_ignore_ascii_case(known))
         }
         [(one, _)] => is_name(one),
         [] => false,

@@ -411,3 +411,91 @@ fn a_page_must_not_contradict_the_payload() {
         }
     }
 }
+
+/// T8: several senders inside and outside are the same ones however each is written.
+#[test]
+fn several_from_are_the_same_however_they_are_spelled() {
+    let two = "Alice <alice@sealpost.example>, carol@sealpost.example";
+    for mut post in posts() {
+        for (inside, outside, same) in [
+            (two, two, true),
+            (
+                two,
+                "\"Alice A.\" <ALICE@sealpost.example>, Carol <carol@SEALPOST.example>",
+                true,
+            ),
+            (
+                two,
+                "=?utf-8?q?Alic=C3=A9?= <alice@sealpost.example>, carol@sealpost.example (work)",
+                true,
+            ),
+            (two, "carol@sealpost.example, alice@sealpost.example", true),
+            (
+                two,
+                "alice@sealpost.example\nFrom: carol@sealpost.example",
+                true,
+            ),
+            (two, "alice@sealpost.example", false),
+            (two, "alice@sealpost.example, eve@sealpost.example", false),
+            (
+                two,
+                "alice@sealpost.example, carol@sealpost.example, eve@x.example",
+                false,
+            ),
+            (
+                two,
+                "alice@sealpost.example, carol@sealpost.example, eve",
+                false,
+            ),
+            (
+                two,
+                "alice@sealpost.example, Team: carol@sealpost.example;",
+                false,
+            ),
+            ("nobody", "nobody else", false),
+        ] {
+            let payload = format!(
+                "From: {inside}\nTo: {BOB}\nSubject: Secret\nContent-Type: text/plain; hp=\"cipher\"\n\nText\n"
+            );
+            let outer = OUTER.replace("Alice <alice@sealpost.example>", outside);
+            let opened = by_hand(&mut post, Crypto::Encrypted, &outer, &payload);
+            let warnings = opened["summary"]["warnings"].to_string();
+            assert_eq!(
+                warnings.contains("from-mismatch"),
+                !same,
+                "{outside}: {warnings}"
+            );
+        }
+        // A name that poses is told all the same.
+        let payload =
+            format!("From: {two}\nSubject: s\nContent-Type: text/plain; hp=\"cipher\"\n\nText\n");
+        let posing = two.replace("Alice", "\"eve at x.example\"");
+        let outer = OUTER.replace("Alice <alice@sealpost.example>", &posing);
+        let opened = by_hand(&mut post, Crypto::Encrypted, &outer, &payload);
+        let warnings = opened["summary"]["warnings"].to_string();
+        assert!(warnings.contains("address-in-name"), "{warnings}");
+        assert!(!warnings.contains("from-mismatch"), "{warnings}");
+    }
+}
+
+/// What brings the sender's certificate is a file with one family, and the signature with the other.
+#[test]
+fn the_writers_certificate_goes_along_with_either_family() {
+    for mut post in posts() {
+        let draft = json!({"from": BOB, "to": [ALICE], "subject": "s", "text": {"text": "t"}});
+        let files = usize::from(post.peer.family() == "openpgp");
+        let request = json!({"draft": draft, "protect": {"sign": true}, "attachKey": true});
+        let sealed = post.bob.good("message/seal", request);
+        let opened = post.bob.bytes(&sealed["sent"].clone());
+        let opened = post.bob.open(&opened).unwrap();
+        let parts = opened["parts"].as_array().unwrap();
+        assert_eq!(parts.len(), 1 + files, "{opened}");
+        assert_eq!(opened["summary"]["signed"], "good");
+        let request = json!({"draft": draft, "protect": {}, "attachKey": true});
+        let sealed = post.bob.call("message/seal", request);
+        match files {
+            0 => assert_eq!(sealed.unwrap_err().kind(), "request.invalid"),
+            _ => assert!(sealed.is_ok()),
+        }
+    }
+}
