@@ -499,3 +499,54 @@ fn the_writers_certificate_goes_along_with_either_family() {
         }
     }
 }
+
+/// A bare text in the place of what is signed is text, of whatever charset it is.
+#[test]
+fn a_bare_text_that_is_signed_is_a_text() {
+    for post in posts() {
+        let crate::protection::Post { peer, mut bob, .. } = post;
+        let crate::protection::Peer::Openssl(ca) = peer else {
+            continue;
+        };
+        for (bytes, text) in [
+            (
+                &b"caf\xE9 \xE0 midi\r\n"[..],
+                Some("caf\u{e9} \u{e0} midi\r\n"),
+            ),
+            ("caf\u{e9}\r\n".as_bytes(), Some("caf\u{e9}\r\n")),
+            (b"\r\n\r\nFirst\r\n", Some("\r\n\r\nFirst\r\n")),
+            (b"\r\n\xE9\r\n", Some("\r\n\u{e9}\r\n")),
+            (b"\x01\x02\xFF\0", None),
+        ] {
+            ca.write("bare", bytes);
+            let der = ca.go(&[
+                "cms",
+                "-sign",
+                "-binary",
+                "-nodetach",
+                "-outform",
+                "DER",
+                "-in",
+                "bare",
+                "-signer",
+                "alice.pem",
+                "-inkey",
+                "alice.key",
+                "-certfile",
+                "middle.pem",
+            ]);
+            let message = outside(OUTER, &crate::protection::pkcs7("signed-data", &der));
+            let opened = bob.open(message.as_bytes()).unwrap();
+            assert_eq!(opened["summary"]["signed"], "good");
+            let part = opened["parts"][0].clone();
+            let kind = if text.is_some() {
+                "text/plain"
+            } else {
+                "application/octet-stream"
+            };
+            assert_eq!(part["type"], kind, "{part}");
+            let shown = bob.bytes(&part["body"]);
+            assert_eq!(shown, text.map_or(bytes, str::as_bytes));
+        }
+    }
+}
