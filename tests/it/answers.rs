@@ -463,7 +463,7 @@ fn a_hidden_message_id_is_hidden_among_others() {
 #[test]
 fn a_whole_message_says_nothing_hidden_in_its_ids_and_date() {
     for mut trio in trios() {
-        let mut letter = letter();
+        let mut letter = letter_to_bob();
         letter["subject"] = json!("Projekt Merger");
         let how = json!({"sign": true, "encrypt": true, "protocol": trio.family});
         let message = seal_one(&mut trio.alice, letter, how);

@@ -504,7 +504,7 @@ fn the_writers_certificate_goes_along_with_either_family() {
 #[test]
 fn a_bare_text_that_is_signed_is_a_text() {
     for post in posts() {
-        let crate::protection::Post { peer, mut bob, .. } = post;
+        let Post { peer, mut bob, .. } = post;
         let crate::protection::Peer::Openssl(ca) = peer else {
             continue;
         };
