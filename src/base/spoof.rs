@@ -159,7 +159,9 @@ pub fn names_another(name: &str, own: &Address) -> bool {
     let plain = unmasked(name);
     if plain.contains('@') {
         let bare = plain.trim_matches(|c: char| c.is_whitespace() || "\"'<>()".contains(c));
-        return Address::parse(bare).as_ref() != Some(own);
+        if Address::parse(bare).as_ref() != Some(own) && has_address(&plain) {
+            return true;
+        }
     }
     pieces(&plain).any(|piece| spells_another(piece, &[own]))
 }
@@ -177,7 +179,47 @@ pub fn shows_another(value: &str, own: &[&Address]) -> bool {
     for address in own {
         rest = without(&rest, &address.as_str().to_lowercase());
     }
-    rest.contains('@')
+    has_address(&rest)
+}
+
+/// Whether one of the `@` in a text makes an address for a reader. It does so right behind a
+/// word, and before whatever looks like a domain. `Jane @ Acme` and `Doors open @ 9.30` have none.
+fn has_address(text: &str) -> bool {
+    let mut places = text.split('@').peekable();
+    while let Some(before) = places.next() {
+        let Some(behind) = places.peek() else {
+            return false;
+        };
+        let apart = before
+            .chars()
+            .next_back()
+            .is_none_or(|c| c.is_whitespace() || "([{<,;|\"'".contains(c));
+        if !apart || !before_no_domain(behind) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether nobody reads a domain out of a text: no point joins two words, not even with room
+/// around it, and none is spelled. Times have points between digits.
+fn before_no_domain(text: &str) -> bool {
+    let mut rest = text;
+    let mut last = None;
+    while let Some((before, after)) = rest.split_once('.') {
+        last = before.chars().next_back().or(last);
+        let next = after.chars().next();
+        let digits = [last, next]
+            .iter()
+            .all(|c| c.is_some_and(|c| c.is_ascii_digit()));
+        let joins = after.trim_start().chars().next();
+        if !digits && joins.is_some_and(|c| c.is_alphanumeric() || hidden(c)) {
+            return false;
+        }
+        (rest, last) = (after, Some('.'));
+    }
+    let mut words = text.split(|c: char| !c.is_alphanumeric());
+    !words.any(|word| word.eq_ignore_ascii_case("dot"))
 }
 
 /// A text without an address, where that stands by itself and is no piece of a longer one.
@@ -208,20 +250,23 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
 
 /// Whether a text has an address in words that is none of its own: `alice at example.org`, as
 /// those write it who hide from robots. A domain of its own behind several words says where
-/// somebody works.
+/// somebody works, and so does one that is written as names are.
 fn spells_another(text: &str, own: &[&Address]) -> bool {
-    let words: Vec<&str> = text
+    let words: Vec<(&str, &str)> = text
         .split_whitespace()
-        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '.'))
-        .filter(|word| !word.is_empty())
+        .map(|word| {
+            let bare = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '.');
+            (bare, word)
+        })
+        .filter(|(bare, _)| !bare.is_empty())
         .collect();
-    let is_own = |named: &Address, before: &[&str]| match before {
+    let is_own = |named: &Address, before: &[(&str, &str)]| match before {
         [_] => own.contains(&named),
         _ => own.iter().any(|own| own.domain() == named.domain()),
     };
     let mut ats = words.iter().enumerate();
-    ats.any(|(at, word)| {
-        if !word.eq_ignore_ascii_case("at") {
+    ats.any(|(at, (bare, word))| {
+        if !bare.eq_ignore_ascii_case("at") {
             return false;
         }
         let behind = words.get(at + 1..).unwrap_or_default();
@@ -229,21 +274,46 @@ fn spells_another(text: &str, own: &[&Address]) -> bool {
         let Some(domain) = domain(behind) else {
             return false;
         };
-        let local = before.last().unwrap_or(&"x");
+        if *word == "at" && is_employer(before, &domain, behind) {
+            return false;
+        }
+        let local = before.last().map_or("x", |(bare, _)| *bare);
         let named = Address::parse(&format!("{local}@{domain}"))
             .or_else(|| Address::parse(&format!("x@{domain}")));
         named.is_some_and(|named| !is_own(&named, before))
     })
 }
 
+/// Whether words around a plain `at` say for whom somebody works: `Genius at Booking.com`, `The
+/// team at Acme.org`. Both are names, with capitals, and nothing of the domain is spelled.
+fn is_employer(before: &[(&str, &str)], domain: &str, behind: &[(&str, &str)]) -> bool {
+    let is_name =
+        |word: &str| word.starts_with(char::is_uppercase) && word.contains(char::is_lowercase);
+    let somebody = match before {
+        [.., (article, _), (one, _)] => {
+            let articles = ["the", "your", "our"];
+            is_name(one)
+                || articles
+                    .iter()
+                    .any(|known| article.eq_ignore_ascii_case(known))
+        }
+        [(one, _)] => is_name(one),
+        [] => false,
+    };
+    let whole = behind
+        .first()
+        .is_some_and(|(bare, _)| bare.trim_matches('.') == domain);
+    somebody && whole && is_name(domain)
+}
+
 /// The longest domain, in bytes (RFC 1035 2.3.4): what goes on is none, and costs nothing.
 const DOMAIN_MAX: usize = 253;
 
 /// The domain that words begin with: `example.org`, `example dot org`, `example . org`.
-fn domain(words: &[&str]) -> Option<String> {
-    let (first, mut rest) = words.split_first()?;
+fn domain(words: &[(&str, &str)]) -> Option<String> {
+    let ((first, _), mut rest) = words.split_first()?;
     let mut name = (*first).to_owned();
-    while let [dot, label, after @ ..] = rest
+    while let [(dot, _), (label, _), after @ ..] = rest
         && (*dot == "." || dot.eq_ignore_ascii_case("dot"))
         && name.len() <= DOMAIN_MAX
     {
@@ -455,7 +525,27 @@ mod tests {
             "<alice@vectors.example>",
             "alice at vectors.example",
             "alice [at] vectors.example",
-            "Alice @ home",
+            "alice @ vectors.example",
+            "Alice @vectors.example",
+            "alice@ vectors . example",
+            "alice @ vectors dot example",
+            "alice [at] vectors dot example",
+            "alice @ vectors. example",
+            "alice @ vectors .example",
+            "alice @ vectors.\u{200b}example",
+            "alice@intranet",
+            "alice @ Vectors.example",
+            "alice at Vectors.example",
+            "Alice At Vectors.example",
+            "Alice [at] Vectors.example",
+            "Alice at Vectors dot example",
+            "ALICE at Vectors.example",
+            "Alice at VECTORS.EXAMPLE",
+            "Alice -at- Vectors.example",
+            "is alice at Vectors.example",
+            "at Vectors.example",
+            "Jane @ Acme, alice@vectors.example",
+            "Genius at Booking.com, alice at vectors.example",
             "alice at elsewhere.example",
             "alice(at)elsewhere.example",
             "Alice alice[AT]vectors.example",
@@ -491,6 +581,20 @@ mod tests {
             "Dora at 5 p.m.",
             "Dora at St. Mary",
             "Pat at large",
+            "Alice @ home",
+            "Jane @ Acme",
+            "Jane (@jane)",
+            "Jane @ Acme Inc.",
+            "@jane",
+            "Doors open @ 9.30",
+            "Meet us at 9.30",
+            "Meet us at 9.30pm",
+            "Genius at Booking.com",
+            "Dora at Acme.inc",
+            "Dora Smith at Acme.inc (Sales)",
+            "The team at Booking.com",
+            "Your friends at Acme.org",
+            "Dora at St.Mary",
         ] {
             assert!(!names_another(name, &own), "{name}");
         }
@@ -506,6 +610,8 @@ mod tests {
             "Alice (alice.mallory@elsewhere.example) <mallory@elsewhere.example>",
             "Alice (mallory@elsewhere.example.vectors.example) <mallory@elsewhere.example>",
             "Alice () <emallory@elsewhere.example> (by) <mallory@elsewhere.example>",
+            "Alice @ Acme (alice @ vectors.example) <mallory@elsewhere.example>",
+            "alice @ <vectors.example> <mallory@elsewhere.example>",
         ] {
             assert!(shows_another(value, &[&own]), "{value}");
         }
@@ -518,6 +624,9 @@ mod tests {
             "Mallory (at work) <mallory@elsewhere.example>",
             "Mallory (mallory at elsewhere.example) <mallory@elsewhere.example>",
             "Mallory (Sales team at elsewhere.example) <mallory@elsewhere.example>",
+            "Mallory @ Acme Inc. <mallory@elsewhere.example>",
+            "Mallory (@mallory) <mallory@elsewhere.example>",
+            "Genius at Booking.com <mallory@elsewhere.example>",
         ] {
             assert!(!shows_another(value, &[&own]), "{value}");
         }

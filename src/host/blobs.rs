@@ -210,7 +210,7 @@ impl Blobs {
         if size > self.result_cap || bodies.len() > RESULTS_MAX {
             return Err(Error::limit(
                 "blobTotal",
-                "the result is larger than what can be parked on one connection",
+                "the result is larger than what one connection holds; use the sealpost command in a terminal, which has no such limit",
             ));
         }
         while self.parked.saturating_add(size) > self.result_cap

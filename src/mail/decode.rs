@@ -228,7 +228,9 @@ pub fn text(name: &str, content: &Bytes) -> Bytes {
 /// layer: whoever passed the message on may have changed it, and must not choose what is read.
 ///
 /// It may say no more than which letters the bytes beyond ASCII are. Japanese in seven bits, which
-/// shows by itself, is the one exception.
+/// shows by itself, is the one exception. Shift_JIS, Big5, what GBK has beyond GB 2312, and Korean
+/// in seven bits are not read by such a label: they take ASCII into their letters, so it could make
+/// letters of what was signed vanish.
 pub fn sealed_text(name: &str, content: &Bytes) -> Bytes {
     if is_japanese(name, content) {
         return text(name, content);

@@ -50,21 +50,62 @@ pub fn put(entity: Vec<u8>, lines: &[String]) -> Result<Vec<u8>> {
     }
     let whole = Bytes::from(entity);
     let root = Entity::parse(whole.clone(), "1")?;
-    let start = |part: &Bytes| (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize);
-    let mut changes: Vec<(usize, usize, Vec<u8>)> = Vec::new();
+    let mut changes = Vec::new();
     main_parts(&root, &mut |part| {
-        if let Some(at) = start(&part.whole) {
-            changes.push((at, at + part.whole.len(), changed(part, lines)));
-        }
+        let start = place(&whole, &part.whole);
+        changes.extend(start.map(|at| (at, at + part.whole.len(), changed(part, lines))));
     });
     drop(root);
+    Ok(spliced(whole, changes))
+}
+
+/// Takes the marks of an earlier envelope's Legacy Display off an entity: readers would take the
+/// first lines of its text for one. Everything else keeps its bytes.
+///
+/// # Errors
+/// `limit.exceeded` for an entity that can't be read.
+pub fn unmarked(entity: Vec<u8>) -> Result<Vec<u8>> {
+    let whole = Bytes::from(entity);
+    let root = Entity::parse(whole.clone(), "1")?;
+    let mut changes = Vec::new();
+    for part in root.leaves() {
+        if !part.media.params().iter().any(|param| param.name == MARK) {
+            continue;
+        }
+        let mut head = Vec::with_capacity(part.head.raw().len());
+        for field in part.head.fields() {
+            match field.is("content-type") {
+                true => {
+                    content_type(part, None, &mut head);
+                    head.extend_from_slice(b"\r\n");
+                }
+                false => head.extend_from_slice(field.line()),
+            }
+        }
+        let start = place(&whole, part.head.raw());
+        changes.extend(start.map(|at| (at, at + part.head.raw().len(), head)));
+    }
+    drop(root);
+    Ok(spliced(whole, changes))
+}
+
+/// What says that a text begins with a Legacy Display (RFC 9788 2.1.2).
+const MARK: &str = "hp-legacy-display";
+
+/// Where a piece of an entity stands in it.
+fn place(whole: &Bytes, piece: &Bytes) -> Option<usize> {
+    (piece.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)
+}
+
+/// An entity with other bytes from here to there.
+fn spliced(whole: Bytes, changes: Vec<(usize, usize, Vec<u8>)>) -> Vec<u8> {
     let mut out = Vec::from(whole);
     for (start, end, part) in changes.into_iter().rev() {
         if end <= out.len() {
             out.splice(start..end, part);
         }
     }
-    Ok(out)
+    out
 }
 
 /// Shows every main body part, in order: text that is no file, reached through the first parts
@@ -111,18 +152,25 @@ fn changed(part: &Entity, lines: &[String]) -> Vec<u8> {
         }
     }
     let charset = if text.is_ascii() { "us-ascii" } else { "utf-8" };
-    out.extend_from_slice(
-        format!("Content-Type: {}; charset={charset}", part.media.kind()).as_bytes(),
-    );
-    for param in part.media.params() {
-        if !matches!(param.name.as_str(), "charset" | "hp-legacy-display") {
-            out.extend_from_slice(b";\r\n ");
-            parameter(&param.name, &param.value, &mut out);
-        }
-    }
+    content_type(part, Some(charset), &mut out);
     out.extend_from_slice(b";\r\n hp-legacy-display=\"1\"\r\n");
     encode::text(&text, &mut out);
     out
+}
+
+/// What a part is, without a mark, and of another charset where one is given. The line stays open.
+fn content_type(part: &Entity, charset: Option<&str>, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("Content-Type: {}", part.media.kind()).as_bytes());
+    if let Some(charset) = charset {
+        out.extend_from_slice(format!("; charset={charset}").as_bytes());
+    }
+    for param in part.media.params() {
+        let replaced = charset.is_some() && param.name == "charset";
+        if !replaced && param.name != MARK {
+            out.extend_from_slice(b";\r\n ");
+            parameter(&param.name, &param.value, out);
+        }
+    }
 }
 
 /// HTML with the element at the begin of its body.

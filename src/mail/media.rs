@@ -95,6 +95,8 @@ impl Media {
             }
             match Section::of(&name, &value)? {
                 Some(section) => sections.push(section),
+                // The same once more leaves no reader a choice.
+                None if media.param(&name) == Some(&value) => {}
                 None if media.param(&name).is_some() => {
                     Fault::DuplicateParameter.note(&mut media.faults);
                 }
@@ -113,6 +115,7 @@ impl Media {
     /// there for old readers.
     fn join(&mut self, mut sections: Vec<Section>) {
         sections.sort_by(|a, b| a.name.cmp(&b.name).then(a.index.cmp(&b.index)));
+        sections.dedup();
         for group in sections.chunk_by(|a, b| a.name == b.name) {
             let Some(first) = group.first() else { continue };
             let mut charset = String::new();
@@ -211,6 +214,7 @@ pub fn is_token(b: u8) -> bool {
 }
 
 /// One section of a cut or extended parameter.
+#[derive(PartialEq, Eq)]
 struct Section {
     name: String,
     index: usize,
@@ -420,6 +424,17 @@ mod tests {
             ),
             ("text/plain; name=a.txt; name*=utf-8''%C3%A4.txt", 0),
             ("text/plain; charset=utf-8; charset*=utf-7", 1),
+            ("multipart/signed; boundary=a; boundary=\"a\"", 0),
+            ("multipart/signed; boundary=a; boundary=A", 1),
+            ("multipart/signed; boundary=a; boundary=a; boundary=b", 1),
+            (
+                "multipart/signed; boundary*0=a; boundary*0=a; boundary*1=b",
+                0,
+            ),
+            (
+                "multipart/signed; boundary*0=a; boundary*0=c; boundary*1=b",
+                1,
+            ),
         ] {
             let media = Media::parse(text).unwrap();
             assert_eq!(media.faults().len(), faults, "{text}");

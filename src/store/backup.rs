@@ -44,6 +44,7 @@ secrets/                    secret keys: one line about the file, then a transfe
 device.key                  the passphrase of those secret keys whose line says `device`
 keychain/                   the passphrases of those whose line says `keychain`
 decisions.journal           what was said of which key, one decision a line
+marks.key                   the secret by which the store knows its own drafts again
 revocations/                revocations of own keys, made when the keys were
 anchors/                    authorities that may vouch for S/MIME certificates: a line with
                             domains, then DER
@@ -56,6 +57,7 @@ policy.toml                 the person's own rules
 
 const ROOT: &str = "sealpost-backup/";
 const DEVICE: &str = "device.key";
+const MARKS: &str = "marks.key";
 const DECISIONS: &str = "decisions.journal";
 const SOURCES: &str = "sources.tsv";
 const SEEN: &str = "seen.tsv";
@@ -95,6 +97,8 @@ pub struct Copied {
     pub secrets: Vec<CopiedSecret>,
     /// The passphrase of secret halves under [`Wrap::Device`].
     pub device: Option<Secret>,
+    /// The secret by which the store knows its drafts again.
+    pub marks: Option<Secret>,
     /// Those of secret halves under [`Wrap::Keychain`].
     pub keychain: BTreeMap<KeyId, Secret>,
     /// Decisions, as [`Store::merge_decisions`] reads them.
@@ -151,6 +155,9 @@ impl Store {
             if let Some((bytes, _)) = files::read(&path, cap)? {
                 packing.add(name, bytes)?;
             }
+        }
+        if let Some(marks) = self.read_marks()? {
+            packing.add(MARKS, marks.expose().to_vec())?;
         }
         let folders = [
             (REVOCATIONS, home.revocations()),
@@ -347,6 +354,7 @@ impl Copied {
             };
             match name {
                 DEVICE => copied.device = Some(bytes),
+                MARKS => copied.marks = Some(bytes),
                 DECISIONS => copied.decisions = bytes,
                 POLICY => copied.policy = Some(bytes),
                 SOURCES => sources = tables::read_sources(bytes.expose()),

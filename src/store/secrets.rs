@@ -327,7 +327,7 @@ pub(super) fn restore_device(home: &Home, passphrase: &Secret) -> Result<()> {
     }
 }
 
-fn lock(home: &Home) -> Result<Lock> {
+pub(super) fn lock(home: &Home) -> Result<Lock> {
     access::find(home)?;
     Lock::take(&home.lock())
 }

@@ -200,6 +200,7 @@ impl Restoring<'_> {
         for _ in 0..copied.damaged {
             self.skip(None, "damaged");
         }
+        store.restore_marks(copied)?;
         for secret in &copied.secrets {
             match self.secret(secret, copied)? {
                 Taken::Up => self.restored.secret_keys += 1,

@@ -87,6 +87,7 @@ pub(super) fn letter_of_message(
     cx: &Context,
 ) -> Result<Letter> {
     let whole::Parts { mut fields, entity } = whole::split_message(message)?;
+    let entity = legacy::unmarked(entity)?;
     let [from] = mailboxes(&fields, "From").try_into().map_err(|_| {
         Error::invalid(
             "/message",

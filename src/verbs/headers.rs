@@ -7,6 +7,7 @@ use crate::base::Address;
 use crate::base::address::Mailbox;
 use crate::base::spoof;
 use crate::base::verdict::{Header, HeaderProtection, Headers, Warning};
+use crate::mail::addresses::Addresses;
 use crate::mail::head::camel;
 use crate::mail::protect::Envelope;
 use crate::mail::{Field, Head};
@@ -63,6 +64,8 @@ struct Stands {
     name: String,
     value: String,
     addresses: Option<Vec<Mailbox>>,
+    /// Whom all of it names; `None` where a part of it names nobody, or more than one reader sees.
+    named: Option<Vec<Address>>,
     /// What protects it: without a good signature, and with one.
     protection: [HeaderProtection; 2],
 }
@@ -151,6 +154,7 @@ pub(super) fn claimed(claimed: &Claimed, date: Option<u64>, payload: Option<&Pay
         seen.outer.push(Stands {
             name: name.to_owned(),
             value,
+            named: addresses.as_deref().map(addresses_of),
             addresses,
             protection: NOTHING,
         });
@@ -227,12 +231,16 @@ impl Seen {
         self.inner.iter().any(|field| field.name == "from")
     }
 
-    /// Inside and outside name different senders. Where neither names one, every word counts.
+    /// Inside and outside name different senders. Where not all that is there names somebody, every
+    /// word counts.
     pub fn mismatch(&self) -> bool {
         let inside: Vec<_> = from_fields(&self.inner).collect();
         let outside: Vec<_> = from_fields(&self.outer).collect();
         if inside.is_empty() || outside.is_empty() {
             return false;
+        }
+        if let (Some(inside), Some(outside)) = (named(&self.inner), named(&self.outer)) {
+            return inside != outside;
         }
         match (&self.inner_from, &self.outer_from) {
             (None, None) => inside != outside,
@@ -342,6 +350,21 @@ impl Seen {
     }
 }
 
+/// Whom all From fields name, in their order of letters; `None` where one doesn't say it clearly.
+fn named(fields: &[Stands]) -> Option<Vec<&Address>> {
+    let fields = fields.iter().filter(|field| field.name == "from");
+    let lists: Option<Vec<_>> = fields.map(|field| field.named.as_ref()).collect();
+    let mut named: Vec<&Address> = lists?.into_iter().flatten().collect();
+    named.sort_by(|a, b| a.key().cmp(b.key()));
+    named.dedup();
+    (!named.is_empty()).then_some(named)
+}
+
+fn addresses_of(mailboxes: &[Mailbox]) -> Vec<Address> {
+    let addresses = mailboxes.iter().map(|mailbox| mailbox.address.clone());
+    addresses.collect()
+}
+
 /// What the From fields say, as they stand.
 fn from_fields(fields: &[Stands]) -> impl Iterator<Item = &str> {
     let named = fields.iter().filter(|field| field.name == "from");
@@ -392,8 +415,14 @@ fn stand(name: String, field: &Field<'_>, protection: [HeaderProtection; 2]) -> 
         name.as_str(),
         "from" | "sender" | "replyTo" | "to" | "cc" | "bcc"
     );
+    let found = holds_addresses.then(|| field.addresses());
+    let clear = |found: &&Addresses| (found.invalid, found.groups, found.ambiguous) == (0, 0, 0);
     Stands {
-        addresses: holds_addresses.then(|| field.mailboxes()),
+        named: found
+            .as_ref()
+            .filter(clear)
+            .map(|found| addresses_of(&found.mailboxes)),
+        addresses: found.map(|found| found.mailboxes),
         value: field.text(),
         name,
         protection,

@@ -347,9 +347,8 @@ fn letter(world: &World, request: &Request, cx: &Context) -> Result<Letter> {
             .clone()
             .ok_or_else(|| Error::invalid("/draft/from", "say whom the message is from"))?;
         if request.attach_key {
-            draft
-                .attachments
-                .push(own_key(world, &from, &request.protect, cx)?);
+            let key = own_key(world, &from, &request.protect, cx)?;
+            draft.attachments.extend(key);
         }
         return envelope::letter_of_draft(world, &draft, from, &request.protect, now, cx);
     }
@@ -368,18 +367,32 @@ fn letter(world: &World, request: &Request, cx: &Context) -> Result<Letter> {
     }
 }
 
-/// Our own certificate as an attachment.
-fn own_key(world: &World, from: &Mailbox, protect: &Protect, cx: &Context) -> Result<Attachment> {
+/// Our own certificate as an attachment; `None` where the signature brings it (RFC 8551 2.3).
+fn own_key(
+    world: &World,
+    from: &Mailbox,
+    protect: &Protect,
+    cx: &Context,
+) -> Result<Option<Attachment>> {
     let want = protect.want(Usage::Sign);
     let cert = choose::signer(world, &from.address, &want, cx)?;
+    if cert.id.protocol() == Protocol::Smime {
+        return match protect.sign {
+            true => Ok(None),
+            false => Err(Error::invalid(
+                "/attachKey",
+                "an s/mime certificate goes along with a signature; sign the message",
+            )),
+        };
+    }
     let engine = world.engine(cert.id.protocol())?;
     let armored = engine.export(std::slice::from_ref(&cert.cert), Format::Armored)?;
-    Ok(Attachment {
+    Ok(Some(Attachment {
         name: Some(format!("OpenPGP_0x{}.asc", cert.id.fingerprint())),
         media_type: Some("application/pgp-keys".to_owned()),
         body: armored.into(),
         content_id: None,
-    })
+    }))
 }
 
 /// Who signs something that has no From: the named one, or the only one there is.

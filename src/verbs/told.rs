@@ -38,6 +38,10 @@ pub(super) fn told(world: &World, copied: &Copied, cx: &Context) -> Result<Told>
         secrets: BTreeSet::new(),
         anchors: BTreeSet::new(),
     };
+    if world.store.takes_marks(copied)? {
+        told.label
+            .push_str("; drafts that were saved there open as drafts here");
+    }
     let mut against = Full {
         room: LABEL_MAX.saturating_sub(shown_bytes(&told.label) + LEFT),
         ..Full::default()

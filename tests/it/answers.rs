@@ -459,6 +459,85 @@ fn a_hidden_message_id_is_hidden_among_others() {
     }
 }
 
+/// A message that comes whole has ids and a date of its own, and says in them what it likes.
+#[test]
+fn a_whole_message_says_nothing_hidden_in_its_ids_and_date() {
+    for mut trio in trios() {
+        let mut letter = letter_to_bob();
+        letter["subject"] = json!("Projekt Merger");
+        let how = json!({"sign": true, "encrypt": true, "protocol": trio.family});
+        let message = seal_one(&mut trio.alice, letter, how);
+        let token = json!({"answer": trio.bob.open(&message).unwrap()["answer"]});
+        let date = "Sat, 20 Feb 2021 10:09:02 -0500";
+        for (field, stays) in [
+            ("Message-ID: <projekt-merger@x.example>", false),
+            ("Message-ID: <one@x.example> (Projekt Merger)", true),
+            (
+                "References: <one@x.example> (projekt merger) <two@x.example>",
+                true,
+            ),
+            ("In-Reply-To: Projekt Merger <one@x.example>", true),
+            (
+                "Date: Sat, 20 Feb 2021 10:09:02 -0500 (Projekt Merger)",
+                true,
+            ),
+        ] {
+            let other = match field.starts_with("Date") {
+                true => String::new(),
+                false => format!("Date: {date}\r\n"),
+            };
+            let whole = format!(
+                "From: {BOB}\r\nTo: {ALICE}\r\nSubject: Hello\r\n{other}{field}\r\n\r\nText\r\n"
+            );
+            let body = trio.bob.body(whole.as_bytes());
+            let params = json!({"message": body, "answering": token, "protect":
+                {"encrypt": true, "sign": true, "protocol": trio.family, "headers": "none"}});
+            let sealed = trio.bob.good("message/seal", params);
+            let bytes = trio.bob.bytes(&sealed["messages"][0]["message"].clone());
+            let head = outside(&bytes);
+            assert!(!head.to_lowercase().contains("merger"), "{field}\n{head}");
+            let kept = head.contains("one@x.example") || field.starts_with("Date");
+            assert_eq!(kept, stays, "{field}\n{head}");
+            assert!(head.contains(&format!("Date: {date}\r\n")), "{head}");
+        }
+    }
+}
+
+/// What an earlier envelope said of its text is not true of this one, and costs no line of it.
+#[test]
+fn a_whole_message_keeps_its_first_lines() {
+    for mut trio in trios() {
+        for kind in ["text/plain", "multipart/mixed; boundary=b"] {
+            let part = "Content-Type: text/plain; charset=utf-8; HP-Legacy-Display=1\r\n\r\n\
+                        First\r\n\r\nLast\r\n";
+            let body = match kind {
+                "text/plain" => part.to_owned(),
+                kind => format!(
+                    "Content-Type: {kind}\r\n\r\n--b\r\n{part}\r\n--b\r\n{part}\r\n--b--\r\n"
+                ),
+            };
+            let whole =
+                format!("From: {BOB}\r\nTo: {ALICE}\r\nSubject: s\r\nMIME-Version: 1.0\r\n{body}");
+            for display in [true, false] {
+                let message = trio.bob.body(whole.as_bytes());
+                let params = json!({"message": message, "protect": {"encrypt": true, "sign": true,
+                    "protocol": trio.family, "legacyDisplay": display}});
+                let sealed = trio.bob.good("message/seal", params);
+                let bytes = trio.bob.bytes(&sealed["messages"][0]["message"].clone());
+                let opened = trio.alice.open(&bytes).unwrap();
+                for part in opened["parts"].as_array().unwrap() {
+                    let text = trio.alice.bytes(&part["body"].clone());
+                    let text = String::from_utf8(text).unwrap();
+                    assert!(
+                        text.starts_with("First\r\n\r\nLast"),
+                        "{kind} {display}: {text}"
+                    );
+                }
+            }
+        }
+    }
+}
+
 /// RFC 9788 6.1, D.2.2: under every policy of our own, what was hidden stays so.
 #[test]
 fn an_answer_hides_what_was_hidden() {

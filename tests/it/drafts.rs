@@ -368,6 +368,41 @@ fn only_this_stores_own_drafts_are_drafts() {
     }
 }
 
+/// A restored store is that store; one with keys of its own takes no other's word for its drafts.
+#[test]
+fn a_backup_brings_drafts_back_where_no_keys_were() {
+    for mut trio in trios() {
+        let protect = json!({"protect": {"protocol": trio.family}});
+        let kept = saved(&mut trio.alice, draft(), protect.clone());
+        let backup = crate::backup::write(&mut trio.alice);
+        let home = Home::new();
+        let mut empty = home.start();
+        empty.hello();
+        // A host that was asked before has made a secret of its own.
+        let plain = format!("From: {ALICE}\r\nTo: {BOB}\r\nSubject: s\r\n\r\nText\r\n");
+        empty.open(plain.as_bytes()).unwrap();
+        crate::backup::read(&mut empty, &backup).unwrap();
+        assert!(empty.open(&kept).unwrap()["draft"].is_object());
+        // What it saves itself is known there, and once it was read again.
+        let own = saved(&mut empty, draft(), protect.clone());
+        crate::backup::read(&mut empty, &backup).unwrap();
+        assert!(empty.open(&own).unwrap()["draft"].is_object());
+        assert!(trio.alice.open(&own).unwrap()["draft"].is_object());
+        // Bob has a key: whatever a backup brings, his drafts are his, and hers are mail.
+        let bobs = json!({"from": BOB, "to": [ALICE], "subject": "s"});
+        let his = saved(&mut trio.bob, bobs, protect);
+        crate::backup::read(&mut trio.bob, &backup).unwrap();
+        assert!(trio.bob.open(&his).unwrap()["draft"].is_object());
+        assert!(
+            trio.bob
+                .open(&kept)
+                .unwrap()
+                .get("draft")
+                .is_none_or(Value::is_null)
+        );
+    }
+}
+
 #[test]
 fn another_store_reads_it_as_mail() {
     let mut trio = Trio::openpgp();

@@ -411,3 +411,142 @@ fn a_page_must_not_contradict_the_payload() {
         }
     }
 }
+
+/// T8: several senders inside and outside are the same ones however each is written.
+#[test]
+fn several_from_are_the_same_however_they_are_spelled() {
+    let two = "Alice <alice@sealpost.example>, carol@sealpost.example";
+    for mut post in posts() {
+        for (inside, outside, same) in [
+            (two, two, true),
+            (
+                two,
+                "\"Alice A.\" <ALICE@sealpost.example>, Carol <carol@SEALPOST.example>",
+                true,
+            ),
+            (
+                two,
+                "=?utf-8?q?Alic=C3=A9?= <alice@sealpost.example>, carol@sealpost.example (work)",
+                true,
+            ),
+            (two, "carol@sealpost.example, alice@sealpost.example", true),
+            (
+                two,
+                "alice@sealpost.example\nFrom: carol@sealpost.example",
+                true,
+            ),
+            (two, "alice@sealpost.example", false),
+            (two, "alice@sealpost.example, eve@sealpost.example", false),
+            (
+                two,
+                "alice@sealpost.example, carol@sealpost.example, eve@x.example",
+                false,
+            ),
+            (
+                two,
+                "alice@sealpost.example, carol@sealpost.example, eve",
+                false,
+            ),
+            (
+                two,
+                "alice@sealpost.example, Team: carol@sealpost.example;",
+                false,
+            ),
+            ("nobody", "nobody else", false),
+        ] {
+            let payload = format!(
+                "From: {inside}\nTo: {BOB}\nSubject: Secret\nContent-Type: text/plain; hp=\"cipher\"\n\nText\n"
+            );
+            let outer = OUTER.replace("Alice <alice@sealpost.example>", outside);
+            let opened = by_hand(&mut post, Crypto::Encrypted, &outer, &payload);
+            let warnings = opened["summary"]["warnings"].to_string();
+            assert_eq!(
+                warnings.contains("from-mismatch"),
+                !same,
+                "{outside}: {warnings}"
+            );
+        }
+        // A name that poses is told all the same.
+        let payload =
+            format!("From: {two}\nSubject: s\nContent-Type: text/plain; hp=\"cipher\"\n\nText\n");
+        let posing = two.replace("Alice", "\"eve at x.example\"");
+        let outer = OUTER.replace("Alice <alice@sealpost.example>", &posing);
+        let opened = by_hand(&mut post, Crypto::Encrypted, &outer, &payload);
+        let warnings = opened["summary"]["warnings"].to_string();
+        assert!(warnings.contains("address-in-name"), "{warnings}");
+        assert!(!warnings.contains("from-mismatch"), "{warnings}");
+    }
+}
+
+/// What brings the sender's certificate is a file with one family, and the signature with the other.
+#[test]
+fn the_writers_certificate_goes_along_with_either_family() {
+    for mut post in posts() {
+        let draft = json!({"from": BOB, "to": [ALICE], "subject": "s", "text": {"text": "t"}});
+        let files = usize::from(post.peer.family() == "openpgp");
+        let request = json!({"draft": draft, "protect": {"sign": true}, "attachKey": true});
+        let sealed = post.bob.good("message/seal", request);
+        let opened = post.bob.bytes(&sealed["sent"].clone());
+        let opened = post.bob.open(&opened).unwrap();
+        let parts = opened["parts"].as_array().unwrap();
+        assert_eq!(parts.len(), 1 + files, "{opened}");
+        assert_eq!(opened["summary"]["signed"], "good");
+        let request = json!({"draft": draft, "protect": {}, "attachKey": true});
+        let sealed = post.bob.call("message/seal", request);
+        match files {
+            0 => assert_eq!(sealed.unwrap_err().kind(), "request.invalid"),
+            _ => assert!(sealed.is_ok()),
+        }
+    }
+}
+
+/// A bare text in the place of what is signed is text, of whatever charset it is.
+#[test]
+fn a_bare_text_that_is_signed_is_a_text() {
+    for post in posts() {
+        let Post { peer, mut bob, .. } = post;
+        let crate::protection::Peer::Openssl(ca) = peer else {
+            continue;
+        };
+        for (bytes, text) in [
+            (
+                &b"caf\xE9 \xE0 midi\r\n"[..],
+                Some("caf\u{e9} \u{e0} midi\r\n"),
+            ),
+            ("caf\u{e9}\r\n".as_bytes(), Some("caf\u{e9}\r\n")),
+            (b"\r\n\r\nFirst\r\n", Some("\r\n\r\nFirst\r\n")),
+            (b"\r\n\xE9\r\n", Some("\r\n\u{e9}\r\n")),
+            (b"\x01\x02\xFF\0", None),
+        ] {
+            ca.write("bare", bytes);
+            let der = ca.go(&[
+                "cms",
+                "-sign",
+                "-binary",
+                "-nodetach",
+                "-outform",
+                "DER",
+                "-in",
+                "bare",
+                "-signer",
+                "alice.pem",
+                "-inkey",
+                "alice.key",
+                "-certfile",
+                "middle.pem",
+            ]);
+            let message = outside(OUTER, &crate::protection::pkcs7("signed-data", &der));
+            let opened = bob.open(message.as_bytes()).unwrap();
+            assert_eq!(opened["summary"]["signed"], "good");
+            let part = opened["parts"][0].clone();
+            let kind = if text.is_some() {
+                "text/plain"
+            } else {
+                "application/octet-stream"
+            };
+            assert_eq!(part["type"], kind, "{part}");
+            let shown = bob.bytes(&part["body"]);
+            assert_eq!(shown, text.map_or(bytes, str::as_bytes));
+        }
+    }
+}

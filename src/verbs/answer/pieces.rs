@@ -85,7 +85,11 @@ impl Pieces {
     /// What is to stand outside for a field that has any of it; `None` for one that has not.
     pub(super) fn hide(&self, field: &FieldOut) -> Option<Hidden> {
         let outer = if field.is("Date") {
-            return None;
+            // A message goes without a comment there, but not without a date.
+            let raw = field.raw();
+            let (date, comment) = raw.split_once('(')?;
+            self.says(comment)
+                .then(|| FieldOut::text(&field.name, date.trim(), "").ok())?
         } else if field.is("Subject") {
             if !self.says(&field.value) {
                 return None;
@@ -109,10 +113,12 @@ impl Pieces {
             let all = head::ids(&field.raw());
             let kept: Vec<_> = all
                 .iter()
-                .filter(|id| !self.ids.contains(*id))
+                .filter(|id| !self.ids.contains(*id) && !self.says(before_domain(id)))
                 .cloned()
                 .collect();
-            (kept != all).then(|| fields::ids(&field.name, &kept, "").ok())?
+            // Written anew, it is without comments.
+            let beside = || self.says(&without_ids(&field.raw(), &all));
+            (kept != all || beside()).then(|| fields::ids(&field.name, &kept, "").ok())?
         } else {
             // Whatever else there is can be missing outside.
             let all = addresses::parse(&field.raw()).mailboxes;
@@ -159,6 +165,20 @@ impl Pieces {
             false => mailbox.clone(),
         }
     }
+}
+
+/// What somebody chose of a message id: its domain is said by addresses as well.
+fn before_domain(id: &str) -> &str {
+    id.rsplit_once('@').map_or(id, |(chosen, _)| chosen)
+}
+
+/// What stands beside message ids.
+fn without_ids(value: &str, ids: &[String]) -> String {
+    let mut rest = value.to_owned();
+    for id in ids {
+        rest = rest.replace(id.as_str(), " ");
+    }
+    rest
 }
 
 /// A subject without what answers put before it.

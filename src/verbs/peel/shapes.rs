@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::base::body::as_text;
 use crate::base::verdict::Disposition;
 use crate::mail::layers::{Multi, Shape};
-use crate::mail::{Entity, Head, layers, split};
+use crate::mail::{Entity, Fault, Head, layers, split};
 use crate::verbs::headers;
 
 /// What a layer's content is.
@@ -27,14 +27,16 @@ pub(super) enum Inside {
 
 /// The message that stands in a payload for the payload itself, as RFC 8551 3.1 had it: nothing
 /// else is there, nothing says `hp`, and it is no layer of its own (RFC 9788 4.10.1). One from
-/// somebody else is a forwarded message, which is what the outer signature then says.
+/// somebody else is a forwarded message, which is what the outer signature then says, and so is one
+/// with a line among its fields that is none: two readers may differ on where they end.
 pub(super) fn wrapped(payload: &Entity, outer: &Head) -> Option<Entity> {
     if payload.media.kind() != "message/rfc822" || payload.media.param("hp").is_some() {
         return None;
     }
     let message = Entity::parse(payload.content(), &payload.id).ok()?;
     let is_layer = layers::layer(&message).is_some() || layers::in_gpgol_file(&message).is_some();
-    let plain = !is_layer && message.media.param("hp").is_none();
+    let is_stray = message.faults.contains(&Fault::StrayLine);
+    let plain = !is_layer && !is_stray && message.media.param("hp").is_none();
     let from = headers::single_from(&message.head)?;
     let same = headers::single_from(outer).as_ref() == Some(&from);
     (plain && same).then_some(message)
@@ -110,12 +112,20 @@ pub(super) fn resolve(inside: Inside, content: &Bytes) -> Inside {
             Inside::Entity
         }
         Inside::Payload if begins_as_entity(content, &STRUCTURAL) => Inside::Entity,
-        Inside::Payload => Inside::Text("utf-8".to_owned()),
+        // Nobody says of which charset a bare text is.
+        Inside::Payload => Inside::Text(String::new()),
         Inside::Unknown if begins_as_entity(content, &STRUCTURAL[..1]) => Inside::Entity,
-        Inside::Unknown if as_text(content).is_some() => Inside::Text("utf-8".to_owned()),
+        Inside::Unknown if is_text(content) => Inside::Text(String::new()),
         Inside::Unknown => Inside::File(None),
         known => known,
     }
+}
+
+/// Whether content without any word of what it is is text: UTF-8, or of an older charset, without
+/// the control characters that files are full of.
+fn is_text(content: &[u8]) -> bool {
+    let is_control = |byte: &u8| byte.is_ascii_control() && !b"\t\n\r\x0C".contains(byte);
+    as_text(content).is_some() || !content.iter().any(is_control)
 }
 
 /// Fields that say how an entity is to be read (RFC 2045, RFC 2183).
