@@ -220,16 +220,17 @@ fn a_payload_that_has_a_subject_alone_is_answered() {
         let outer = format!("{OUTER}Cc: carol@x.example\n");
         let opened = by_hand(&mut post, Crypto::SignedEncrypted, &outer, &payload);
         let token = json!({"answer": opened["answer"]});
-        for (kind, cc, quote) in [
-            ("reply", vec![], "given"),
-            ("reply-all", vec!["carol@x.example"], "withheld"),
+        // Whoever is named by the outside alone hears no more than that says.
+        for (kind, cc, quote, subject) in [
+            ("reply", vec![], "given", "Re: Inside"),
+            ("reply-all", vec!["carol@x.example"], "withheld", "Re: [...]"),
         ] {
             let reply = answered(&mut post.bob, token.clone(), kind);
             let draft = &reply["draft"];
             assert_eq!(addresses(&draft["to"]), [ALICE], "{}", shorten(&reply));
             assert_eq!(addresses(&draft["cc"]), cc);
             assert_eq!(draft["from"]["address"], BOB);
-            assert_eq!(draft["subject"], "Re: Inside");
+            assert_eq!(draft["subject"], subject);
             assert_eq!(draft["inReplyTo"], json!(["o@x"]));
             assert_eq!(reply["quote"], quote);
         }
