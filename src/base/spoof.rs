@@ -52,6 +52,24 @@ pub fn mixes_scripts(text: &str) -> bool {
         .any(|word| !word.is_ascii() && !word.is_single_script())
 }
 
+/// As [`mixes_scripts`], in a person's or company's name: Latin letters stand in words of many
+/// languages (`Tシャツ`, `카카오T`, `ไทยPBS`), where no other letter there looks like one.
+pub fn name_mixes_scripts(name: &str) -> bool {
+    let is_latin = |c: &char| format!("a{c}").is_single_script();
+    let words = name.split(|c: char| !c.is_alphanumeric());
+    let mut mixed = words.filter(|word| !word.is_ascii() && !word.is_single_script());
+    mixed.any(|word| {
+        let others: String = word.chars().filter(|c| !is_latin(c)).collect();
+        // Syllables of Hangul look like nothing, though the strokes that they are made of do.
+        let letters: String = others
+            .chars()
+            .filter(|c| !('가'..='힣').contains(c))
+            .collect();
+        let alike = |text: String| text.contains(|c: char| c.is_ascii_alphabetic());
+        !others.is_single_script() || alike(skeleton(&letters).collect()) || alike(looks(&letters))
+    })
+}
+
 /// Whether an address has a word or a label of several scripts.
 pub fn address_mixes_scripts(address: &Address) -> bool {
     mixes_scripts(&address.unquoted_local()) || mixes_scripts(&address.shown_domain())
@@ -158,8 +176,10 @@ pub fn imitates(address: &Address, known: &Likenesses) -> bool {
 pub fn names_another(name: &str, own: &Address) -> bool {
     let plain = unmasked(name);
     if plain.contains('@') {
-        let bare = plain.trim_matches(|c: char| c.is_whitespace() || "\"'<>()".contains(c));
-        if Address::parse(bare).as_ref() != Some(own) && has_address(&plain) {
+        let own = own.as_str().to_lowercase();
+        // Its own may be there among other words, and with room around its sign.
+        let is_own = !without(&tight(&plain.to_lowercase()), &own).contains('@');
+        if !is_own && has_address(&without(&plain.to_lowercase(), &own)) {
             return true;
         }
     }
@@ -222,6 +242,17 @@ fn before_no_domain(text: &str) -> bool {
     !words.any(|word| word.eq_ignore_ascii_case("dot"))
 }
 
+/// A text without room around its `@`.
+fn tight(text: &str) -> String {
+    let parts: Vec<&str> = text.split('@').collect();
+    let last = parts.len().saturating_sub(1);
+    let trimmed = parts.iter().enumerate().map(|(at, part)| {
+        let part = if at > 0 { part.trim_start() } else { part };
+        if at < last { part.trim_end() } else { part }
+    });
+    trimmed.collect::<Vec<_>>().join("@")
+}
+
 /// A text without an address, where that stands by itself and is no piece of a longer one.
 fn without(text: &str, address: &str) -> String {
     let local = |c: char| c.is_alphanumeric() || "!#$%&*+-/=?^_`{|}~.".contains(c);
@@ -248,18 +279,20 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| "()[]{}<>".contains(c))
 }
 
+/// The words of a text, each without its marks, and as it stands.
+fn spaced(text: &str) -> Vec<(&str, &str)> {
+    let words = text.split_whitespace().map(|word| {
+        let bare = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '.');
+        (bare, word)
+    });
+    words.filter(|(bare, _)| !bare.is_empty()).collect()
+}
+
 /// Whether a text has an address in words that is none of its own: `alice at example.org`, as
 /// those write it who hide from robots. A domain of its own behind several words says where
 /// somebody works, and so does one that is written as names are.
 fn spells_another(text: &str, own: &[&Address]) -> bool {
-    let words: Vec<(&str, &str)> = text
-        .split_whitespace()
-        .map(|word| {
-            let bare = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '.');
-            (bare, word)
-        })
-        .filter(|(bare, _)| !bare.is_empty())
-        .collect();
+    let words = spaced(text);
     let is_own = |named: &Address, before: &[(&str, &str)]| match before {
         [_] => own.contains(&named),
         _ => own.iter().any(|own| own.domain() == named.domain()),
@@ -283,6 +316,23 @@ fn spells_another(text: &str, own: &[&Address]) -> bool {
         named.is_some_and(|named| !is_own(&named, before))
     })
 }
+
+/// The addresses that a name can be read as, whatever it means: `Dora at Example.org`. Whose they
+/// are is another's to say.
+pub fn readings(name: &str) -> Vec<Address> {
+    let plain = unmasked(name).replace('@', " at ");
+    let words = spaced(&plain);
+    let at = |(at, (bare, _)): (usize, &(&str, &str))| {
+        let (local, _) = words.get(at.checked_sub(1)?)?;
+        let domain = domain(words.get(at + 1..)?).filter(|_| bare.eq_ignore_ascii_case("at"))?;
+        Address::parse(&format!("{local}@{domain}").to_lowercase())
+    };
+    let found = words.iter().enumerate().filter_map(at);
+    found.take(READINGS_MAX).collect()
+}
+
+/// More than one address in a name is no name.
+const READINGS_MAX: usize = 4;
 
 /// Whether words around a plain `at` say for whom somebody works: `Genius at Booking.com`, `The
 /// team at Acme.org`. Both are names, with capitals, and nothing of the domain is spelled.
@@ -369,8 +419,8 @@ fn bracketed(text: &str) -> Option<(char, &str)> {
 #[cfg(test)]
 mod tests {
     use super::{
-        conceals, imitates, likeness, likenesses, looks, mixes_scripts, names_another,
-        shows_another,
+        conceals, imitates, likeness, likenesses, looks, mixes_scripts, name_mixes_scripts,
+        names_another, readings, shows_another,
     };
     use crate::base::Address;
 
@@ -429,7 +479,7 @@ mod tests {
     #[test]
     fn words_of_two_scripts() {
         for text in ["Аlice", "Bob аnd Cаrol", "pаypal.example", "αlpha"] {
-            assert!(mixes_scripts(text), "{text:?}");
+            assert!(mixes_scripts(text) && name_mixes_scripts(text), "{text:?}");
         }
         for text in [
             "Alice",
@@ -442,7 +492,49 @@ mod tests {
             "R2 D2",
             "東京タワー",
         ] {
-            assert!(!mixes_scripts(text), "{text:?}");
+            assert!(
+                !mixes_scripts(text) && !name_mixes_scripts(text),
+                "{text:?}"
+            );
+        }
+        for name in [
+            "Tシャツ",
+            "LINEギフト",
+            "三菱UFJ銀行",
+            "JR東日本",
+            "카카오T",
+            "腾讯QQ",
+            "ไทยPBS",
+            "हिन्दीTV",
+            "Pokémonセンター",
+        ] {
+            assert!(!name_mixes_scripts(name), "{name}");
+        }
+        for name in [
+            "Tシャツа",
+            "WhatsАpp",
+            "Müllеr",
+            "Gοοgle",
+            "Տelegram",
+            "payрal公司",
+        ] {
+            assert!(name_mixes_scripts(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_a_name_can_be_read_as() {
+        for (name, read) in [
+            ("Dora at X.example", &["dora@x.example"][..]),
+            ("the dora at X.example", &["dora@x.example"]),
+            ("Dora @ X.example", &["dora@x.example"]),
+            ("Genius at Booking.com", &["genius@booking.com"]),
+            ("Dora at work", &[]),
+            ("at X.example", &[]),
+            ("Dora", &[]),
+        ] {
+            let found: Vec<_> = readings(name).iter().map(|a| a.to_string()).collect();
+            assert_eq!(found, read, "{name}");
         }
     }
 
@@ -563,11 +655,16 @@ mod tests {
             "alice\u{a0}AT\u{a0}vectors\u{a0}DOT\u{a0}example",
             "alice(at)vectors(dot)example",
             "alice\u{24d0}vectors.example",
+            "alice@vectors.example via mallory@elsewhere.example",
+            "emallory @ elsewhere.example",
         ] {
             assert!(names_another(name, &own), "{name}");
         }
         for name in [
             "Mallory",
+            "mallory@elsewhere.example via Docs",
+            "Mallory (mallory@elsewhere.example)",
+            "mallory @ elsewhere.example",
             "MALLORY@elsewhere.example",
             "'mallory@elsewhere.example'",
             "Mallory at elsewhere.example",

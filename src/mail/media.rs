@@ -34,6 +34,23 @@ pub struct Param {
     pub extended: bool,
 }
 
+/// Parameters whose values have no case.
+const CASELESS: [&str; 6] = [
+    "charset",
+    "format",
+    "hp",
+    "micalg",
+    "protocol",
+    "smime-type",
+];
+
+fn is_same(name: &str, one: &str, other: &str) -> bool {
+    match CASELESS.contains(&name) {
+        true => one.eq_ignore_ascii_case(other),
+        false => one == other,
+    }
+}
+
 impl Media {
     /// What a part without `Content-Type` is (RFC 2045 5.2, RFC 2046 5.1.5).
     pub fn implied(kind: &str) -> Media {
@@ -96,7 +113,9 @@ impl Media {
             match Section::of(&name, &value)? {
                 Some(section) => sections.push(section),
                 // The same once more leaves no reader a choice.
-                None if media.param(&name) == Some(&value) => {}
+                None if media
+                    .param(&name)
+                    .is_some_and(|known| is_same(&name, known, &value)) => {}
                 None if media.param(&name).is_some() => {
                     Fault::DuplicateParameter.note(&mut media.faults);
                 }
@@ -412,6 +431,10 @@ mod tests {
     fn twice_is_a_fault_and_too_many_an_error() {
         let twice = Media::parse("a/b; boundary=x; boundary=y").unwrap();
         assert_eq!(twice.faults(), [Fault::DuplicateParameter]);
+        let same = Media::parse("text/plain; charset=utf-8; charset=UTF-8; n=a; n=a").unwrap();
+        assert_eq!(same.faults(), []);
+        let case = Media::parse("text/plain; n=a; n=A").unwrap();
+        assert_eq!(case.faults(), [Fault::DuplicateParameter]);
         for (text, faults) in [
             ("multipart/signed; boundary=a; boundary*=b", 1),
             (

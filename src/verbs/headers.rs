@@ -209,6 +209,9 @@ fn single_date(head: &Head) -> Option<u64> {
     date.filter(|_| fields.next().is_none())
 }
 
+/// So many names of senders are held against the store.
+const READINGS_MAX: usize = 8;
+
 impl Seen {
     /// The address that verdicts are about: the protected From, else the one outside.
     pub fn from(&self) -> Option<&Address> {
@@ -224,6 +227,25 @@ impl Seen {
             true => self.outer_from.as_ref(),
             false => self.from(),
         }
+    }
+
+    /// Whom the names of senders can be read as, besides the senders themselves.
+    pub fn readings(&self) -> Vec<Address> {
+        let fields = self.inner.iter().chain(&self.outer);
+        let senders = fields.filter(|field| field.name == "from");
+        let mailboxes: Vec<&Mailbox> = senders
+            .filter_map(|f| f.addresses.as_ref())
+            .flatten()
+            .collect();
+        let names = mailboxes
+            .iter()
+            .filter_map(|mailbox| mailbox.name.as_deref());
+        let own = |address: &Address| mailboxes.iter().any(|mailbox| mailbox.address == *address);
+        names
+            .flat_map(spoof::readings)
+            .filter(|address| !own(address))
+            .take(READINGS_MAX)
+            .collect()
     }
 
     /// There is a From inside.
@@ -452,7 +474,7 @@ fn suspicious(field: &Stands, warnings: &mut Vec<Warning>) {
         if spoof::names_another(name, &mailbox.address) {
             warnings.push(Warning::AddressInName);
         }
-        if spoof::mixes_scripts(name) || spoof::address_mixes_scripts(&mailbox.address) {
+        if spoof::name_mixes_scripts(name) || spoof::address_mixes_scripts(&mailbox.address) {
             warnings.push(Warning::MixedScripts);
         }
     }

@@ -14,7 +14,7 @@ use crate::base::verdict::{
     Extent, Integrity, LayerKind, OpenedMessage, Part, Protection, Reason, Signature, Signed,
     Status, Summary, SummarySigner, Warning,
 };
-use crate::base::{Body, Context, Result};
+use crate::base::{Body, Context, Protocol, Result};
 use crate::mail::html::Page;
 
 /// Everything that was seen, put into the contract's words; and what an answer needs of it.
@@ -57,6 +57,14 @@ pub(super) fn verdict(
             && cx.certs.imitates_known(from)?
         {
             warnings.push(Warning::LooksLikeKnown);
+        }
+    }
+    // A name may say where somebody works, unless it says somebody whose key is here.
+    for named in seen.readings() {
+        for protocol in Protocol::ALL {
+            if !cx.certs.by_address(protocol, &named)?.is_empty() {
+                warnings.push(Warning::AddressInName);
+            }
         }
     }
     if seen.mismatch() && !bound {

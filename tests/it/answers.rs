@@ -223,7 +223,12 @@ fn a_payload_that_has_a_subject_alone_is_answered() {
         // Whoever is named by the outside alone hears no more than that says.
         for (kind, cc, quote, subject) in [
             ("reply", vec![], "given", "Re: Inside"),
-            ("reply-all", vec!["carol@x.example"], "withheld", "Re: [...]"),
+            (
+                "reply-all",
+                vec!["carol@x.example"],
+                "withheld",
+                "Re: [...]",
+            ),
         ] {
             let reply = answered(&mut post.bob, token.clone(), kind);
             let draft = &reply["draft"];

@@ -202,6 +202,7 @@ fn a_text_in_another_shape_loses_no_line() {
         "hello\nContent-Type: text/html\n\nAlice\n",
         "\u{e9}: x\n\nAlice\n",
         "Content-wise: no.\n\nAlice\n",
+        "Content-Type: is what matters.\n\nAlice\n",
     ] {
         let args = [
             "--armor",
@@ -226,6 +227,10 @@ fn a_text_in_another_shape_loses_no_line() {
         let at = cleartext.find("-----BEGIN PGP SIGNATURE").unwrap();
         let detached = signed(&crlf(words.trim_end()), &cleartext[at..], "pgp-sha512");
         for (name, entity) in [("whole", entity), ("apart", apart), ("detached", detached)] {
+            // There it is one by where it stands.
+            if name == "detached" && words.starts_with("Content-Type: ") {
+                continue;
+            }
             let message = letter(ALICE, BOB, "s", &entity);
             let opened = post.bob.open(&message).unwrap();
             let signed = &opened["summary"]["signed"];

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::base::body::as_text;
 use crate::base::verdict::Disposition;
 use crate::mail::layers::{Multi, Shape};
-use crate::mail::{Entity, Fault, Head, layers, split};
+use crate::mail::{Entity, Fault, Field, Head, layers, split};
 use crate::verbs::headers;
 
 /// What a layer's content is.
@@ -152,10 +152,21 @@ fn begins_as_entity(content: &Bytes, names: &[&str]) -> bool {
         let first = first.unwrap_or_default().trim_ascii_end().len();
         let first = Head::parse(section.slice(..first));
         return first.is_ok_and(|line| line.fields().next().is_some())
-            && head.fields().any(|field| is_one(field.name().as_bytes()));
+            && head
+                .fields()
+                .any(|field| is_one(field.name().as_bytes()) && says_something(&field));
     }
     // One with too many fields is an entity that can't be read, and no text.
     section.split(|byte| *byte == b'\n').any(is_one)
+}
+
+/// Whether a field has the form of those that say how an entity is to be read: one word before
+/// its parameters, of which a media type has two parts. `Content-Type: is what matters.` has not.
+fn says_something(field: &Field<'_>) -> bool {
+    let value = field.unfolded();
+    let word = value.split([';', '(']).next().unwrap_or_default().trim();
+    let one = !word.is_empty() && !word.contains(char::is_whitespace);
+    one && (!field.is("content-type") || word.contains('/') || word.eq_ignore_ascii_case("text"))
 }
 
 /// The name of a file before it was encrypted.
