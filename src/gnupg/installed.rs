@@ -20,6 +20,9 @@ const EXPORTED_AT_ONCE: usize = 500;
 /// How long a keyring may take to come over: many thousands of certificates do in a minute.
 const EXPORT: Duration = Duration::from_secs(5 * 60);
 
+/// What the agent's socket is called.
+const SOCKET: &str = "S.gpg-agent";
+
 /// The GnuPG whose home folder is `home`.
 pub fn gnupg(home: PathBuf) -> Arc<dyn GnuPg> {
     Arc::new(Installed {
@@ -39,9 +42,12 @@ impl Installed {
     /// A conversation that has just begun.
     fn connect<'a>(&self, job: &'a Job) -> Result<Assuan<'a>> {
         let known = self.known().clone();
-        if let Some(socket) = known {
+        for socket in known.into_iter().chain(self.usual()) {
             match Assuan::connect(&socket, job) {
-                Ok(assuan) => return Ok(assuan),
+                Ok(assuan) => {
+                    *self.known() = Some(socket);
+                    return Ok(assuan);
+                }
                 // It is there and does not answer: to look for it once more changes nothing.
                 Err(Fault::Broken(error)) if error.kind() == io::ErrorKind::TimedOut => {
                     return Err(broken(error, job));
@@ -54,6 +60,18 @@ impl Installed {
         let assuan = assuan.map_err(|fault| translated(fault, KeyUse::Decrypt, job))?;
         *self.known() = Some(socket);
         Ok(assuan)
+    }
+
+    /// Where an agent that runs already listens, as a rule: to ask where that is costs three
+    /// programs.
+    fn usual(&self) -> Vec<PathBuf> {
+        let mut usual = Vec::new();
+        if std::env::home_dir().is_some_and(|home| home.join(".gnupg") == self.home) {
+            let user = rustix::process::getuid().as_raw();
+            usual.push(PathBuf::from(format!("/run/user/{user}/gnupg")).join(SOCKET));
+        }
+        usual.push(self.home.join(SOCKET));
+        usual
     }
 
     /// Where the agent was found. Nothing is waited for while this is held.
