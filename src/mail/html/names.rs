@@ -24,19 +24,144 @@ const NOSCRIPT: &str = "x-noscript";
 
 /// Names that HTML gives a meaning, or gave one once.
 const HTML: [&str; 138] = [
-    "a", "abbr", "acronym", "address", "applet", "area", "article", "aside", "audio", "b", "base",
-    "basefont", "bdi", "bdo", "bgsound", "big", "blink", "blockquote", "body", "br", "button",
-    "canvas", "caption", "center", "cite", "code", "col", "colgroup", "data", "datalist", "dd",
-    "del", "details", "dfn", "dialog", "dir", "div", "dl", "dt", "em", "embed", "fieldset",
-    "figcaption", "figure", "font", "footer", "form", "frame", "frameset", "h1", "h2", "h3", "h4",
-    "h5", "h6", "head", "header", "hgroup", "hr", "html", "i", "iframe", "img", "input", "ins",
-    "isindex", "kbd", "keygen", "label", "legend", "li", "link", "listing", "main", "map", "mark",
-    "marquee", "menu", "menuitem", "meta", "meter", "nav", "nobr", "noembed", "noframes", "object",
-    "ol", "optgroup", "option", "output", "p", "param", "picture", "plaintext", "pre", "progress",
-    "q", "rb", "rp", "rt", "rtc", "ruby", "s", "samp", "script", "search", "section", "select",
-    "selectedcontent", "slot", "small", "source", "span", "strike", "strong", "style", "sub",
-    "summary", "sup", "table", "tbody", "td", "template", "textarea", "tfoot", "th", "thead",
-    "time", "title", "tr", "track", "tt", "u", "ul", "var", "video", "wbr", "xmp",
+    "a",
+    "abbr",
+    "acronym",
+    "address",
+    "applet",
+    "area",
+    "article",
+    "aside",
+    "audio",
+    "b",
+    "base",
+    "basefont",
+    "bdi",
+    "bdo",
+    "bgsound",
+    "big",
+    "blink",
+    "blockquote",
+    "body",
+    "br",
+    "button",
+    "canvas",
+    "caption",
+    "center",
+    "cite",
+    "code",
+    "col",
+    "colgroup",
+    "data",
+    "datalist",
+    "dd",
+    "del",
+    "details",
+    "dfn",
+    "dialog",
+    "dir",
+    "div",
+    "dl",
+    "dt",
+    "em",
+    "embed",
+    "fieldset",
+    "figcaption",
+    "figure",
+    "font",
+    "footer",
+    "form",
+    "frame",
+    "frameset",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "head",
+    "header",
+    "hgroup",
+    "hr",
+    "html",
+    "i",
+    "iframe",
+    "img",
+    "input",
+    "ins",
+    "isindex",
+    "kbd",
+    "keygen",
+    "label",
+    "legend",
+    "li",
+    "link",
+    "listing",
+    "main",
+    "map",
+    "mark",
+    "marquee",
+    "menu",
+    "menuitem",
+    "meta",
+    "meter",
+    "nav",
+    "nobr",
+    "noembed",
+    "noframes",
+    "object",
+    "ol",
+    "optgroup",
+    "option",
+    "output",
+    "p",
+    "param",
+    "picture",
+    "plaintext",
+    "pre",
+    "progress",
+    "q",
+    "rb",
+    "rp",
+    "rt",
+    "rtc",
+    "ruby",
+    "s",
+    "samp",
+    "script",
+    "search",
+    "section",
+    "select",
+    "selectedcontent",
+    "slot",
+    "small",
+    "source",
+    "span",
+    "strike",
+    "strong",
+    "style",
+    "sub",
+    "summary",
+    "sup",
+    "table",
+    "tbody",
+    "td",
+    "template",
+    "textarea",
+    "tfoot",
+    "th",
+    "thead",
+    "time",
+    "title",
+    "tr",
+    "track",
+    "tt",
+    "u",
+    "ul",
+    "var",
+    "video",
+    "wbr",
+    "xmp",
 ];
 
 /// Reads a page as a tree, and writes it down again.
@@ -85,6 +210,10 @@ impl Names {
         self.tree.sink.created.take();
         let result = self.tree.process_token(Token::TagToken(tag.clone()), line);
         let created = self.tree.sink.created.take();
+        // Some are made without any tag of theirs.
+        self.names
+            .borrow_mut()
+            .extend(created.iter().map(Handle::written));
         let closed = self.closed();
         let ended = inside && self.write_ends(&closed, &tag);
         match tag.kind {
@@ -130,13 +259,8 @@ impl Names {
 
     fn write_start(&self, tag: &Tag, made: Option<&Handle>, joined: bool) {
         // What makes no element may end others.
-        let written = match made {
-            Some(made) if made.name.ns == ns!(html) => named(&made.name.local),
-            Some(made) => part(made),
-            None => tag.name.clone(),
-        };
+        let written = made.map_or_else(|| tag.name.clone(), Handle::written);
         if let Some(made) = made {
-            self.names.borrow_mut().insert(written.clone());
             if made.name.ns != ns!(html) && !tag.self_closing {
                 self.foreign.borrow_mut().push(Foreign {
                     at: made.at,
@@ -240,6 +364,16 @@ fn named(name: &LocalName) -> LocalName {
 /// The name that an element had before.
 pub(super) fn own(name: &str) -> &str {
     name.strip_prefix(OWN).unwrap_or(name)
+}
+
+impl Handle {
+    /// The name that the cleaner is given.
+    fn written(&self) -> LocalName {
+        match self.name.ns {
+            ns!(html) => named(&self.name.local),
+            _ => part(self),
+        }
+    }
 }
 
 /// The name of a part of a picture or a formula: its own where that says what may stand in it,
