@@ -99,6 +99,109 @@ fn every_element_may_hide() {
     }
 }
 
+/// Names of parts of pictures and formulas, and what is none of theirs.
+const NAMES: &str = "altglyph and animate animatecolor animatemotion animatetransform annotation \
+    annotation-xml apply circle clippath cn cursor defs desc discard ellipse feblend \
+    fegaussianblur filter font-face foreignobject g glyph hkern in int label line \
+    lineargradient list log maction maligngroup malignmark marker mask math matrix max menclose \
+    merror metadata mfenced mfrac mglyph mi min minus mmultiscripts mn mo mode mover mpadded \
+    mpath mphantom mprescripts mroot mrow ms mspace msqrt mstyle msub msubsup msup mtable mtd \
+    mtext mtr munder munderover none noscript not or path pattern pi plus polygon polyline power \
+    radialgradient rect root section selector semantics sep set share stop sum svg switch \
+    symbol td text textpath times tref true tspan union use vector view x-y xor";
+
+/// Words stay whatever the name of what they stand in, and wherever that stands.
+#[test]
+fn no_name_takes_words_along() {
+    let (_home, mut host) = host();
+    let around = [
+        ["", ""],
+        ["<svg></svg>", "<math></math>"],
+        ["<math><mi>x</mi>", "</math>"],
+        ["<math><mtext>", "</mtext></math>"],
+        ["<math><annotation-xml>", "</annotation-xml></math>"],
+        [
+            "<math><annotation-xml encoding=text/HTML>",
+            "</annotation-xml></math>",
+        ],
+        ["<svg>", "</svg>"],
+        ["<svg><text>", "</text></svg>"],
+        ["<svg><foreignObject>", "</foreignObject></svg>"],
+        ["<svg><desc>", "</desc></svg>"],
+        ["<svg><font><td><g>", "</td></svg>"],
+        ["<table><tr><td>", "</table>"],
+        ["<ul><li><b>", "</ul>"],
+    ];
+    for [before, behind] in around {
+        let html: String = NAMES
+            .split_whitespace()
+            .enumerate()
+            .map(|(at, name)| {
+                format!("<div>{before}<{name}>not{at}<{name}>a{at}z</{name}>b{at}z{behind}</div>")
+            })
+            .collect();
+        let (clean, quote) = both(&mut host, &html);
+        for (at, name) in NAMES.split_whitespace().enumerate() {
+            for word in ["not", "a", "b"] {
+                let word = format!("{word}{at}");
+                for text in [&clean, &quote] {
+                    assert!(text.contains(&word), "{before}<{name}>: {word}: {text}");
+                }
+            }
+        }
+    }
+    for html in [
+        "Do <set>NOT</set> pay",
+        "Do <set hidden/>not</set>NOT pay",
+        "Do <svg><set/></svg>NOT pay",
+        "<svg><g><td></g>Do</svg> NOT pay",
+        "<td><svg><g><td><font>Do</svg><svg><td></td> NOT</td>pay",
+        "Do <p><mtr>NOT<p>pay</mtr></mtr>",
+        "<table><set>Do</set><tr><msup>NOT<td>pay",
+        "<select><set><option>Do</set><option>NOT <stop>pay</select>",
+        "<xmp>Do <set>NOT</set> pay</xmp>",
+        "<textarea>Do <set>NOT</set> pay",
+        "<noscript>Do <set>NOT</noscript> pay",
+        "<math><style>Do <b>NOT</b></style>pay",
+        "<math><mi><b>Do <svg><g><mi>NOT</math>pay",
+        "Do <svg><![CDATA[<NOT>]]></svg>pay",
+        "<image alt='Do'><img alt='&lt;noscript&gt;NOT<set>&quot;'> pay",
+        "<plaintext>Do <set>NOT</set> pay",
+    ] {
+        let (clean, quote) = both(&mut host, html);
+        for text in [&clean, &quote] {
+            for word in ["Do", "NOT", "pay"] {
+                assert_eq!(text.matches(word).count(), 1, "{html}: {text}");
+            }
+        }
+    }
+    // Names stay what is hidden by them, and what takes that back.
+    for (html, seen) in [
+        ("<stop style='display:none'>x</stop>yes", "yes"),
+        ("<svg></svg><text hidden>x</text>yes", "yes"),
+        ("<svg><font style='display:none'>x</font>yes</svg>", "yes"),
+        ("<math><td style='display:none'>x</td>yes</math>", "yes"),
+        (
+            "<style>stop{display:block!important}</style><stop style='display:none'>yes</stop>",
+            "yes",
+        ),
+        (
+            "<style>x-stop{display:block!important}</style><stop style='display:none'>x</stop>yes",
+            "yes",
+        ),
+        (
+            "yes<svg><style>x</style><title>x</title><script>x</script></svg>",
+            "yes",
+        ),
+        ("<!--<set>x</set>--><script>'<set>'</script>yes", "yes"),
+    ] {
+        let (clean, quote) = both(&mut host, html);
+        assert_eq!((clean.trim(), quote.trim()), (seen, seen), "{html}");
+    }
+    let (clean, _) = both(&mut host, "<img alt='<set>&amp;lt;<noscript>'>");
+    assert_eq!(clean, "[&lt;set&gt;&amp;lt;&lt;noscript&gt;]");
+}
+
 /// What stands in a text by how it looks on a page is said by signs there.
 #[test]
 fn a_page_and_its_text_say_the_same() {

@@ -1,7 +1,7 @@
 //! How large a tree a page becomes. A count of tags can't tell: end tags of elements that are
 //! not open close nothing, and formatting that was never closed is opened again in every
 //! paragraph, so that a hundred thousand tags make a billion elements, and one attribute a
-//! hundred thousand. The names of all its elements come along.
+//! hundred thousand.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -9,11 +9,11 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use html5ever::interface::tree_builder::{ElementFlags, NodeOrText, QuirksMode, TreeSink};
-use html5ever::tendril::{StrTendril, TendrilSink};
-use html5ever::{
-    Attribute, ExpandedName, LocalName, ParseOpts, QualName, local_name, ns, parse_fragment,
-};
+use html5ever::tendril::StrTendril;
+use html5ever::tokenizer::{BufferQueue, Tokenizer, TokenizerOpts};
+use html5ever::{Attribute, ExpandedName, LocalName, QualName, TokenizerResult, local_name, ns};
 
+use super::names::Names;
 use super::scan::steps;
 
 /// How deep elements may stand in one another, those counted that are opened again: browsers
@@ -33,33 +33,29 @@ const WEIGHT_LEAST: usize = 64 << 10;
 /// How much is read between two looks at the bounds, in bytes.
 const STEP: usize = 1024;
 
-/// What elements a page has.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    pub names: HashSet<LocalName>,
-    /// There are pictures or formulas among them.
-    pub foreign: bool,
-}
-
-/// What elements a page has, read exactly as ammonia reads it; `None` where it becomes no tree of
-/// bearable size.
-pub(super) fn found(html: &str) -> Option<Found> {
+/// A page in names that the cleaner takes, and those names. It is read exactly as ammonia reads
+/// it; `None` where it becomes no tree of bearable size.
+pub(super) fn read(html: &str) -> Option<(String, HashSet<LocalName>)> {
     let over = Rc::new(Cell::new(false));
-    let found = Rc::new(RefCell::new(Found::default()));
     let sink = Sink {
         nodes: RefCell::new(vec![Node::default()]),
         weight: Cell::new(0),
         weight_max: WEIGHT_LEAST.saturating_add(html.len().saturating_mul(WEIGHT_MAX)),
         over: Rc::clone(&over),
-        found: Rc::clone(&found),
+        created: RefCell::default(),
     };
     let context = QualName::new(None, ns!(html), local_name!("div"));
-    let mut parser = parse_fragment(sink, ParseOpts::default(), context, Vec::new(), false);
+    let context = sink.create_element(context, Vec::new(), ElementFlags::default());
+    let names = Names::new(sink, context, html.len());
+    let tokenizer = Tokenizer::new(names, TokenizerOpts::default());
+    let input = BufferQueue::default();
     for step in steps(html, STEP).take_while(|_| !over.get()) {
-        parser.process(StrTendril::from(step));
+        input.push_back(StrTendril::from_slice(step));
+        // Scripts stop it, but are not run.
+        while !matches!(tokenizer.feed(&input), TokenizerResult::Done) {}
     }
-    parser.finish();
-    (!over.get()).then(|| found.take())
+    tokenizer.end();
+    (!over.get()).then(|| tokenizer.sink.finish())
 }
 
 #[derive(Default)]
@@ -71,10 +67,11 @@ struct Node {
 }
 
 #[derive(Clone)]
-struct Handle {
-    at: usize,
-    name: Rc<QualName>,
-    integration: bool,
+pub(super) struct Handle {
+    pub at: usize,
+    pub name: Rc<QualName>,
+    /// It stands in a formula, and what it holds does not.
+    pub integration: bool,
 }
 
 impl Handle {
@@ -88,12 +85,13 @@ impl Handle {
 }
 
 /// A tree of which only the shape is kept.
-struct Sink {
+pub(super) struct Sink {
     nodes: RefCell<Vec<Node>>,
     weight: Cell<usize>,
     weight_max: usize,
     over: Rc<Cell<bool>>,
-    found: Rc<RefCell<Found>>,
+    /// The elements that were made since somebody looked.
+    pub created: RefCell<Vec<Handle>>,
 }
 
 impl Sink {
@@ -167,12 +165,6 @@ impl TreeSink for Sink {
         flags: ElementFlags,
     ) -> Handle {
         self.weigh(&name, &attributes);
-        let mut found = self.found.borrow_mut();
-        found.foreign |= name.ns != ns!(html);
-        if !found.names.contains(&name.local) {
-            found.names.insert(name.local.clone());
-        }
-        drop(found);
         let at = self.add();
         if flags.template {
             let contents = self.add();
@@ -180,11 +172,13 @@ impl TreeSink for Sink {
                 node.contents = Some(contents);
             }
         }
-        Handle {
+        let handle = Handle {
             at,
             name: Rc::new(name),
             integration: flags.mathml_annotation_xml_integration_point,
-        }
+        };
+        self.created.borrow_mut().push(handle.clone());
+        handle
     }
 
     fn create_comment(&self, _: StrTendril) -> Handle {

@@ -8,6 +8,7 @@
 mod bounds;
 mod hidden;
 mod links;
+mod names;
 mod numbers;
 mod render;
 mod scan;
@@ -16,7 +17,6 @@ mod style;
 mod text;
 mod values;
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use ammonia::{Builder, UrlRelative};
@@ -119,12 +119,6 @@ const ENDLESS: [&str; 14] = [
     "wbr",
 ];
 
-/// Names of parts of pictures and formulas that may stand in a page without any.
-const STRAY: [&str; 18] = [
-    "circle", "defs", "desc", "filter", "g", "line", "mask", "mi", "mn", "mo", "mrow", "mtext",
-    "path", "pattern", "rect", "switch", "text", "view",
-];
-
 /// The class that marks a Legacy Display (RFC 9788 5.2.3).
 pub(super) const LEGACY_DISPLAY: &str = "header-protection-legacy-display";
 
@@ -180,50 +174,11 @@ pub fn page(html: &str, legacy: LegacyDisplay, budget: &mut Budget) -> Option<Pa
     let left = budget.bytes.checked_sub(html.len());
     budget.bytes = left.filter(|_| html.len() <= HTML_MAX)?;
     let scanned = scan::scan(html, &mut budget.scanning)?;
-    let mut html = renamed(html, &["noscript"]);
-    let mut found = bounds::found(&html)?;
-    if !found.foreign
-        && STRAY
-            .iter()
-            .any(|name| found.names.contains(&LocalName::from(*name)))
-    {
-        html = Cow::Owned(renamed(&html, &STRAY).into_owned());
-        found = bounds::found(&html)?;
-    }
-    let names = found.names;
+    let (html, names) = bounds::read(html)?;
     let cleaned = cleaner(&names).clean(&html).to_string();
     let mut page = render::render(&cleaned, legacy, &scanned.others);
     page.removed = scanned.removed;
     Some(page)
-}
-
-/// The page with other names for some elements, which are read as any other then. ammonia 4.2
-/// reads what stands in `noscript` as one text, as browsers with scripts do, and takes out with
-/// all their words what has names of pictures and stands in none.
-fn renamed<'a>(html: &'a str, names: &[&str]) -> Cow<'a, str> {
-    let (mut out, mut done) = (String::new(), 0);
-    for at in memchr::memchr_iter(b'<', html.as_bytes()) {
-        let behind = html.get(at + 1..).unwrap_or_default();
-        let (name, ends) = match behind.strip_prefix('/') {
-            Some(name) => (name, 1),
-            None => (behind, 0),
-        };
-        let is = |known: &&str| {
-            let next = name.as_bytes().get(known.len());
-            scan::begins(name, known)
-                && next.is_none_or(|next| next.is_ascii_whitespace() || b"/>".contains(next))
-        };
-        if names.iter().any(is) {
-            let at = at + 1 + ends;
-            out.push_str(html.get(done..at).unwrap_or_default());
-            out.push_str("x-");
-            done = at;
-        }
-    }
-    match html.get(done..) {
-        Some(rest) if done > 0 => Cow::Owned(out + rest),
-        _ => Cow::Borrowed(html),
-    }
 }
 
 /// Text as HTML: escaped, with its lines.

@@ -10,6 +10,7 @@ use cssparser::{
 };
 use html5ever::tokenizer::Tag;
 
+use super::names::own;
 use super::scan::{attribute, is_far};
 use super::style::{self, Said, Style};
 use super::values::{Display, Looks, Overflow, Side};
@@ -125,7 +126,7 @@ impl Others {
             }
         };
         add("*");
-        add(&tag.name);
+        add(own(&tag.name));
         let words = |name: &str| {
             attribute(tag, name)
                 .unwrap_or_default()
