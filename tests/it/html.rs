@@ -397,6 +397,7 @@ fn a_page_keeps_nobody_busy() {
         many("x", 3 << 20),
         many("</p>", 90_000),
         many("<svg><math>", 50_000),
+        format!("{}<svg>{}", opened(200), many("<g>x</g>", 100_000)),
         many("<div></x>", 45_000),
         many("<table></x><tr></x><td></x>", 15_000),
         format!("{}{}", opened(2_000), many("<p>x", 50_000)),

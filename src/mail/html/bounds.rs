@@ -95,6 +95,11 @@ pub(super) struct Sink {
 }
 
 impl Sink {
+    /// The page costs too much.
+    pub(super) fn give_up(&self) {
+        self.over.set(true);
+    }
+
     /// Counts what an element is when it is written: both its tags, and its attributes.
     fn weigh(&self, name: &QualName, attributes: &[Attribute]) {
         let values = attributes

@@ -164,6 +164,10 @@ const HTML: [&str; 138] = [
     "xmp",
 ];
 
+/// The most of [`Names::looks`]: pictures of hundreds of parts, as deep as letters nest. Each tag
+/// in a picture costs as many as are open.
+const LOOKS_MAX: usize = 1_000_000;
+
 /// Reads a page as a tree, and writes it down again.
 pub(super) struct Names {
     tree: TreeBuilder<Handle, Sink>,
@@ -174,6 +178,8 @@ pub(super) struct Names {
     foreign: RefCell<Vec<Foreign>>,
     /// The text is no markup whatever stands in it.
     raw: Cell<bool>,
+    /// How many open elements were looked at to see what a tag in a picture has ended.
+    looks: Cell<usize>,
 }
 
 /// A part of a picture or a formula.
@@ -194,6 +200,7 @@ impl Names {
             names: RefCell::default(),
             foreign: RefCell::default(),
             raw: Cell::new(false),
+            looks: Cell::new(0),
         }
     }
 
@@ -237,6 +244,10 @@ impl Names {
         let open = Open::default();
         self.tree.trace_handles(&open);
         let open = open.0.into_inner();
+        self.looks.set(self.looks.get().saturating_add(open.len()));
+        if self.looks.get() > LOOKS_MAX {
+            self.tree.sink.give_up();
+        }
         let gone = |part: &mut Foreign| !open.contains(&part.at);
         let mut closed: Vec<Foreign> = foreign.extract_if(.., gone).collect();
         closed.reverse();
