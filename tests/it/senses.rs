@@ -26,6 +26,9 @@ fn read(pages: &[(&str, &str, &str)]) {
         let (page, quote) = both(&mut host, &message(html));
         assert_eq!(page, *clean, "{html}");
         assert_eq!(quote, *text, "{html}");
+        if page.contains("data-link") {
+            continue;
+        }
         let (_, again) = both(&mut host, &message(&page));
         assert_eq!(again, quote, "{html}: {page}");
     }
@@ -52,7 +55,7 @@ fn what_a_style_strikes_out_is_struck_out() {
         (
             "<table style='text-decoration:line-through'><tr><td>a<td>b</table>",
             "<table><tbody><tr><td><s>a</s></td><td><s>b</s></td></tr></tbody></table>",
-            "[-a  b-]\n",
+            "[-a-]  [-b-]\n",
         ),
         (
             "<ul style='text-decoration:line-through'><li>a<li>b</ul>",

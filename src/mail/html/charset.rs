@@ -1,7 +1,6 @@
 //! Which letters the bytes of a page are, where its part doesn't say: the page may say so itself.
 
 use html5ever::tokenizer::{Tag, TagKind, Token};
-use mail_parser::decoders::charsets::map::charset_decoder;
 
 use super::scan::{attribute, tokens};
 use crate::mail::decode;
@@ -96,7 +95,7 @@ fn known(name: &str) -> Option<String> {
     if name == "x-user-defined" {
         return Some("windows-1252".to_owned());
     }
-    charset_decoder(name.as_bytes()).map(|_| name)
+    decode::is_charset(&name).then_some(name)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod formula;
 mod hidden;
 mod links;
 mod numbers;
+mod pieces;
 mod render;
 mod scan;
 mod sense;
@@ -134,7 +135,7 @@ pub(super) const LEGACY_DISPLAY: &str = "header-protection-legacy-display";
 
 pub(super) use charset::charset;
 pub(super) use display::legacy_display;
-pub(super) use render::escape;
+pub(super) use pieces::escape;
 
 /// Whether a part says that it begins with a Legacy Display, where that means something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

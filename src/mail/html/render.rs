@@ -1,45 +1,21 @@
 //! What the cleaner left, written out once more: addresses become numbers and names, and the
 //! text is made beside it.
 
-use std::borrow::Cow;
-
 use html5ever::tokenizer::{Tag, TagKind, Token};
 
 use super::formula::{Formula, Role, Signs};
 use super::hidden::{Sight, sight};
 use super::links::target;
 use super::numbers::{Count, Kind, integer};
+use super::pieces::{
+    FIELDS, HOLDERS, Open, ROWS, STRIKING, VOID, entered, escape, is_one, restyled, stands_apart,
+    straight, unescaped, written,
+};
 use super::scan::{attribute, tokens};
 use super::sense::{Drawn, Flow, Sense, Shift, sense};
 use super::sheets::Others;
-use super::text::{Lines, is_block};
-use super::{LISTED_MAX, Page, TAGS, is_blank};
-use crate::mail::media::percent;
-
-/// Elements without an end.
-const VOID: [&str; 5] = ["br", "col", "hr", "img", "input"];
-
-/// Elements that go, though what they hold stands in lines of its own.
-const BLOCKS: [&str; 10] = [
-    "details", "dialog", "fieldset", "form", "hgroup", "legend", "main", "nav", "search", "summary",
-];
-
-/// Parts of forms: what they hold stands apart from the words beside them.
-const FIELDS: [&str; 4] = ["button", "option", "select", "textarea"];
-
-/// Elements in which only rows and cells may stand.
-const ROWS: [&str; 5] = ["table", "tbody", "tfoot", "thead", "tr"];
-
-/// Cells and their rows: no style of theirs sets them apart any more than they are.
-const CELLS: [&str; 8] = [
-    "col", "colgroup", "tbody", "td", "tfoot", "th", "thead", "tr",
-];
-
-/// Elements in which no text stands, but in elements of theirs.
-const HOLDERS: [&str; 8] = ["dl", "ol", "table", "tbody", "tfoot", "thead", "tr", "ul"];
-
-/// What strikes out by its name, raises, and lowers.
-const STRIKING: [&str; 3] = ["del", "s", "strike"];
+use super::text::Lines;
+use super::{LISTED_MAX, Page, is_blank};
 
 /// How often what is raised or lowered is so again.
 const SHIFTS_MAX: usize = 4;
@@ -47,9 +23,6 @@ const SHIFTS_MAX: usize = 4;
 /// How deep an element may stand that is written twice, once for what its style says: what is
 /// written nests no deeper than what may be read.
 const WITHIN_MAX: usize = 480;
-
-/// What turns text round, so that it shows other words than it has.
-const TURNING: [char; 2] = ['\u{202D}', '\u{202E}'];
 
 /// Writes a page out of cleaned HTML; `None` where it nests like no letter.
 pub(super) fn render(cleaned: &str, others: &Others) -> Option<Page> {
@@ -120,30 +93,6 @@ struct Writer<'a> {
     deep: bool,
 }
 
-/// An element that is open.
-#[derive(Clone, Copy)]
-struct Open {
-    /// Whether text right inside it is seen.
-    sight: Sight,
-    /// The element that is written for it.
-    written: Option<&'static str>,
-    /// No other element may stand right in it.
-    row: bool,
-    /// What its style makes of it is written inside of it.
-    inner: [Option<&'static str>; 2],
-    /// Its style strikes out what is in it, which is still to be written.
-    strikes: bool,
-    flow: Flow,
-    /// Each element in it stands beside the others.
-    spread: bool,
-    /// Its parts stand in places of their own.
-    formula: Option<Formula>,
-    /// How many elements in it have begun.
-    parts: usize,
-    /// What stands at its end.
-    after: [&'static str; 2],
-}
-
 impl Writer<'_> {
     fn token(&mut self, token: &Token) {
         match token {
@@ -204,7 +153,8 @@ impl Writer<'_> {
             sight,
             written: restyled(written, &sense),
             row: ROWS.contains(&name),
-            inner: [None; 2],
+            struck: false,
+            shift: None,
             strikes: false,
             flow,
             spread: sense.layout.is_some_and(|layout| layout.spread),
@@ -216,10 +166,10 @@ impl Writer<'_> {
         if strikes && self.struck == 0 && !natural(&STRIKING) {
             match written.is_some_and(|name| HOLDERS.contains(&name)) {
                 true => open.strikes = true,
-                false => open.inner[0] = Some("s"),
+                false => open.struck = true,
             }
         }
-        let inline = !written.is_some_and(|name| is_block(name) || CELLS.contains(&name));
+        let inline = !written.is_some_and(stands_apart);
         let shift = match (role, sense.shift) {
             (Role::Raised, _) => Some("sup"),
             (Role::Lowered, _) => Some("sub"),
@@ -228,18 +178,18 @@ impl Writer<'_> {
             _ => None,
         };
         if self.shifts < SHIFTS_MAX && !natural(&["sub", "sup"]) {
-            open.inner[1] = shift;
+            open.shift = shift;
         }
-        self.deep |= open.inner != [None; 2] && self.open.len() > WITHIN_MAX;
-        self.struck += usize::from(natural(&STRIKING)) + usize::from(open.inner[0].is_some());
-        self.shifts += usize::from(open.inner[1].is_some());
+        self.deep |= open.inner() != [None; 2] && self.open.len() > WITHIN_MAX;
+        self.struck += usize::from(natural(&STRIKING)) + usize::from(open.struck);
+        self.shifts += usize::from(open.shift.is_some());
         self.open.push(open);
         self.part(flow);
         match open.written {
             Some(written) => self.element(tag, written),
             None => self.passed(tag, sight),
         }
-        for inner in open.inner.into_iter().flatten() {
+        for inner in open.inner().into_iter().flatten() {
             self.page.clean.push_str(&format!("<{inner}>"));
             self.lines.start(inner, None);
         }
@@ -250,7 +200,7 @@ impl Writer<'_> {
 
     /// How an element stands among its neighbours, by its style and that of what it is in.
     fn flow(&self, sense: &Sense, written: Option<&str>) -> Flow {
-        if written.is_some_and(|name| is_block(name) || CELLS.contains(&name)) {
+        if written.is_some_and(stands_apart) {
             return Flow::Inline;
         }
         let flow = sense.layout.map_or(Flow::Inline, |layout| layout.flow);
@@ -302,7 +252,7 @@ impl Writer<'_> {
     /// An element that is written.
     fn element(&mut self, tag: &Tag, written: &'static str) {
         let mut link = None;
-        let block = is_block(written) || CELLS.contains(&written);
+        let block = stands_apart(written);
         if written == "br" && self.owed == Flow::Line {
             self.settle();
         }
@@ -441,13 +391,13 @@ impl Writer<'_> {
         for sign in open.after {
             self.mark(sign, sight);
         }
-        for inner in open.inner.into_iter().rev().flatten() {
+        for inner in open.inner().into_iter().rev().flatten() {
             self.page.clean.push_str(&format!("</{inner}>"));
             self.lines.end(inner);
         }
         let strikes = written.is_some_and(|name| STRIKING.contains(&name));
-        self.struck -= usize::from(strikes) + usize::from(open.inner[0].is_some());
-        self.shifts -= usize::from(open.inner[1].is_some());
+        self.struck -= usize::from(strikes) + usize::from(open.struck);
+        self.shifts -= usize::from(open.shift.is_some());
         self.ended(name, sight, written);
         self.part(open.flow);
     }
@@ -478,7 +428,7 @@ impl Writer<'_> {
         if ["ol", "ul"].contains(&written) {
             self.lists.pop();
         }
-        if is_block(written) || CELLS.contains(&written) {
+        if stands_apart(written) {
             self.fresh = true;
             self.owed = Flow::Inline;
         }
@@ -532,77 +482,5 @@ impl Writer<'_> {
         self.page.clean.push_str("=\"");
         escape(value, &mut self.page.clean);
         self.page.clean.push('"');
-    }
-}
-
-/// The element that is written for one of this name, if any.
-fn written(name: &str) -> Option<&'static str> {
-    match name {
-        "dir" | "menu" => Some("ul"),
-        "listing" | "xmp" => Some("pre"),
-        name if BLOCKS.contains(&name) => Some("div"),
-        name => TAGS.iter().find(|tag| **tag == name).copied(),
-    }
-}
-
-/// The element that is written where a style says other than its name.
-fn restyled(written: Option<&'static str>, sense: &Sense) -> Option<&'static str> {
-    match (written?, sense.drawn, sense.shift) {
-        ("del" | "s" | "strike", Some(Drawn::Elsewhere), _) => Some("span"),
-        ("sub", _, Some(Shift::Raised)) => Some("sup"),
-        ("sup", _, Some(Shift::Lowered)) => Some("sub"),
-        _ => written,
-    }
-}
-
-/// Text in the order that it has.
-fn straight(text: &str) -> Cow<'_, str> {
-    match text.contains(TURNING) {
-        true => Cow::Owned(text.replace(TURNING, "")),
-        false => Cow::Borrowed(text),
-    }
-}
-
-fn is_one(word: &str, of: &[&str]) -> bool {
-    of.iter().any(|one| word.eq_ignore_ascii_case(one))
-}
-
-/// The text that is seen in a field or on a button.
-fn entered(tag: &Tag) -> Cow<'_, str> {
-    let said = |name: &str| attribute(tag, name).unwrap_or_default();
-    let value = attribute(tag, "value").unwrap_or_default();
-    match &*said("type").to_ascii_lowercase() {
-        "checkbox" | "color" | "file" | "hidden" | "radio" | "range" => "".into(),
-        "image" => match attribute(tag, "alt").unwrap_or_default() {
-            "" => "".into(),
-            alt => format!("[{alt}]").into(),
-        },
-        // Its letters are not.
-        "password" if !value.is_empty() => "".into(),
-        "button" | "reset" | "submit" => value.into(),
-        _ if value.is_empty() => attribute(tag, "placeholder").unwrap_or_default().into(),
-        _ => value.into(),
-    }
-}
-
-/// A content id out of its URL (RFC 2392 2): percent escapes are undone.
-fn unescaped(url: &str) -> String {
-    let bytes = percent(url);
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    text.chars().filter(|c| !c.is_control()).collect()
-}
-
-/// Writes text so that no reader of HTML takes any of it for markup, wherever it stands.
-pub(in crate::mail) fn escape(text: &str, out: &mut String) {
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\0' => {}
-            c => out.push(c),
-        }
     }
 }
