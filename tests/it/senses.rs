@@ -197,6 +197,17 @@ fn formulas_say_what_they_mean() {
             "(a+b)/c\n",
         ),
         (
+            "<math><msup><mrow><mi>a</mi><mi>b</mi></mrow><mn>2</mn></msup><mfrac><mn>1</mn>\
+             <mfrac><mn>2</mn><mn>3</mn></mfrac></mfrac></math>",
+            "(ab)<sup>2</sup> 1/(2/3)",
+            "(ab)^2 1/(2/3)\n",
+        ),
+        (
+            "<math><mtable><mtr><mtd>1</mtd><mtd>2</mtd></mtr><mtr><mtd>3</mtd></mtr></mtable></math>",
+            "1 2<br>3",
+            "1 2\n3\n",
+        ),
+        (
             "<math><msub><mi>x</mi><mn>1</mn></msub><msubsup><mi>y</mi><mi>i</mi><mn>2</mn></msubsup></math>",
             "x<sub>1</sub>y<sub>i</sub><sup>2</sup>",
             "x_1y_i^2\n",

@@ -144,7 +144,8 @@ impl Writer<'_> {
         let around = role.signs(name);
         let flow = match name {
             "mtr" | "mlabeledtr" => Flow::Line,
-            "mtd" | "mfrac" => Flow::Beside,
+            "mtd" => Flow::Beside,
+            "mfrac" if role == Role::Plain => Flow::Beside,
             _ => self.flow(&sense, written),
         };
         let strikes = self.open.last().is_some_and(|around| around.strikes)
