@@ -6,7 +6,7 @@ use std::path::Path;
 
 use html5gum::{Token, Tokenizer};
 use libfuzzer_sys::fuzz_target;
-use sealpost::mail::html::{self, Budget, LegacyDisplay, Page};
+use sealpost::mail::html::{self, Budget, Page};
 
 /// How many times a page its clean form and its text may be.
 const GROWTH: usize = 64;
@@ -150,10 +150,8 @@ fn check(given: &str, page: &Page) {
 
 fuzz_target!(init: seeds(), |data: &[u8]| {
     let given = String::from_utf8_lossy(data);
-    for legacy in [LegacyDisplay::Absent, LegacyDisplay::Present] {
-        if let Some(page) = html::page(&given, legacy, &mut Budget::default()) {
-            check(&given, &page);
-        }
+    if let Some(page) = html::page(&given, &mut Budget::default()) {
+        check(&given, &page);
     }
     // A text that stands for a page is read as nothing but text.
     let plain = html::plain(&given);

@@ -10,7 +10,7 @@ use crate::base::body::as_text;
 use crate::base::verdict::{
     Disposition, Header, HeaderProtection, Html, LayerKind, OpenedMessage, Part, Signed,
 };
-use crate::mail::html::{self, Budget, LegacyDisplay};
+use crate::mail::html::{self, Budget};
 use crate::verbs::open::{self, Asking, Payload, Request};
 
 /// Opens a file and prints what it is.
@@ -154,8 +154,7 @@ fn shown(part: &Part) -> String {
 /// HTML as text, and where its links lead.
 fn page(html: &Html) -> String {
     let clean = html.clean.bytes().ok().and_then(|bytes| as_text(bytes));
-    let page =
-        clean.and_then(|clean| html::page(clean, LegacyDisplay::Absent, &mut Budget::default()));
+    let page = clean.and_then(|clean| html::page(clean, &mut Budget::default()));
     let mut text = print::plain_text(&page.unwrap_or_default().text);
     if !html.links.is_empty() {
         text.push_str("\nLinks:\n");

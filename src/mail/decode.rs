@@ -246,8 +246,16 @@ pub fn sealed_text(name: &str, content: &Bytes) -> Bytes {
     }
 }
 
+/// Whether there is a charset of this name.
+pub(super) fn is_charset(name: &str) -> bool {
+    catch_unwind(AssertUnwindSafe(|| {
+        charset_decoder(name.as_bytes()).is_some()
+    }))
+    .unwrap_or(false)
+}
+
 /// Whether content is what ISO-2022-JP makes of Japanese: ASCII, and the sign that it is not.
-fn is_japanese(name: &str, content: &[u8]) -> bool {
+pub(super) fn is_japanese(name: &str, content: &[u8]) -> bool {
     const BEGINS: [&[u8]; 2] = [b"\x1B$B", b"\x1B$@"];
     let named = ["iso-2022-jp", "csiso2022jp"];
     content.is_ascii()

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::decode::{self, Transfer};
 use super::fault::Fault;
 use super::head::{self, Head};
+use super::html;
 use super::layers::{self, Shape};
 use super::media::Media;
 use super::split;
@@ -193,12 +194,15 @@ impl Entity {
         self.transfer().decode(&start)
     }
 
-    /// The content as UTF-8, for text/*. Line ends stay as they are.
+    /// The content as UTF-8, for text/*. Line ends stay as they are. A page may say itself which
+    /// letters it has where its part doesn't.
     pub fn text(&self) -> Bytes {
-        decode::text(
-            self.media.param("charset").unwrap_or_default(),
-            &self.content(),
-        )
+        let content = self.content();
+        let named = self.media.param("charset").unwrap_or_default();
+        match self.media.kind() {
+            "text/html" => decode::text(&html::charset(named, &content), &content),
+            _ => decode::text(named, &content),
+        }
     }
 
     /// The file name that goes with it, for people: no path is taken off, nothing is safe.

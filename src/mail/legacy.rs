@@ -1,7 +1,7 @@
 //! The Legacy Display: hidden fields said once more in the text, for readers that don't know
 //! header protection (RFC 9788 5.2.2 to 5.2.4, 10.3).
 //!
-//! Taking it off again is for [`super::protect`] and [`super::html`].
+//! Taking it off again is for [`super::protect`].
 
 use bytes::Bytes;
 
@@ -185,7 +185,7 @@ fn in_html(html: &str, lines: &[String]) -> String {
 }
 
 /// Where the body of a page begins: behind its tag, or that of the head, or of the page.
-fn body(html: &str) -> usize {
+pub(super) fn body(html: &str) -> usize {
     let lower = html.to_ascii_lowercase();
     for tag in ["<body", "</head", "<html", "<!doctype"] {
         let Some(at) = lower.find(tag) else { continue };

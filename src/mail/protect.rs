@@ -8,7 +8,8 @@ use bytes::Bytes;
 use super::entity::Entity;
 use super::fields::FieldOut;
 use super::head::{Field, Head};
-use super::html::{LEGACY_DISPLAY, LegacyDisplay};
+use super::html::{self, LegacyDisplay};
+use super::legacy;
 use super::media::Media;
 use super::split;
 use crate::base::Mailbox;
@@ -335,24 +336,12 @@ pub fn behind_legacy_display(text: &Bytes) -> Bytes {
     text.clone()
 }
 
-/// HTML without its Legacy Display, where that is written as RFC 9788 5.2.3 has it. Any other
-/// form is for [`super::html::page`], which reads the page as a tree.
+/// HTML without its Legacy Display: the element that its body begins with, if that is marked so
+/// (RFC 9788 5.2.3). Any other stays, as does one that never ends.
 pub fn without_legacy_display(html: &Bytes) -> Bytes {
-    let begin = format!("<div class=\"{LEGACY_DISPLAY}\">");
-    let Some(start) = memchr::memmem::find(html, begin.as_bytes()) else {
-        return html.clone();
-    };
-    let Some((_, rest)) = html.split_at_checked(start + begin.len()) else {
-        return html.clone();
-    };
-    let inner = rest.trim_ascii_start().strip_prefix(b"<pre>");
-    let end = inner.and_then(|inner| {
-        let text = memchr::memchr(b'<', inner)?;
-        let after = inner.get(text..)?.strip_prefix(b"</pre>")?;
-        after.trim_ascii_start().strip_prefix(b"</div>")
+    let found = std::str::from_utf8(html).ok().and_then(|text| {
+        let (start, end) = html::legacy_display(text, legacy::body(text))?;
+        Some([text.get(..start)?, text.get(end..)?].concat())
     });
-    match (end, html.get(..start)) {
-        (Some(after), Some(before)) => wiped([before, after].concat()),
-        _ => html.clone(),
-    }
+    found.map_or_else(|| html.clone(), |rest| wiped(rest.into_bytes()))
 }

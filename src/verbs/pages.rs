@@ -26,7 +26,7 @@ pub(super) fn pages(peeled: &Peeled, cx: &Context) -> Result<Vec<Option<Page>>> 
         }
         cx.job.check()?;
         let html = String::from_utf8_lossy(&part.body);
-        Ok(html::page(&html, part.legacy, &mut budget))
+        Ok(html::page(&html, &mut budget))
     };
     peeled.parts.iter().map(&mut page).collect()
 }

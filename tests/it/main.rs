@@ -17,6 +17,7 @@ mod marionette;
 mod mime;
 mod packets;
 mod peer;
+mod senses;
 mod servers;
 mod trio;
 

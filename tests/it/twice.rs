@@ -550,3 +550,60 @@ fn a_bare_text_that_is_signed_is_a_text() {
         }
     }
 }
+
+/// RFC 9788 5.2.3: of a page goes the element that its body begins with, and no other; one that
+/// never ends takes no letter with it. Whoever reads the page and whoever reads what it was made
+/// of read the same.
+#[test]
+fn a_page_loses_only_the_legacy_display_it_begins_with() {
+    let one = "<div class=\"header-protection-legacy-display\"><pre>Subject: Secret</pre></div>";
+    let not = "<div class='x header-protection-legacy-display'>NOT</div>";
+    let pages = [
+        (format!("<html><body>{one}<p>text</p></body></html>"), "text"),
+        (format!("<body>{one}{not}<p>pay</p>"), "NOT pay"),
+        (format!("<body><p>I will</p>{not}<p>pay</p>"), "I will NOT pay"),
+        (
+            format!("<body><p>I will</p><section>{not}</section>pay"),
+            "I will NOT pay",
+        ),
+        (
+            "<body><div class=header-protection-legacy-display><div>Subject: Secret</div> tail</div>text"
+                .to_owned(),
+            "text",
+        ),
+        (
+            "<body><div class=header-protection-legacy-display>I will NOT<p>pay".to_owned(),
+            "I will NOT pay",
+        ),
+        (
+            "<body><div class=header-protection-legacy-display>I will <div>NOT</div><p>pay".to_owned(),
+            "I will NOT pay",
+        ),
+        (
+            "<body><span class=header-protection-legacy-display>NOT</span> pay".to_owned(),
+            "NOT pay",
+        ),
+        (format!("<meta charset=utf-8><!-- x -->\n{one}text"), "text"),
+    ];
+    for mut post in posts() {
+        for (page, expected) in &pages {
+            let payload = format!(
+                "{INNER}HP-Outer: Subject: [...]\nContent-Type: text/html; hp=cipher; \
+                 hp-legacy-display=1\n\n{page}\n"
+            );
+            let opened = by_hand(&mut post, Crypto::SignedEncrypted, OUTER, &payload);
+            let clean = post.bob.bytes(&opened["parts"][0]["html"]["clean"].clone());
+            let quote = post.bob.bytes(&opened["quote"].clone());
+            let body = bodies(&mut post, &opened).remove(0);
+            for shown in [String::from_utf8(clean).unwrap(), body] {
+                for word in expected.split(' ') {
+                    assert!(shown.contains(word), "{page}: {shown}");
+                }
+                assert!(!shown.contains("Secret"), "{page}: {shown}");
+            }
+            let quote = String::from_utf8(quote).unwrap();
+            let words: Vec<&str> = quote.split_whitespace().collect();
+            assert_eq!(words.join(" "), *expected, "{page}");
+        }
+    }
+}

@@ -30,6 +30,11 @@ const WEIGHT_MAX: usize = 8;
 /// The same, in bytes, for pages of a few lines.
 const WEIGHT_LEAST: usize = 64 << 10;
 
+/// How many siblings are looked through, altogether, for the one before which something is put, or
+/// that is taken out: what stands in a table outside of its cells goes before the table, which is
+/// looked for each time among all that went there before it. A letter has a few thousand.
+const LOOKED_THROUGH_MAX: usize = 100_000_000;
+
 /// How much is read between two looks at the bounds, in bytes.
 const STEP: usize = 1024;
 
@@ -41,6 +46,7 @@ pub(super) fn read(html: &str) -> Option<(String, HashSet<LocalName>)> {
         nodes: RefCell::new(vec![Node::default()]),
         weight: Cell::new(0),
         weight_max: WEIGHT_LEAST.saturating_add(html.len().saturating_mul(WEIGHT_MAX)),
+        looked_through: Cell::new(0),
         over: Rc::clone(&over),
         created: RefCell::default(),
     };
@@ -61,6 +67,8 @@ pub(super) fn read(html: &str) -> Option<(String, HashSet<LocalName>)> {
 #[derive(Default)]
 struct Node {
     parent: Option<usize>,
+    /// About how many it has.
+    children: usize,
     depth: usize,
     /// A template holds its elements in a node of its own.
     contents: Option<usize>,
@@ -89,6 +97,7 @@ pub(super) struct Sink {
     nodes: RefCell<Vec<Node>>,
     weight: Cell<usize>,
     weight_max: usize,
+    looked_through: Cell<usize>,
     over: Rc<Cell<bool>>,
     /// The elements that were made since somebody looked.
     pub created: RefCell<Vec<Handle>>,
@@ -130,15 +139,30 @@ impl Sink {
         self.nodes.borrow().get(at).map_or(0, |node| node.depth)
     }
 
+    /// Counts what it takes to find a node among its siblings.
+    fn look_for(&self, at: usize) {
+        let parent = self.parent(at).unwrap_or_default();
+        let siblings = self.nodes.borrow().get(parent).map_or(0, |n| n.children);
+        let looked_through = self.looked_through.get().saturating_add(siblings);
+        self.looked_through.set(looked_through);
+        if looked_through > LOOKED_THROUGH_MAX {
+            self.over.set(true);
+        }
+    }
+
     fn put(&self, parent: usize, child: &NodeOrText<Handle>) {
         let child = match child {
             NodeOrText::AppendNode(handle) => handle.at,
             NodeOrText::AppendText(_) => self.add(),
         };
         let depth = self.depth(parent) + 1;
-        if let Some(node) = self.nodes.borrow_mut().get_mut(child) {
+        let mut nodes = self.nodes.borrow_mut();
+        if let Some(node) = nodes.get_mut(child) {
             node.parent = Some(parent);
             node.depth = depth;
+        }
+        if let Some(node) = nodes.get_mut(parent) {
+            node.children += 1;
         }
         if depth > DEPTH_MAX {
             self.over.set(true);
@@ -204,6 +228,7 @@ impl TreeSink for Sink {
         previous: &Handle,
         child: NodeOrText<Handle>,
     ) {
+        self.look_for(element.at);
         self.put(self.parent(element.at).unwrap_or(previous.at), &child);
     }
 
@@ -227,19 +252,28 @@ impl TreeSink for Sink {
     fn set_quirks_mode(&self, _: QuirksMode) {}
 
     fn append_before_sibling(&self, sibling: &Handle, child: NodeOrText<Handle>) {
+        self.look_for(sibling.at);
         self.put(self.parent(sibling.at).unwrap_or_default(), &child);
     }
 
     fn add_attrs_if_missing(&self, _: &Handle, _: Vec<Attribute>) {}
 
     fn remove_from_parent(&self, target: &Handle) {
+        self.look_for(target.at);
         if let Some(node) = self.nodes.borrow_mut().get_mut(target.at) {
             node.parent = None;
         }
     }
 
     /// The children are not known one by one; each such step makes a node, which is counted.
-    fn reparent_children(&self, _: &Handle, _: &Handle) {}
+    fn reparent_children(&self, from: &Handle, to: &Handle) {
+        let mut nodes = self.nodes.borrow_mut();
+        let moved = nodes.get_mut(from.at).map(|node| &mut node.children);
+        let moved = moved.map(std::mem::take).unwrap_or_default();
+        if let Some(node) = nodes.get_mut(to.at) {
+            node.children += moved;
+        }
+    }
 
     fn is_mathml_annotation_xml_integration_point(&self, handle: &Handle) -> bool {
         handle.integration

@@ -6,12 +6,17 @@
 //! which the page that shows them may put into their places.
 
 mod bounds;
+mod charset;
+mod display;
+mod formula;
 mod hidden;
 mod links;
 mod names;
 mod numbers;
+mod pieces;
 mod render;
 mod scan;
+mod sense;
 mod sheets;
 mod style;
 mod text;
@@ -122,7 +127,9 @@ const ENDLESS: [&str; 14] = [
 /// The class that marks a Legacy Display (RFC 9788 5.2.3).
 pub(super) const LEGACY_DISPLAY: &str = "header-protection-legacy-display";
 
-pub(super) use render::escape;
+pub(super) use charset::charset;
+pub(super) use display::legacy_display;
+pub(super) use pieces::escape;
 
 /// Whether a part says that it begins with a Legacy Display, where that means something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,13 +177,13 @@ impl Default for Budget {
 
 /// Makes a page safe to show; `None` for one that is too large or nests too deeply, and for
 /// those beyond the budget.
-pub fn page(html: &str, legacy: LegacyDisplay, budget: &mut Budget) -> Option<Page> {
+pub fn page(html: &str, budget: &mut Budget) -> Option<Page> {
     let left = budget.bytes.checked_sub(html.len());
     budget.bytes = left.filter(|_| html.len() <= HTML_MAX)?;
     let scanned = scan::scan(html, &mut budget.scanning)?;
     let (html, names) = bounds::read(html)?;
     let cleaned = cleaner(&names).clean(&html).to_string();
-    let mut page = render::render(&cleaned, legacy, &scanned.others);
+    let mut page = render::render(&cleaned, &scanned.others)?;
     page.removed = scanned.removed;
     Some(page)
 }

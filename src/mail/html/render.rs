@@ -1,60 +1,47 @@
 //! What the cleaner left, written out once more: addresses become numbers and names, and the
 //! text is made beside it.
 
-use std::borrow::Cow;
-
 use html5ever::tokenizer::{Tag, TagKind, Token};
 
+use super::formula::{Formula, Role, Signs};
 use super::hidden::{Sight, sight};
 use super::links::target;
 use super::numbers::{Count, Kind, integer};
+use super::pieces::{
+    FIELDS, HOLDERS, Open, ROWS, STRIKING, VOID, entered, escape, is_one, restyled, stands_apart,
+    straight, unescaped, written,
+};
 use super::scan::{attribute, tokens};
+use super::sense::{Drawn, Flow, Sense, Shift, sense};
 use super::sheets::Others;
 use super::text::Lines;
-use super::{LEGACY_DISPLAY, LISTED_MAX, LegacyDisplay, Page, TAGS, is_blank};
-use crate::mail::media::percent;
+use super::{LISTED_MAX, Page, is_blank};
 
-/// Elements without an end.
-const VOID: [&str; 5] = ["br", "col", "hr", "img", "input"];
+/// How often what is raised or lowered is so again.
+const SHIFTS_MAX: usize = 4;
 
-/// Elements that go, though what they hold stands in lines of its own.
-const BLOCKS: [&str; 10] = [
-    "details", "dialog", "fieldset", "form", "hgroup", "legend", "main", "nav", "search", "summary",
-];
+/// How deep an element may stand that is written twice, once for what its style says: what is
+/// written nests no deeper than what may be read.
+const WITHIN_MAX: usize = 480;
 
-/// Parts of forms: what they hold stands apart from the words beside them.
-const FIELDS: [&str; 4] = ["button", "option", "select", "textarea"];
-
-/// Elements in which only rows and cells may stand.
-const ROWS: [&str; 5] = ["table", "tbody", "tfoot", "thead", "tr"];
-
-/// What turns text round, so that it shows other words than it has.
-const TURNING: [char; 2] = ['\u{202D}', '\u{202E}'];
-
-/// Writes a page out of cleaned HTML.
-pub(super) fn render(cleaned: &str, legacy: LegacyDisplay, others: &Others) -> Page {
-    let writer = write(cleaned, legacy, others, Vec::new());
+/// Writes a page out of cleaned HTML; `None` where it nests like no letter.
+pub(super) fn render(cleaned: &str, others: &Others) -> Option<Page> {
+    let writer = write(cleaned, others, Vec::new());
     let writer = match writer.uncounted {
-        true => write(cleaned, legacy, others, writer.items),
+        true => write(cleaned, others, writer.items),
         false => writer,
     };
-    Page {
+    (!writer.deep).then(|| Page {
         text: writer.lines.finish(),
         ..writer.page
-    }
+    })
 }
 
 /// `counts`: how many items each list has, where that is known.
-fn write<'a>(
-    cleaned: &str,
-    legacy: LegacyDisplay,
-    others: &'a Others,
-    counts: Vec<i32>,
-) -> Writer<'a> {
+fn write<'a>(cleaned: &str, others: &'a Others, counts: Vec<i32>) -> Writer<'a> {
     let mut writer = Writer {
         page: Page::default(),
         lines: Lines::default(),
-        legacy,
         others,
         hidden: 0,
         open: Vec::new(),
@@ -64,6 +51,11 @@ fn write<'a>(
         uncounted: false,
         quotes: 0,
         placeholder: None,
+        fresh: true,
+        owed: Flow::Inline,
+        struck: 0,
+        shifts: 0,
+        deep: false,
     };
     tokens(cleaned, |token| writer.token(token));
     writer
@@ -72,7 +64,6 @@ fn write<'a>(
 struct Writer<'a> {
     page: Page,
     lines: Lines,
-    legacy: LegacyDisplay,
     others: &'a Others,
     /// How many elements are open inside one that is not shown, itself included.
     hidden: usize,
@@ -90,17 +81,16 @@ struct Writer<'a> {
     quotes: usize,
     /// What a box shows unless there is text in it.
     placeholder: Option<String>,
-}
-
-/// An element that is open.
-#[derive(Clone, Copy)]
-struct Open {
-    /// Whether text right inside it is seen.
-    sight: Sight,
-    /// The element that is written for it.
-    written: Option<&'static str>,
-    /// No other element may stand right in it.
-    row: bool,
+    /// A line begins here.
+    fresh: bool,
+    /// What is to be written before the next word, to keep it apart from those before.
+    owed: Flow,
+    /// How many elements that strike out are open.
+    struck: usize,
+    /// How many that raise or lower are.
+    shifts: usize,
+    /// Elements stand too deep in one another.
+    deep: bool,
 }
 
 impl Writer<'_> {
@@ -124,44 +114,153 @@ impl Writer<'_> {
 
     fn start(&mut self, tag: &Tag) {
         let name = &*tag.name;
-        let classes = attribute(tag, "class").unwrap_or_default();
-        let marked = classes
-            .split_ascii_whitespace()
-            .any(|class| class == LEGACY_DISPLAY);
-        if self.legacy == LegacyDisplay::Present && name == "div" && marked {
-            self.hidden = 1;
-            return;
-        }
         // Styles are not kept, so it would come to light; and what nobody saw is not quoted.
         let Some(sight) = sight(tag, self.sight(), self.others) else {
             self.hidden = usize::from(!VOID.contains(&name));
             return;
         };
+        let sense = sense(tag);
         if name == "img" {
             if sight.shows_pictures() {
+                let flow = self.flow(&sense, None);
+                self.part(flow);
                 self.image(tag);
+                self.part(flow);
             }
             return;
         }
         let written = written(name).filter(|written| {
             *written == name || !self.open.last().is_some_and(|around| around.row)
         });
-        if !VOID.contains(&name) {
-            self.open.push(Open {
-                sight,
-                written,
-                row: ROWS.contains(&name),
-            });
+        if VOID.contains(&name) {
+            match written {
+                Some(written) => self.element(tag, written),
+                None => self.passed(tag, sight),
+            }
+            return;
         }
-        match written {
+        let role = self.role();
+        let own = Formula::of(name).map_or(Signs::default(), Formula::signs);
+        let around = role.signs(name);
+        let flow = match name {
+            "mtr" | "mlabeledtr" => Flow::Line,
+            "mtd" => Flow::Beside,
+            "mfrac" if role == Role::Plain => Flow::Beside,
+            _ => self.flow(&sense, written),
+        };
+        let strikes = self.open.last().is_some_and(|around| around.strikes)
+            || sense.drawn == Some(Drawn::Through);
+        let mut open = Open {
+            sight,
+            written: restyled(written, &sense),
+            row: ROWS.contains(&name),
+            struck: false,
+            shift: None,
+            strikes: false,
+            flow,
+            spread: sense.layout.is_some_and(|layout| layout.spread),
+            formula: Formula::of(name),
+            parts: 0,
+            after: [own.after, around.after],
+        };
+        let natural = |names: &[&str]| open.written.is_some_and(|name| names.contains(&name));
+        if strikes && self.struck == 0 && !natural(&STRIKING) {
+            match written.is_some_and(|name| HOLDERS.contains(&name)) {
+                true => open.strikes = true,
+                false => open.struck = true,
+            }
+        }
+        let inline = !written.is_some_and(stands_apart);
+        let shift = match (role, sense.shift) {
+            (Role::Raised, _) => Some("sup"),
+            (Role::Lowered, _) => Some("sub"),
+            (_, Some(Shift::Raised)) if inline => Some("sup"),
+            (_, Some(Shift::Lowered)) if inline => Some("sub"),
+            _ => None,
+        };
+        if self.shifts < SHIFTS_MAX && !natural(&["sub", "sup"]) {
+            open.shift = shift;
+        }
+        self.deep |= open.inner() != [None; 2] && self.open.len() > WITHIN_MAX;
+        self.struck += usize::from(natural(&STRIKING)) + usize::from(open.struck);
+        self.shifts += usize::from(open.shift.is_some());
+        self.open.push(open);
+        self.part(flow);
+        match open.written {
             Some(written) => self.element(tag, written),
             None => self.passed(tag, sight),
         }
+        for inner in open.inner().into_iter().flatten() {
+            self.page.clean.push_str(&format!("<{inner}>"));
+            self.lines.start(inner, None);
+        }
+        for sign in [around.text, own.text] {
+            self.mark(sign, sight);
+        }
+    }
+
+    /// How an element stands among its neighbours, by its style and that of what it is in.
+    fn flow(&self, sense: &Sense, written: Option<&str>) -> Flow {
+        if written.is_some_and(stands_apart) {
+            return Flow::Inline;
+        }
+        let flow = sense.layout.map_or(Flow::Inline, |layout| layout.flow);
+        match self.open.last().is_some_and(|around| around.spread) {
+            true => Flow::Beside,
+            false => flow,
+        }
+    }
+
+    /// Keeps what follows apart from what stands before it.
+    fn part(&mut self, flow: Flow) {
+        match flow {
+            _ if self.fresh => {}
+            Flow::Inline => {}
+            Flow::Beside if self.owed == Flow::Line => {}
+            Flow::Beside => self.owed = flow,
+            Flow::Line => {
+                self.owed = flow;
+                self.lines.next_line();
+            }
+        }
+    }
+
+    /// Writes what is owed before a word.
+    fn settle(&mut self) {
+        match std::mem::replace(&mut self.owed, Flow::Inline) {
+            Flow::Inline => {}
+            Flow::Beside => {
+                self.page.clean.push(' ');
+                self.lines.text(" ");
+            }
+            Flow::Line => self.page.clean.push_str("<br>"),
+        }
+        self.fresh = false;
+    }
+
+    /// What the next element is in the formula that it is a part of.
+    fn role(&mut self) -> Role {
+        let Some(around) = self.open.last_mut() else {
+            return Role::Plain;
+        };
+        around.parts += 1;
+        let before = around.parts - 1;
+        around
+            .formula
+            .map_or(Role::Plain, |formula| formula.role(before))
     }
 
     /// An element that is written.
     fn element(&mut self, tag: &Tag, written: &'static str) {
         let mut link = None;
+        let block = stands_apart(written);
+        if written == "br" && self.owed == Flow::Line {
+            self.settle();
+        }
+        if block || written == "br" {
+            self.fresh = true;
+            self.owed = Flow::Inline;
+        }
         self.page.clean.push('<');
         self.page.clean.push_str(written);
         for attribute in &tag.attrs {
@@ -269,6 +368,9 @@ impl Writer<'_> {
     fn mark(&mut self, text: &str, sight: Sight) {
         if sight.is_clear() {
             let text = straight(text);
+            if text.contains(|c: char| !c.is_ascii_whitespace()) {
+                self.settle();
+            }
             escape(&text, &mut self.page.clean);
             self.lines.text(&text);
         }
@@ -283,9 +385,25 @@ impl Writer<'_> {
         if VOID.contains(&name) {
             return;
         }
-        let Some(Open { sight, written, .. }) = self.open.pop() else {
+        let Some(open) = self.open.pop() else {
             return;
         };
+        let Open { sight, written, .. } = open;
+        for sign in open.after {
+            self.mark(sign, sight);
+        }
+        for inner in open.inner().into_iter().rev().flatten() {
+            self.page.clean.push_str(&format!("</{inner}>"));
+            self.lines.end(inner);
+        }
+        let strikes = written.is_some_and(|name| STRIKING.contains(&name));
+        self.struck -= usize::from(strikes) + usize::from(open.struck);
+        self.shifts -= usize::from(open.shift.is_some());
+        self.ended(name, sight, written);
+        self.part(open.flow);
+    }
+
+    fn ended(&mut self, name: &str, sight: Sight, written: Option<&'static str>) {
         let Some(written) = written else {
             if let Some(text) = self.placeholder.take().filter(|_| name == "textarea") {
                 self.words(&text, sight);
@@ -311,6 +429,10 @@ impl Writer<'_> {
         if ["ol", "ul"].contains(&written) {
             self.lists.pop();
         }
+        if stands_apart(written) {
+            self.fresh = true;
+            self.owed = Flow::Inline;
+        }
         self.page.clean.push_str("</");
         self.page.clean.push_str(written);
         self.page.clean.push('>');
@@ -335,6 +457,9 @@ impl Writer<'_> {
             .and_then(|_| source.get(4..))
             .map(unescaped)
             .filter(|cid| !cid.is_empty() && self.page.cids.len() < LISTED_MAX);
+        if cid.is_some() || !alt.is_empty() {
+            self.settle();
+        }
         if let Some(cid) = cid {
             self.page.clean.push_str("<img");
             self.put("data-cid", &cid);
@@ -358,67 +483,5 @@ impl Writer<'_> {
         self.page.clean.push_str("=\"");
         escape(value, &mut self.page.clean);
         self.page.clean.push('"');
-    }
-}
-
-/// The element that is written for one of this name, if any.
-fn written(name: &str) -> Option<&'static str> {
-    match name {
-        "dir" | "menu" => Some("ul"),
-        "listing" | "xmp" => Some("pre"),
-        name if BLOCKS.contains(&name) => Some("div"),
-        name => TAGS.iter().find(|tag| **tag == name).copied(),
-    }
-}
-
-/// Text in the order that it has.
-fn straight(text: &str) -> Cow<'_, str> {
-    match text.contains(TURNING) {
-        true => Cow::Owned(text.replace(TURNING, "")),
-        false => Cow::Borrowed(text),
-    }
-}
-
-fn is_one(word: &str, of: &[&str]) -> bool {
-    of.iter().any(|one| word.eq_ignore_ascii_case(one))
-}
-
-/// The text that is seen in a field or on a button.
-fn entered(tag: &Tag) -> Cow<'_, str> {
-    let said = |name: &str| attribute(tag, name).unwrap_or_default();
-    let value = attribute(tag, "value").unwrap_or_default();
-    match &*said("type").to_ascii_lowercase() {
-        "checkbox" | "color" | "file" | "hidden" | "radio" | "range" => "".into(),
-        "image" => match attribute(tag, "alt").unwrap_or_default() {
-            "" => "".into(),
-            alt => format!("[{alt}]").into(),
-        },
-        // Its letters are not.
-        "password" if !value.is_empty() => "".into(),
-        "button" | "reset" | "submit" => value.into(),
-        _ if value.is_empty() => attribute(tag, "placeholder").unwrap_or_default().into(),
-        _ => value.into(),
-    }
-}
-
-/// A content id out of its URL (RFC 2392 2): percent escapes are undone.
-fn unescaped(url: &str) -> String {
-    let bytes = percent(url);
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    text.chars().filter(|c| !c.is_control()).collect()
-}
-
-/// Writes text so that no reader of HTML takes any of it for markup, wherever it stands.
-pub(in crate::mail) fn escape(text: &str, out: &mut String) {
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\0' => {}
-            c => out.push(c),
-        }
     }
 }

@@ -25,6 +25,23 @@ const STEP: usize = 256;
 /// stays below this.
 const COMPARED_MAX: usize = 600_000_000;
 
+/// What references to characters may cost in the pages of a message: each in a value is read with
+/// all of the value before it. Addresses have some tens of them in some kilobytes.
+const REFERRED_MAX: usize = 2_000_000_000;
+
+/// What comparing formatting may cost in the pages of a message: each element of it is compared,
+/// attribute for attribute, with all of its name that are open. Old letters leave some hundreds open.
+const FORMATTED_MAX: usize = 10_000_000;
+
+/// Elements that are opened again in the next paragraph where they were not closed, and of which
+/// any number may be.
+const FORMATTING: [&str; 12] = [
+    "b", "big", "code", "em", "font", "i", "s", "small", "strike", "strong", "tt", "u",
+];
+
+/// How many of them a page may have open at once: they stand in one another.
+const OPEN_MAX: usize = 512;
+
 /// Attributes whose value is loaded.
 const LOADING: [&str; 14] = [
     "action",
@@ -64,6 +81,10 @@ pub(super) struct Budget {
     tags: usize,
     /// Half of the square of each tag's partings.
     compared: usize,
+    /// What stands before each `&` of a tag.
+    referred: usize,
+    /// Attributes of formatting elements, times those that are open.
+    formatted: usize,
 }
 
 impl Default for Budget {
@@ -71,6 +92,8 @@ impl Default for Budget {
         Budget {
             tags: TAGS_MAX,
             compared: COMPARED_MAX,
+            referred: REFERRED_MAX,
+            formatted: FORMATTED_MAX,
         }
     }
 }
@@ -124,6 +147,10 @@ struct Seen {
     over: bool,
     /// What may part attributes, since the last token: a tag is seen no sooner than it ends.
     partings: usize,
+    /// How long it is since then, in bytes.
+    length: usize,
+    /// How many of each formatting element are open.
+    formatting: [usize; FORMATTING.len()],
     /// A token was seen in this step.
     moved: bool,
     removed: Removed,
@@ -141,7 +168,12 @@ impl Seen {
         let partings = step.bytes().filter(parts).count();
         if std::mem::take(&mut self.moved) {
             self.partings = 0;
+            self.length = 0;
         }
+        self.length += step.len();
+        let references = memchr::memchr_iter(b'&', step.as_bytes()).count();
+        let cost = references.saturating_mul(self.length);
+        self.over |= !Budget::spend(&mut self.budget.referred, cost);
         // Each new one is compared with those before it.
         let cost = partings * self.partings + partings * partings / 2;
         self.over |= !Budget::spend(&mut self.budget.compared, cost);
@@ -161,6 +193,7 @@ impl Seen {
         }
         let Token::TagToken(tag) = token else { return };
         self.over |= !Budget::spend(&mut self.budget.tags, 1);
+        self.formatted(tag);
         self.sheet = tag.kind == TagKind::StartTag && &*tag.name == "style";
         if self.sheet {
             self.found.sheets.push(String::new());
@@ -168,6 +201,21 @@ impl Seen {
         if tag.kind == TagKind::StartTag {
             self.element(&tag.name, tag);
         }
+    }
+
+    /// Counts what formatting costs.
+    fn formatted(&mut self, tag: &Tag) {
+        let at = FORMATTING.iter().position(|name| *name == &*tag.name);
+        let Some(open) = at.and_then(|at| self.formatting.get_mut(at)) else {
+            return;
+        };
+        if tag.kind == TagKind::EndTag {
+            *open = open.saturating_sub(1);
+            return;
+        }
+        let cost = *open * (tag.attrs.len() + 1);
+        *open = (*open + 1).min(OPEN_MAX);
+        self.over |= !Budget::spend(&mut self.budget.formatted, cost);
     }
 
     fn element(&mut self, name: &str, tag: &Tag) {

@@ -7,6 +7,7 @@ use cssparser::{
     QualifiedRuleParser, RuleBodyItemParser, RuleBodyParser,
 };
 
+use super::sense::{self, Drawn, Layout, Shift};
 use super::values::{
     self, Display, Looks, Overflow, Place, Side, Word, color, display, font, opacity, overflow,
     place, side, size, visibility,
@@ -73,6 +74,10 @@ pub(super) struct Style {
     pub max_width: Said<Side>,
     pub overflow_x: Said<Overflow>,
     pub overflow_y: Said<Overflow>,
+    pub drawn: Said<Drawn>,
+    pub line_color: Said<Looks>,
+    pub shift: Said<Shift>,
+    pub layout: Said<Layout>,
     /// There is room in it even where its height or width is nothing.
     pub roomy: bool,
     /// Text is painted with more than its colour.
@@ -157,6 +162,10 @@ enum Property {
     OverflowX,
     OverflowY,
     Background,
+    Decoration,
+    DecorationLine,
+    DecorationColor,
+    VerticalAlign,
     Paint,
     Room,
     Animation,
@@ -181,6 +190,10 @@ fn property(name: &str) -> Option<Property> {
         "overflow-x" => Property::OverflowX,
         "overflow-y" => Property::OverflowY,
         "background" => Property::Background,
+        "text-decoration" | "-webkit-text-decoration" => Property::Decoration,
+        "text-decoration-line" | "-webkit-text-decoration-line" => Property::DecorationLine,
+        "text-decoration-color" | "-webkit-text-decoration-color" => Property::DecorationColor,
+        "vertical-align" => Property::VerticalAlign,
         name if name.contains("animation") => Property::Animation,
         name if PAINT.iter().any(|paint| name.contains(paint)) => Property::Paint,
         name if ROOM.iter().any(|room| name.contains(room)) => Property::Room,
@@ -206,7 +219,17 @@ impl Style {
                 let any = |word: &Word| word.is(&boxless) || matches!(word, Word::Function(..));
                 self.boxless |= words.iter().any(any);
                 self.display.say(display(words), important);
+                self.layout.say(sense::layout(words), important);
             }
+            Property::Decoration => {
+                let drawn = sense::drawn(words);
+                self.drawn.say(drawn, important);
+                let color = drawn.and_then(|_| sense::line_color(words));
+                self.line_color.say(color, important);
+            }
+            Property::DecorationLine => self.drawn.say(sense::drawn(words), important),
+            Property::DecorationColor => self.line_color.say(color(words), important),
+            Property::VerticalAlign => self.shift.say(sense::shift(words), important),
             Property::Opacity => self.opacity.say(opacity(words), important),
             Property::Visibility => self.visibility.say(visibility(words), important),
             Property::FontSize => self.size.say(size(words), important),

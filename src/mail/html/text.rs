@@ -44,6 +44,11 @@ const LINES: [&str; 15] = [
 /// Marks of quotation that are written; deeper ones look alike.
 const QUOTES_MAX: usize = 20;
 
+/// Whether an element stands in lines of its own.
+pub(super) fn is_block(name: &str) -> bool {
+    LINES.contains(&name) || PARAGRAPHS.contains(&name)
+}
+
 /// Text on its way out.
 #[derive(Default)]
 pub(super) struct Lines {
@@ -166,6 +171,11 @@ impl Lines {
         }
     }
 
+    /// What follows stands in a line of its own.
+    pub(super) fn next_line(&mut self) {
+        self.part("div");
+    }
+
     /// The list that has just begun counts so.
     pub(super) fn count(&mut self, count: Count) {
         if let Some(Some(open)) = self.lists.last_mut() {
@@ -221,7 +231,7 @@ impl Lines {
     /// Keeps an element apart from what stands before it.
     fn part(&mut self, name: &str) {
         let apart = PARAGRAPHS.contains(&name) && (self.lists.is_empty() || name == "blockquote");
-        if apart || LINES.contains(&name) || PARAGRAPHS.contains(&name) {
+        if is_block(name) {
             self.space = false;
             if !self.line.trim().is_empty() {
                 self.new_line();

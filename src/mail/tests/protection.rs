@@ -279,10 +279,41 @@ fn legacy_display_goes_only_where_it_is_marked() {
             "<div class=\"header-protection-legacy-display\">\n<pre>s</pre>\n</div>x",
             "x",
         ),
-        // Whatever else stands in it may be anything.
+        // Whatever else stands in it goes too.
         (
-            "<div class=\"header-protection-legacy-display\"><pre>s<b>x</b></pre></div>x",
-            "<div class=\"header-protection-legacy-display\"><pre>s<b>x</b></pre></div>x",
+            "<div class=\"header-protection-legacy-display\"><pre>s<div>x</div></pre></DIV >x",
+            "x",
+        ),
+        (
+            "<html><head><title><div></title><style>div{a:b}</style></head><!-- > -->\n\
+             <DIV id='>' class='a header-protection-legacy-display'>s</div>x",
+            "<html><head><title><div></title><style>div{a:b}</style></head><!-- > -->\nx",
+        ),
+        // The first alone, at the begin alone.
+        (
+            "<div class=\"header-protection-legacy-display\">a</div><div class=\"header-protection-legacy-display\">b</div>",
+            "<div class=\"header-protection-legacy-display\">b</div>",
+        ),
+        (
+            "<p>y<div class=\"header-protection-legacy-display\">s</div>x",
+            "<p>y<div class=\"header-protection-legacy-display\">s</div>x",
+        ),
+        (
+            "y<div class=\"header-protection-legacy-display\">s</div>x",
+            "y<div class=\"header-protection-legacy-display\">s</div>x",
+        ),
+        (
+            "<section><div class=\"header-protection-legacy-display\">s</div></section>x",
+            "<section><div class=\"header-protection-legacy-display\">s</div></section>x",
+        ),
+        (
+            "<span class=\"header-protection-legacy-display\">s</span>x",
+            "<span class=\"header-protection-legacy-display\">s</span>x",
+        ),
+        // It would take the letter with it.
+        (
+            "<body><div class=\"header-protection-legacy-display\">s<div>x</div><p>y",
+            "<body><div class=\"header-protection-legacy-display\">s<div>x</div><p>y",
         ),
         ("<p>x", "<p>x"),
     ] {

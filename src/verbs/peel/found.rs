@@ -5,7 +5,6 @@ use bytes::Bytes;
 use crate::base::layer::SignatureFacts;
 use crate::base::verdict::{Disposition, FoundKey, Layer};
 use crate::mail::Head;
-use crate::mail::html::LegacyDisplay;
 use crate::mail::protect::Protected;
 
 /// A layer and what was seen in it.
@@ -36,8 +35,6 @@ pub(in crate::verbs) struct PeeledPart {
     pub written: bool,
     /// It is one of those to show, as far as [`Peeled::chosen`] has its branches.
     pub show: bool,
-    /// Whether HTML begins with what its reader is shown elsewhere.
-    pub legacy: LegacyDisplay,
     /// Where it stands in each `multipart/alternative` around it, outermost first.
     pub branches: Vec<Branch>,
     /// Index of the message that it belongs to.

@@ -394,7 +394,6 @@ impl<'a> Walk<'a> {
             layers: at.layers,
             written,
             show: shown,
-            legacy,
             branches: at.branches,
         })
     }
@@ -491,7 +490,6 @@ impl<'a> Walk<'a> {
             layers: at.layers.clone(),
             written: true,
             show: at.show,
-            legacy: LegacyDisplay::Absent,
             branches: at.branches.clone(),
             scope: at.scope,
         })
@@ -597,7 +595,6 @@ impl<'a> Walk<'a> {
                 layers: within.layers,
                 written: false,
                 show: false,
-                legacy: LegacyDisplay::Absent,
                 branches: Vec::new(),
                 scope: within.scope,
             }),
