@@ -337,4 +337,12 @@ fn no_page_takes_longer_than_others() {
         &format!("<table>{}</table>", many("<tr><br><td>x", 2_000)),
     );
     assert!(clean.contains("<td>x</td>"));
+    let (_, clean) = cleaned(
+        &mut host,
+        &format!(
+            "<table><tr>{}</table>",
+            many("<td><font color=red size=2 face=x>x", 8_000)
+        ),
+    );
+    assert_eq!(clean.matches("<td>x</td>").count(), 8_000);
 }

@@ -30,8 +30,9 @@ const COMPARED_MAX: usize = 600_000_000;
 const REFERRED_MAX: usize = 2_000_000_000;
 
 /// What comparing formatting may cost in the pages of a message: each element of it is compared,
-/// attribute for attribute, with all of its name that are open. Old letters leave some hundreds open.
-const FORMATTED_MAX: usize = 10_000_000;
+/// attribute for attribute, with all of its name that are open. Old letters leave one open in each
+/// of some thousand cells.
+const FORMATTED_MAX: usize = 20_000_000;
 
 /// Elements that are opened again in the next paragraph where they were not closed, and of which
 /// any number may be.
