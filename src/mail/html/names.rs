@@ -271,15 +271,16 @@ impl Names {
     fn write_start(&self, tag: &Tag, made: Option<&Handle>, joined: bool) {
         // What makes no element may end others.
         let written = made.map_or_else(|| tag.name.clone(), Handle::written);
-        if let Some(made) = made {
-            if made.name.ns != ns!(html) && !tag.self_closing {
-                self.foreign.borrow_mut().push(Foreign {
-                    at: made.at,
-                    name: Rc::clone(&made.name),
-                    written: written.clone(),
-                    joined,
-                });
-            }
+        if let Some(made) = made
+            && made.name.ns != ns!(html)
+            && !tag.self_closing
+        {
+            self.foreign.borrow_mut().push(Foreign {
+                at: made.at,
+                name: Rc::clone(&made.name),
+                written: written.clone(),
+                joined,
+            });
         }
         let mut out = self.out.borrow_mut();
         out.push('<');
@@ -398,6 +399,9 @@ fn part(part: &Handle) -> LocalName {
         "annotation-xml" if part.integration => local_name!("mtext"),
         "math" | "mi" | "mn" | "mo" | "ms" | "mtext" => name.clone(),
         "annotation-xml" | "malignmark" | "mglyph" => name.clone(),
+        // What these hold is told from what stands beside it.
+        "mfrac" | "mroot" | "msqrt" | "msup" | "mover" | "msub" | "munder" | "msubsup"
+        | "munderover" | "mtable" | "mtr" | "mlabeledtr" | "mtd" => name.clone(),
         _ => local_name!("mrow"),
     }
 }
