@@ -12,6 +12,7 @@ pub mod body;
 pub mod context;
 pub mod draft;
 pub mod error;
+pub mod extra;
 pub mod gnupg;
 pub mod job;
 pub mod keys;
