@@ -88,6 +88,9 @@ pub struct Extra<'a> {
     pub purpose: Purpose,
     /// What the content is called (OpenPGP); 255 bytes at most.
     pub file_name: Option<&'a str>,
+    pub content: Content,
+    /// The user id by which the signers say who they are (OpenPGP).
+    pub sender: Option<&'a str>,
     /// The session key to use (OpenPGP), of a cipher that counts as sound.
     pub session_key: Option<&'a SessionKey>,
 }
@@ -110,6 +113,17 @@ pub enum Placing {
     Scheme,
     /// Around the content, in one message (RFC 9580 10.3): nobody reads it without a program.
     Inside,
+}
+
+/// What the content of an encrypted message is (OpenPGP).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Content {
+    #[default]
+    Data,
+    /// MIME, and the message says so (as GnuPG does, in no RFC).
+    Mime,
+    /// A message that is not encrypted, in armor or not: taken as it is.
+    Message,
 }
 
 /// What OpenPGP data looks like from outside.

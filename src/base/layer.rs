@@ -58,6 +58,8 @@ pub struct Opened {
     /// What the message calls its content (RFC 9580 5.9); nothing protects it where there is only
     /// a signature.
     pub file_name: Option<String>,
+    /// The message calls its content MIME. Nothing protects that either.
+    pub mime: bool,
 }
 
 impl Opened {
@@ -68,6 +70,7 @@ impl Opened {
             encryption: None,
             signatures,
             file_name: None,
+            mime: false,
         }
     }
 }
@@ -77,6 +80,8 @@ impl Opened {
 pub struct Encryption {
     /// As in `AES256`.
     pub cipher: String,
+    /// How the cipher is used: `CFB`, `OCB`, `CBC`.
+    pub mode: &'static str,
     pub integrity: Integrity,
     pub recipients: Vec<Recipient>,
     /// The certificate whose key opened it.

@@ -155,9 +155,9 @@ pub(super) fn decrypt<'a>(
         _ if own => return Err(Error::decrypt_failed()),
         _ => return Err(missing(&named)),
     };
-    let hint = match &parser.packet {
-        Packet::SEIP(SEIP::V2(seip)) => Some(seip.symmetric_algo()),
-        _ => None,
+    let (hint, mode) = match &parser.packet {
+        Packet::SEIP(SEIP::V2(seip)) => (Some(seip.symmetric_algo()), names::mode(seip.aead())),
+        _ => (None, "CFB"),
     };
     let mut mdc_key = None;
     let mut told = None;
@@ -215,6 +215,7 @@ pub(super) fn decrypt<'a>(
     };
     let encryption = Encryption {
         cipher: cipher_name(algorithm),
+        mode,
         integrity,
         recipients: named.into_iter().map(|named| named.recipient).collect(),
         key: way.as_ref().map(|way| way.id.clone()),

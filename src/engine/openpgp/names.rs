@@ -1,7 +1,7 @@
 //! What algorithms are called, and what signers note in their signatures.
 
 use sequoia_openpgp::packet::Signature;
-use sequoia_openpgp::types::PublicKeyAlgorithm;
+use sequoia_openpgp::types::{AEADAlgorithm, PublicKeyAlgorithm};
 
 use crate::base::layer::Notation;
 
@@ -32,6 +32,16 @@ pub(super) fn public_key(algorithm: PublicKeyAlgorithm) -> String {
         other => return u8::from(other).to_string(),
     }
     .to_owned()
+}
+
+/// A mode as RFC 9580 9.6 names it.
+pub(super) fn mode(algorithm: AEADAlgorithm) -> &'static str {
+    match algorithm {
+        AEADAlgorithm::EAX => "EAX",
+        AEADAlgorithm::OCB => "OCB",
+        AEADAlgorithm::GCM => "GCM",
+        _ => "unknown",
+    }
 }
 
 /// The notations that a signature protects itself.

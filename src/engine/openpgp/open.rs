@@ -12,6 +12,7 @@ use sequoia_openpgp::parse::buffered_reader::BufferedReader as _;
 use sequoia_openpgp::parse::{
     Dearmor, PacketParser, PacketParserBuilder, PacketParserResult, Parse as _,
 };
+use sequoia_openpgp::types::DataFormat;
 use zeroize::Zeroizing;
 
 use super::armor::{self, Kind};
@@ -27,6 +28,9 @@ use crate::base::job::Stage;
 use crate::base::layer::{Encryption, Form, Opened, Sealed};
 use crate::base::verdict::{Integrity, Recipient, Scheme};
 use crate::base::{Context, body};
+
+/// How GnuPG marks content that is MIME.
+pub(super) const MIME: DataFormat = DataFormat::Unknown(b'm');
 
 /// How much content is read before the job is asked whether it still wants to go on.
 const CHUNK: usize = 1 << 16;
@@ -161,6 +165,20 @@ fn inside(error: Error) -> Error {
     }
 }
 
+/// A message that is not encrypted, armored or binary, as packets.
+///
+/// # Errors
+/// `message.malformed`.
+pub(super) fn unencrypted(data: &Bytes, cx: &Context) -> Result<Bytes> {
+    let bytes = armor::one(data, &[Kind::Message])?;
+    let head = Head::read(&bytes)?;
+    if head.container.is_some() {
+        return Err(broken());
+    }
+    Walk::new(cx, bytes.len(), None).run(head.next)?;
+    Ok(bytes.clone())
+}
+
 /// What stands before the content: whom it is for, and where it begins.
 pub(super) struct Head<'a> {
     pub pkesks: Vec<PKESK>,
@@ -248,6 +266,7 @@ struct Walk<'c> {
     content_max: usize,
     literals: usize,
     file_name: Option<String>,
+    mime: bool,
     packets: usize,
     signatures: Vec<MaybeSignature>,
     /// `Some(false)`: one must still come. `Some(true)`: nothing may follow.
@@ -262,6 +281,7 @@ impl<'c> Walk<'c> {
             content_max: content_max(expected),
             literals: 0,
             file_name: None,
+            mime: false,
             packets: 0,
             signatures: Vec::new(),
             mdc: (integrity == Some(Integrity::Mdc)).then_some(false),
@@ -293,6 +313,7 @@ impl<'c> Walk<'c> {
                 Packet::Unknown(unknown) if unknown.tag() == Tag::Signature => {}
                 Packet::Literal(literal) if self.literals == 0 => {
                     self.literals = 1;
+                    self.mime = literal.format() == MIME;
                     self.file_name = literal
                         .filename()
                         .map(|name| String::from_utf8_lossy(name).into_owned());
@@ -369,6 +390,7 @@ impl<'c> Walk<'c> {
             encryption,
             signatures,
             file_name: self.file_name,
+            mime: self.mime,
         })
     }
 }

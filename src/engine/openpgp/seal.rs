@@ -8,7 +8,6 @@ use std::io::Write as _;
 use bytes::Bytes;
 use sequoia_openpgp::cert::{Preferences as _, ValidCert};
 use sequoia_openpgp::crypto::{Password, S2K, SessionKey};
-use sequoia_openpgp::packet::signature::SignatureBuilder;
 use sequoia_openpgp::packet::skesk::{SKESK4, SKESK6};
 use sequoia_openpgp::packet::{Key, SKESK, key};
 use sequoia_openpgp::policy::Policy;
@@ -24,9 +23,10 @@ use super::certs;
 use super::door::Refusal;
 use super::generate::argon2;
 use super::policy;
+use super::open::{MIME, unencrypted};
 use super::signing::{self, Signers, Signing, common_hash};
 use crate::base::error::{self, Error, Result};
-use crate::base::extra::{self, Container, Naming, Placing, Purpose};
+use crate::base::extra::{self, Container, Content, Naming, Placing, Purpose};
 use crate::base::job::Stage;
 use crate::base::keys::{KeyId, StoredCert, Usage};
 use crate::base::layer::{Seal, SealedOut};
@@ -70,7 +70,7 @@ pub(super) fn seal(content: &Bytes, how: &Seal<'_>, cx: &Context) -> Result<Seal
         (true, ..) => encrypt(content, &recipients, signing, how, cx),
         (false, Placing::Inside, _) => enclose(content, signing, how, cx),
         (false, _, Scheme::Mime) => signing::detach(content, signing, how, cx),
-        (false, _, Scheme::Inline) => signing::clearsign(content, signing, cx),
+        (false, _, Scheme::Inline) => signing::clearsign(content, signing, how, cx),
         (false, _, Scheme::Opaque) => Err(Error::invalid(
             "/protect/scheme",
             "OpenPGP has no opaque signatures in mail; choose mime or inline",
@@ -171,7 +171,13 @@ fn encrypt(
         true => recipients,
         false => &[],
     };
-    write(message, content, signing, intended, how, cx)?;
+    match how.extra.content {
+        Content::Message if !signing.is_empty() => {
+            return Err(Error::internal("a message that is taken as it is can't be signed"));
+        }
+        Content::Message => copy(&unencrypted(content, cx)?, message, &failed, cx)?,
+        Content::Data | Content::Mime => write(message, content, signing, intended, how, cx)?,
+    }
     Ok(SealedOut::Encrypted(sink.finish()))
 }
 
@@ -210,7 +216,7 @@ fn write(
     };
     let mut doors = doors.into_iter().map(|(door, _)| door);
     if let Some(first) = doors.next() {
-        let template = SignatureBuilder::new(signing::kind(how.extra.covers));
+        let template = signing::template(signing::kind(how.extra.covers), how.extra.sender)?;
         let mut signer =
             Signer::with_template(message, first, template).map_err(|e| failed(e.into()))?;
         for door in doors {
@@ -225,17 +231,31 @@ fn write(
         }
         message = signer.build().map_err(|e| failed(e.into()))?;
     }
-    let mut literal = LiteralWriter::new(message).format(DataFormat::Binary);
+    let format = match how.extra.content {
+        Content::Mime => MIME,
+        Content::Data | Content::Message => DataFormat::Binary,
+    };
+    let mut literal = LiteralWriter::new(message).format(format);
     if let Some(name) = how.extra.file_name {
         literal = literal.filename(name).map_err(|e| failed(e.into()))?;
     }
-    let mut literal = literal.build().map_err(|e| failed(e.into()))?;
+    let literal = literal.build().map_err(|e| failed(e.into()))?;
+    copy(content, literal, &failed, cx)
+}
+
+/// Writes all that there is of a message.
+fn copy(
+    content: &[u8],
+    mut message: Message<'_>,
+    failed: &dyn Fn(Box<dyn std::error::Error + Send + Sync>) -> Error,
+    cx: &Context,
+) -> Result<()> {
     for chunk in content.chunks(CHUNK) {
         cx.job.check()?;
-        literal.write_all(chunk).map_err(|e| failed(e.into()))?;
+        message.write_all(chunk).map_err(|e| failed(e.into()))?;
         cx.job.advance(chunk.len() as u64);
     }
-    literal.finalize().map_err(|e| failed(e.into()))
+    message.finalize().map_err(|e| failed(e.into()))
 }
 
 /// Whether the owner of a certificate says that they read version 2 of the container.

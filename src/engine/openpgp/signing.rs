@@ -188,12 +188,29 @@ pub(super) fn kind(covers: Covers) -> SignatureType {
     }
 }
 
+/// What is in a signature of this type before it is made.
+pub(super) fn template(kind: SignatureType, sender: Option<&str>) -> Result<SignatureBuilder> {
+    let builder = SignatureBuilder::new(kind);
+    match sender {
+        Some(sender) => builder
+            .set_signers_user_id(sender.as_bytes())
+            .map_err(|e| Error::internal("the signature can't be written").because(e)),
+        None => Ok(builder),
+    }
+}
+
 /// A signature over `bytes`.
-fn sign(bytes: &[u8], kind: SignatureType, signing: &Signing, cx: &Context) -> Result<Signature> {
+fn sign(
+    bytes: &[u8],
+    kind: SignatureType,
+    signing: &Signing,
+    sender: Option<&str>,
+    cx: &Context,
+) -> Result<Signature> {
     cx.job.check()?;
     let (mut door, refusal) = signing.door(cx);
     let failed = failed(Some(&refusal));
-    let signature = SignatureBuilder::new(kind)
+    let signature = template(kind, sender)?
         .set_hash_algo(signing.hash)
         .set_signature_creation_time(cx.now)
         .and_then(|builder| builder.sign_message(&mut door, bytes))
@@ -213,10 +230,16 @@ struct Made {
 }
 
 impl Made {
-    fn of(bytes: &[u8], kind: SignatureType, by: &[&Signing], cx: &Context) -> Result<Made> {
+    fn of(
+        bytes: &[u8],
+        kind: SignatureType,
+        by: &[&Signing],
+        sender: Option<&str>,
+        cx: &Context,
+    ) -> Result<Made> {
         let mut made = Made::default();
         for signing in by {
-            let signature = sign(bytes, kind, signing, cx)?;
+            let signature = sign(bytes, kind, signing, sender, cx)?;
             let hash = signing.hash;
             if !made.hashes.contains(&hash) {
                 made.hashes.push(hash);
@@ -240,10 +263,10 @@ pub(super) fn detach(
     how: &Seal<'_>,
     cx: &Context,
 ) -> Result<SealedOut> {
-    let kind = kind(how.extra.covers);
+    let (kind, sender) = (kind(how.extra.covers), how.extra.sender);
     let made = match how.extra.covers {
-        Covers::Bytes => Made::of(content, kind, signing, cx)?,
-        Covers::Text => Made::of(&verify::canonical(content), kind, signing, cx)?,
+        Covers::Bytes => Made::of(content, kind, signing, sender, cx)?,
+        Covers::Text => Made::of(&verify::canonical(content), kind, signing, sender, cx)?,
     };
     Ok(SealedOut::Detached {
         signature: Sink::of(how.extra.output, Kind::Signature, &made.packets),
@@ -256,9 +279,14 @@ pub(super) fn detach(
 }
 
 /// A text with its signatures behind it.
-pub(super) fn clearsign(content: &Bytes, signing: &[&Signing], cx: &Context) -> Result<SealedOut> {
+pub(super) fn clearsign(
+    content: &Bytes,
+    signing: &[&Signing],
+    how: &Seal<'_>,
+    cx: &Context,
+) -> Result<SealedOut> {
     let text = cleartext::canonical(content);
-    let made = Made::of(&text, SignatureType::Text, signing, cx)?;
+    let made = Made::of(&text, SignatureType::Text, signing, how.extra.sender, cx)?;
     let frame = cleartext::frame(&text, &made.packets, &made.named);
     Ok(SealedOut::Inside(frame))
 }

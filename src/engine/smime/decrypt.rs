@@ -75,6 +75,7 @@ fn opened(plain: Vec<u8>, encryption: Encryption) -> Opened {
         encryption: Some(encryption),
         signatures: Vec::new(),
         file_name: None,
+        mime: false,
     }
 }
 
@@ -140,6 +141,10 @@ fn content_key(
     };
     let mut encryption = Encryption {
         cipher: chosen.kind.name.to_owned(),
+        mode: match integrity {
+            Integrity::Aead => "GCM",
+            Integrity::Mdc | Integrity::None => "CBC",
+        },
         integrity,
         recipients: named.recipients(),
         key: None,
