@@ -22,8 +22,8 @@ use super::armor::{Kind, Sink};
 use super::certs;
 use super::door::Refusal;
 use super::generate::argon2;
-use super::policy;
 use super::open::{MIME, unencrypted};
+use super::policy;
 use super::signing::{self, Signers, Signing, common_hash};
 use crate::base::error::{self, Error, Result};
 use crate::base::extra::{self, Container, Content, Naming, Placing, Purpose};
@@ -173,7 +173,9 @@ fn encrypt(
     };
     match how.extra.content {
         Content::Message if !signing.is_empty() => {
-            return Err(Error::internal("a message that is taken as it is can't be signed"));
+            return Err(Error::internal(
+                "a message that is taken as it is can't be signed",
+            ));
         }
         Content::Message => copy(&unencrypted(content, cx)?, message, &failed, cx)?,
         Content::Data | Content::Mime => write(message, content, signing, intended, how, cx)?,

@@ -175,11 +175,18 @@ impl Looking<'_> {
         let flags = known.key.flags;
         let addresses: Vec<Address> = match &self.address {
             Some(address) => vec![address.clone()],
-            None => known.key.userids.iter().filter_map(|name| name.mailbox()).collect(),
+            None => known
+                .key
+                .userids
+                .iter()
+                .filter_map(|name| name.mailbox())
+                .collect(),
         };
         if flags.disabled
             || flags.revoked
-            || !engine.unfit(&cert, Usage::Encrypt, self.address.as_ref(), now).is_empty()
+            || !engine
+                .unfit(&cert, Usage::Encrypt, self.address.as_ref(), now)
+                .is_empty()
             || self.is_rejected(known, &addresses)
             || self.is_in_conflict(id, &addresses)?
         {
@@ -305,17 +312,24 @@ pub fn signers(
 }
 
 /// The address that signers say they are, where all of them have it.
-pub fn sender<'a>(sender: Option<&'a str>, signers: &[StoredCert], world: &World) -> Option<&'a str> {
+pub fn sender<'a>(
+    sender: Option<&'a str>,
+    signers: &[StoredCert],
+    world: &World,
+) -> Option<&'a str> {
     let sender = sender?;
     let address = mailbox(sender)?;
     let names = |cert: &StoredCert| {
         let row = world.store.row(&cert.id).ok().flatten();
         row.is_some_and(|row| row.facts.addresses.contains(&address))
     };
-    signers.iter().all(names).then(|| match sender.rsplit_once('<') {
-        Some((_, rest)) => rest.trim_end_matches('>'),
-        None => sender.trim(),
-    })
+    signers
+        .iter()
+        .all(names)
+        .then(|| match sender.rsplit_once('<') {
+            Some((_, rest)) => rest.trim_end_matches('>'),
+            None => sender.trim(),
+        })
 }
 
 /// The error of a private half, told as one of secret keys.

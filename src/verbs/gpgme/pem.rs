@@ -14,7 +14,10 @@ pub fn block(data: &Bytes) -> Option<(String, Bytes)> {
     let at = begins(data)?;
     let rest = data.get(at..)?;
     let line = rest.get(..memchr::memchr(b'\n', rest)?)?;
-    let label = line.trim_ascii_end().strip_prefix(BEGIN)?.strip_suffix(b"-----")?;
+    let label = line
+        .trim_ascii_end()
+        .strip_prefix(BEGIN)?
+        .strip_suffix(b"-----")?;
     let label = std::str::from_utf8(label).ok()?.to_owned();
     let last = match label.as_str() {
         "PGP SIGNED MESSAGE" => "PGP SIGNATURE",
@@ -79,8 +82,14 @@ mod tests {
     #[test]
     fn armor_is_found_in_a_text() {
         for (text, found) in [
-            ("x\n-----BEGIN A-----\ny\n-----END A-----\nz", Some(("A", "-----BEGIN A-----\ny\n-----END A-----"))),
-            ("-----BEGIN A-----\r\ny\r\n-----END A-----", Some(("A", "-----BEGIN A-----\r\ny\r\n-----END A-----"))),
+            (
+                "x\n-----BEGIN A-----\ny\n-----END A-----\nz",
+                Some(("A", "-----BEGIN A-----\ny\n-----END A-----")),
+            ),
+            (
+                "-----BEGIN A-----\r\ny\r\n-----END A-----",
+                Some(("A", "-----BEGIN A-----\r\ny\r\n-----END A-----")),
+            ),
             ("x -----BEGIN A-----\ny\n-----END A-----\n", None),
             ("-----BEGIN A-----\ny\n-----END B-----\n", None),
             (
@@ -94,7 +103,9 @@ mod tests {
         ] {
             let data = Bytes::copy_from_slice(text.as_bytes());
             let block = block(&data);
-            let block = block.as_ref().map(|(label, block)| (label.as_str(), std::str::from_utf8(block).unwrap()));
+            let block = block
+                .as_ref()
+                .map(|(label, block)| (label.as_str(), std::str::from_utf8(block).unwrap()));
             assert_eq!(block, found, "{text:?}");
         }
     }
@@ -103,7 +114,11 @@ mod tests {
     fn armor_of_cms_goes_both_ways() {
         let der: Vec<u8> = [0x30].into_iter().chain(0..=255).collect();
         let armored = written(der.clone(), "SIGNED MESSAGE", Form::Armored);
-        assert!(armored.split(|byte| *byte == b'\n').all(|line| line.len() <= 64));
+        assert!(
+            armored
+                .split(|byte| *byte == b'\n')
+                .all(|line| line.len() <= 64)
+        );
         for data in [&armored, &der] {
             assert_eq!(cms(&Bytes::copy_from_slice(data)), der);
         }

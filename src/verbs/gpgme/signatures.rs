@@ -8,7 +8,7 @@ use super::pattern::Pattern;
 use super::rings::{self, Known, Wanted};
 use crate::base::context::unix;
 use crate::base::described::{Described, Validity};
-use crate::base::keys::{Certs as _, KeyStatus, Protocol};
+use crate::base::keys::{KeyStatus, Protocol};
 use crate::base::layer::{Fit, SignatureFacts, Trust};
 use crate::base::verdict::Reason;
 use crate::base::{Context, Result};
@@ -108,9 +108,10 @@ impl Signers {
             known.in_gnupg
                 && signatures.iter().any(|facts| {
                     facts.fit == Fit::NoCert
-                        && facts.issuer.as_ref().is_some_and(|issuer| {
-                            Pattern::Handle(issuer.clone()).fits(&known.key)
-                        })
+                        && facts
+                            .issuer
+                            .as_ref()
+                            .is_some_and(|issuer| Pattern::Handle(issuer.clone()).fits(&known.key))
                 })
         };
         self.0.iter().filter(missing).collect()
@@ -139,12 +140,7 @@ pub fn info(
     })
 }
 
-fn said(
-    world: &World,
-    facts: &SignatureFacts,
-    known: Option<&Known>,
-    cx: &Context,
-) -> Signature {
+fn said(world: &World, facts: &SignatureFacts, known: Option<&Known>, cx: &Context) -> Signature {
     let status = status(world, facts, cx);
     let validity = match status {
         Code::None | Code::SignatureExpired | Code::KeyExpired | Code::CertRevoked => {
@@ -238,7 +234,9 @@ fn is_revoked(world: &World, facts: &SignatureFacts, cx: &Context) -> bool {
     let Some(signer) = &facts.signer else {
         return false;
     };
-    let certs = cx.certs.by_handle(signer.id.protocol(), signer.id.fingerprint());
+    let certs = cx
+        .certs
+        .by_handle(signer.id.protocol(), signer.id.fingerprint());
     certs.unwrap_or_default().iter().any(|cert| {
         let facts = world
             .any_engine(signer.id.protocol())
@@ -332,7 +330,10 @@ fn algorithm_of(key: &Described) -> Option<&'static str> {
 }
 
 fn ends(key: &Described) -> u64 {
-    key.subkeys.first().map(|key| key.expires).unwrap_or_default()
+    key.subkeys
+        .first()
+        .map(|key| key.expires)
+        .unwrap_or_default()
 }
 
 fn notations(facts: &SignatureFacts) -> Vec<Notation> {
