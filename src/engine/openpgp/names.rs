@@ -44,7 +44,7 @@ pub(super) fn mode(algorithm: AEADAlgorithm) -> &'static str {
     }
 }
 
-/// The notations that a signature protects itself.
+/// The notations that a signature protects itself, and its policy under no name.
 pub(super) fn notations(signature: &Signature) -> Vec<Notation> {
     use sequoia_openpgp::packet::signature::subpacket::SubpacketValue;
     let hashed = signature.hashed_area().iter();
@@ -54,6 +54,12 @@ pub(super) fn notations(signature: &Signature) -> Vec<Notation> {
                 name: notation.name().to_owned(),
                 value: notation.value().to_vec(),
                 readable: notation.flags().human_readable(),
+                critical: subpacket.critical(),
+            }),
+            SubpacketValue::PolicyURI(uri) => Some(Notation {
+                name: String::new(),
+                value: uri.clone(),
+                readable: false,
                 critical: subpacket.critical(),
             }),
             _ => None,

@@ -25,7 +25,7 @@ use super::verify::{self, Keyring, MaybeSignature, too_many};
 use crate::base::error::{self, Error, Result};
 use crate::base::extra::Means;
 use crate::base::job::Stage;
-use crate::base::layer::{Encryption, Form, Opened, Sealed};
+use crate::base::layer::{ContentFormat, Encryption, Form, Opened, Sealed};
 use crate::base::verdict::{Integrity, Recipient, Scheme};
 use crate::base::{Context, body};
 
@@ -179,6 +179,16 @@ pub(super) fn unencrypted(data: &Bytes, cx: &Context) -> Result<Bytes> {
     Ok(bytes.clone())
 }
 
+// Deprecated in name only: GnuPG writes it.
+#[allow(deprecated)]
+fn format(format: DataFormat) -> ContentFormat {
+    match format {
+        MIME => ContentFormat::Mime,
+        DataFormat::Text | DataFormat::Unicode => ContentFormat::Text,
+        _ => ContentFormat::Binary,
+    }
+}
+
 /// What stands before the content: whom it is for, and where it begins.
 pub(super) struct Head<'a> {
     pub pkesks: Vec<PKESK>,
@@ -266,7 +276,7 @@ struct Walk<'c> {
     content_max: usize,
     literals: usize,
     file_name: Option<String>,
-    mime: bool,
+    format: ContentFormat,
     packets: usize,
     signatures: Vec<MaybeSignature>,
     /// `Some(false)`: one must still come. `Some(true)`: nothing may follow.
@@ -281,7 +291,7 @@ impl<'c> Walk<'c> {
             content_max: content_max(expected),
             literals: 0,
             file_name: None,
-            mime: false,
+            format: ContentFormat::Binary,
             packets: 0,
             signatures: Vec::new(),
             mdc: (integrity == Some(Integrity::Mdc)).then_some(false),
@@ -313,7 +323,7 @@ impl<'c> Walk<'c> {
                 Packet::Unknown(unknown) if unknown.tag() == Tag::Signature => {}
                 Packet::Literal(literal) if self.literals == 0 => {
                     self.literals = 1;
-                    self.mime = literal.format() == MIME;
+                    self.format = format(literal.format());
                     self.file_name = literal
                         .filename()
                         .map(|name| String::from_utf8_lossy(name).into_owned());
@@ -390,7 +400,7 @@ impl<'c> Walk<'c> {
             encryption,
             signatures,
             file_name: self.file_name,
-            mime: self.mime,
+            format: self.format,
         })
     }
 }

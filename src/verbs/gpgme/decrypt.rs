@@ -3,13 +3,14 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::data::Data;
+use super::data::{Data, unix_lines};
 use super::pattern::Pattern;
 use super::rings::{self, Wanted};
 use super::signatures::{self, Info, algorithm, key_id};
 use super::{Code, Fault, opening, pem};
+use crate::base::body::wiped;
 use crate::base::keys::Protocol;
-use crate::base::layer::{Encryption, Form, Opened, Sealed};
+use crate::base::layer::{ContentFormat, Encryption, Form, Opened, Sealed};
 use crate::base::verdict::{Integrity, Recipient, Scheme};
 use crate::base::{Context, Error, Kind};
 use crate::verbs::World;
@@ -84,10 +85,10 @@ fn opened(world: &World, protocol: Protocol, data: &Bytes, cx: &Context) -> Resu
         return Err(Code::NoData.into());
     };
     Ok(Reply {
-        mime: opened.mime.then_some(true),
+        mime: is_mime(&opened).then_some(true),
         dec_info: decrypted(world, protocol, &opened, encryption, cx)?,
-        info: signatures::info(world, &opened.signatures, &signers, cx),
-        data: Data::plain(opened.content),
+        info: signatures::info(world, &opened, &signers, cx),
+        data: Data::plain(shown(&opened)),
     })
 }
 
@@ -106,6 +107,19 @@ pub fn taken(protocol: Protocol, data: &Bytes) -> Result<Bytes, Fault> {
         Protocol::Smime if nothing => Err(Code::EndOfFile.into()),
         Protocol::Smime => Ok(pem::cms(data)),
     }
+}
+
+/// The content as gpg gives it out: lines that were signed as lines, or not at all, end with LF.
+pub fn shown(opened: &Opened) -> Bytes {
+    let lines = opened.format == ContentFormat::Text;
+    match lines && opened.signatures.iter().all(|signature| signature.text) {
+        true => wiped(unix_lines(&opened.content)),
+        false => opened.content.clone(),
+    }
+}
+
+fn is_mime(opened: &Opened) -> bool {
+    opened.format == ContentFormat::Mime
 }
 
 /// An error of opening in gpgme's words.
@@ -169,7 +183,7 @@ fn decrypted(
         symkey_algo: format!("{cipher}.{}", encryption.mode),
         wrong_key_usage: false,
         is_de_vs: false,
-        is_mime: opened.mime,
+        is_mime: is_mime(opened),
         legacy_cipher_nomdc: encryption.integrity == Integrity::None,
         recipients,
     })

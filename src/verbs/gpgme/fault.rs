@@ -39,6 +39,7 @@ pub enum Code {
     UnsupportedProtocol,
     Forbidden,
     UnsupportedAlgorithm,
+    BadData,
     NameInUse,
     EndOfFile,
 }
@@ -65,6 +66,7 @@ impl Code {
             Code::Conflict => (70, "Conflicting use"),
             Code::UnsupportedAlgorithm => (84, "Unsupported algorithm"),
             Code::NoPinentry => (85, "No pinentry"),
+            Code::BadData => (89, "Bad data"),
             Code::CertRevoked => (94, "Certificate revoked"),
             Code::Canceled => (99, "Operation cancelled"),
             Code::Ambiguous => (107, "Ambiguous name"),
@@ -86,6 +88,8 @@ impl Code {
     pub fn number(self) -> u32 {
         match self {
             Code::None => 0,
+            // What decodes base64 for gpgme says nothing of where it is.
+            Code::BadData => self.both().0,
             code => SOURCE | code.both().0,
         }
     }

@@ -9,7 +9,7 @@ use super::rings::{self, Known, Wanted};
 use crate::base::context::unix;
 use crate::base::described::{Described, Validity};
 use crate::base::keys::{KeyStatus, Protocol};
-use crate::base::layer::{Fit, SignatureFacts, Trust};
+use crate::base::layer::{self, ContentFormat, Fit, Opened, SignatureFacts, Trust};
 use crate::base::verdict::Reason;
 use crate::base::{Context, Result};
 use crate::verbs::World;
@@ -66,6 +66,8 @@ struct Summary {
 struct Notation {
     human_readable: bool,
     critical: bool,
+    /// A policy has none.
+    #[serde(skip_serializing_if = "String::is_empty")]
     name: String,
     value: String,
     flags: u32,
@@ -123,19 +125,15 @@ impl Signers {
     }
 }
 
-/// What is said of signatures; `None` where there are none.
-pub fn info(
-    world: &World,
-    signatures: &[SignatureFacts],
-    signers: &Signers,
-    cx: &Context,
-) -> Option<Info> {
-    let signatures: Vec<Signature> = signatures
+/// What is said of the signatures in a layer; `None` where there are none.
+pub fn info(world: &World, opened: &Opened, signers: &Signers, cx: &Context) -> Option<Info> {
+    let signatures: Vec<Signature> = opened
+        .signatures
         .iter()
         .map(|facts| said(world, facts, signers.signer(facts), cx))
         .collect();
     (!signatures.is_empty()).then_some(Info {
-        is_mime: false,
+        is_mime: opened.format == ContentFormat::Mime,
         signatures,
     })
 }
@@ -336,8 +334,11 @@ fn ends(key: &Described) -> u64 {
         .unwrap_or_default()
 }
 
+/// Remarks, and where policies are. What is no text has no place in JSON: Sequoia's signatures have
+/// random bytes there.
 fn notations(facts: &SignatureFacts) -> Vec<Notation> {
-    let said = facts.notations.iter();
+    let text = |notation: &&layer::Notation| notation.readable || notation.name.is_empty();
+    let said = facts.notations.iter().filter(text);
     said.map(|notation| Notation {
         human_readable: notation.readable,
         critical: notation.critical,

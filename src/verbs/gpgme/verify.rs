@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::data::{Data, unix_lines};
-use super::decrypt::taken;
+use super::decrypt::{shown, taken};
 use super::identify::is_signed_cms;
 use super::signatures::{self, Info};
 use super::{Code, Fault, opening, pem};
@@ -79,10 +79,10 @@ fn verified(
             lines.push(b'\n');
             body::wiped(lines)
         }
-        false => opened.content,
+        false => shown(&opened),
     };
     Ok(Reply {
-        info: signatures::info(world, &opened.signatures, &signers, cx),
+        info: signatures::info(world, &opened, &signers, cx),
         data: (!apart).then(|| Data::plain(content)),
     })
 }

@@ -161,7 +161,12 @@ impl Fields {
             false => Ok(Some(wiped(text.as_bytes().to_vec()))),
             true => forgiving_decode_to_vec(text.as_bytes())
                 .map(|bytes| Some(wiped(bytes)))
-                .map_err(|_| Fault::new(Code::Invalid).doing("Error decoding Base-64")),
+                .map_err(|_| {
+                    Fault::new(Code::BadData).doing(match name {
+                        "signature" => "Error decoding Base-64 encoded 'signature'",
+                        _ => "Error decoding Base-64 encoded 'data'",
+                    })
+                }),
         }
     }
 
