@@ -159,11 +159,11 @@ impl Talk {
             Ok(None) => {
                 let mut text = Fault::new(Code::TooLarge).text();
                 text.push_str(": ask again with chunksize");
-                gpgme::failed(&text, Code::TooLarge, fields.text("op"))
+                gpgme::failed(&text, Code::TooLarge, known(fields))
             }
             Err(fault) => {
                 let fault = fault.doing("Encode and chunk failed");
-                gpgme::failed(&fault.text(), fault.code, fields.text("op"))
+                gpgme::failed(&fault.text(), fault.code, known(fields))
             }
         }
     }
@@ -347,6 +347,11 @@ fn once(
     };
     let ran = AssertUnwindSafe(|| (operation.run)(fields, &run));
     catch_unwind(ran).unwrap_or_else(|_| Err(super::pool::panicked().into()))
+}
+
+/// The operation's name where there is such an operation: any other may be longer than a frame.
+fn known(fields: &Fields) -> Option<&'static str> {
+    Some(name(fields)).filter(|name| !matches!(*name, "none" | "unknown"))
 }
 
 /// An operation's name for the log, which knows no other words of a request.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::rings::{self, Wanted};
+use super::rings::{self, Theirs, Wanted};
 use super::{Code, Fault};
 use crate::base::{Context, Error, Protocol};
 use crate::verbs::keys::{self, DeleteRequest};
@@ -50,7 +50,7 @@ pub fn delete(world: &World, request: &Request, cx: &Context) -> Result<Reply, F
     if known.key.flags.secret {
         return Err(Fault::new(Code::Conflict).doing(DELETING));
     }
-    if known.in_gnupg {
+    if known.gnupg != Theirs::Nothing {
         let theirs = Error::refused(
             "gnupg",
             "this key is in GnuPG's keyring; delete it with gpg",

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::rings::{self, Known, Wanted};
+use super::rings::{self, Known, Theirs, Wanted};
 use super::{Code, Fault};
 use crate::base::{Context, Error, Protocol};
 use crate::engine::Format;
@@ -50,18 +50,17 @@ pub fn export(world: &World, request: &Request, cx: &Context) -> Result<Exported
     let wanted = Wanted::named(&request.keys);
     let known = rings::known(world, request.protocol, &wanted, cx).map_err(exporting)?;
     let theirs = match request.protocol {
-        Protocol::OpenPgp if known.iter().any(|known| known.in_gnupg) => {
+        Protocol::OpenPgp if known.iter().any(|known| known.gnupg != Theirs::Nothing) => {
             rings::theirs_whole(world, cx).map_err(exporting)?
         }
         _ => Default::default(),
     };
     let engine = world.engine(request.protocol)?;
     let mut certs = Vec::with_capacity(known.len());
-    for Known { key, row, in_gnupg } in &known {
+    for Known { key, gnupg, .. } in &known {
         cx.job.check()?;
-        let as_much = row.as_ref().is_none_or(|row| rings::says_as_much(key, row));
         let cert = match theirs.get(&key.id) {
-            Some(cert) if *in_gnupg && as_much => Ok(cert.clone()),
+            Some(cert) if *gnupg == Theirs::All => Ok(cert.clone()),
             _ => rings::whole(world, &key.id, &theirs),
         };
         let minimal = |cert: Bytes| match request.content {

@@ -91,25 +91,37 @@ pub fn import(world: &World, request: &Request, cx: &Context) -> Result<Reply, F
         ..Counted::default()
     };
     for (key, before) in incoming.keys.iter().zip(&before) {
-        counted.count(world, key, before.as_ref(), &done)?;
+        counted.count(world, key, before, &done)?;
     }
     Ok(Reply { result: counted })
 }
 
 /// What is here of each key that comes.
-fn before(world: &World, incoming: &Incoming, cx: &Context) -> Result<Vec<Option<Bytes>>> {
+fn before(world: &World, incoming: &Incoming, cx: &Context) -> Result<Vec<Before>> {
     let gnupg = incoming.keys.first().map(|key| key.facts.id.protocol());
     let theirs = match gnupg {
         Some(Protocol::OpenPgp) => rings::theirs_whole(world, cx)?,
         _ => Default::default(),
     };
     let keys = incoming.keys.iter();
-    keys.map(|key| match rings::whole(world, &key.facts.id, &theirs) {
-        Ok(cert) => Ok(Some(cert)),
-        Err(error) if matches!(error.kind, Kind::KeyMissing { .. }) => Ok(None),
-        Err(error) => Err(error),
+    keys.map(|key| {
+        let cert = match rings::whole(world, &key.facts.id, &theirs) {
+            Ok(cert) => Some(cert),
+            Err(error) if matches!(error.kind, Kind::KeyMissing { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Before {
+            cert,
+            secret: world.store.has_secret(&key.facts.id),
+        })
     })
     .collect()
+}
+
+/// What was here of a key.
+struct Before {
+    cert: Option<Bytes>,
+    secret: bool,
 }
 
 impl Counted {
@@ -117,7 +129,7 @@ impl Counted {
         &mut self,
         world: &World,
         key: &IncomingKey,
-        before: Option<&Bytes>,
+        before: &Before,
         done: &ImportReply,
     ) -> Result<(), Fault> {
         let id = &key.facts.id;
@@ -126,7 +138,7 @@ impl Counted {
         };
         self.considered += 1;
         let engine = world.engine(id.protocol())?;
-        let news = match before {
+        let news = match &before.cert {
             Some(old) if id.protocol() == Protocol::OpenPgp => {
                 let both = engine.merge(old, &key.cert)?;
                 Some(news(old, &both)?)
@@ -162,14 +174,15 @@ impl Counted {
         });
         if key.secret.is_some() {
             self.secret_read += 1;
-            match imported.secret {
+            let new = imported.secret && !before.secret;
+            match new {
                 true => self.secret_imported += 1,
                 false => self.secret_unchanged += 1,
             }
             self.imports.push(Import {
                 fingerprint,
                 error_string: Code::None.text(),
-                status: SECRET | if imported.secret { NEW } else { 0 },
+                status: SECRET | if new { NEW } else { 0 },
             });
         }
         Ok(())

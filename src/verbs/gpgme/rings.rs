@@ -24,7 +24,17 @@ pub struct Known {
     pub key: Described,
     /// What the store knows of it, where it is there.
     pub row: Option<Row>,
-    pub in_gnupg: bool,
+    pub gnupg: Theirs,
+}
+
+/// What GnuPG's keyring has of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Theirs {
+    Nothing,
+    /// Less than the store.
+    Some,
+    /// All that is known.
+    All,
 }
 
 /// Which keys.
@@ -81,14 +91,16 @@ pub fn known(
         if row.is_none() && !wanted.fits(&key) {
             continue;
         }
-        let key = match &row {
-            Some(row) if is_shown(row) && !says_as_much(&key, row) => joined(world, key, cx)?,
-            _ => key,
+        let (key, gnupg) = match &row {
+            Some(row) if is_shown(row) && !says_as_much(&key, row) => {
+                (joined(world, key, cx)?, Theirs::Some)
+            }
+            _ => (key, Theirs::All),
         };
         all.push(Known {
             key: aged(key, now),
             row,
-            in_gnupg: true,
+            gnupg,
         });
     }
     let shown = |row: &Row| is_shown(row) || wanted.found.contains(&row.facts.id);
@@ -107,14 +119,19 @@ pub fn known(
             Ok(key) => all.push(Known {
                 key,
                 row: Some(row),
-                in_gnupg: false,
+                gnupg: Theirs::Nothing,
             }),
             Err(error) => log::warn!("a key is not listed: {}", error.kind.name()),
         }
     }
     all.retain(|known| wanted.fits(&known.key));
+    let introduced = !world.store.introducers()?.is_empty();
     for known in &mut all {
-        judge(world, known, cx)?;
+        let vouching = match introduced {
+            true => world.store.cert(&known.key.id)?.map(|stored| stored.cert),
+            false => None,
+        };
+        judge(world, known, vouching.as_ref(), cx);
     }
     Ok(all)
 }
@@ -241,7 +258,7 @@ pub fn whole(world: &World, id: &KeyId, theirs: &HashMap<KeyId, Bytes>) -> Resul
 }
 
 /// Whether GnuPG's description says all that the store knows.
-pub fn says_as_much(key: &Described, row: &Row) -> bool {
+fn says_as_much(key: &Described, row: &Row) -> bool {
     let keys = |handle: &String| {
         let mut keys = key.subkeys.iter();
         keys.any(|key| key.fingerprint == *handle || key.keyid == *handle)
@@ -336,9 +353,10 @@ fn aged(mut key: Described, now: u64) -> Described {
 
 /// Puts in what the store and the person know: secret halves, and how sure it is whose the names
 /// are. What the person said counts before what GnuPG says.
-fn judge(world: &World, known: &mut Known, cx: &Context) -> Result<()> {
+/// `vouching` is the certificate, where introducers may vouch for it.
+fn judge(world: &World, known: &mut Known, vouching: Option<&Bytes>, cx: &Context) {
     let Some(row) = &known.row else {
-        return Ok(());
+        return;
     };
     let key = &mut known.key;
     let ours = row.own && row.wrap != Some(Wrap::GnuPg);
@@ -349,10 +367,6 @@ fn judge(world: &World, known: &mut Known, cx: &Context) -> Result<()> {
         key.owner_trust = key.owner_trust.max(Validity::Full);
     }
     let gone = key.flags.revoked || key.flags.expired || key.flags.invalid;
-    let vouched = match world.store.introducers()?.is_empty() || ours || gone {
-        true => None,
-        false => world.store.cert(&key.id)?,
-    };
     for name in &mut key.userids {
         let Some(address) = name.mailbox() else {
             continue;
@@ -367,9 +381,9 @@ fn judge(world: &World, known: &mut Known, cx: &Context) -> Result<()> {
             Acceptance::Verified => Validity::Full.max(name.validity),
             Acceptance::Accepted => Validity::Marginal.max(name.validity),
             Acceptance::Undecided => {
-                let introduced = vouched.as_ref().is_some_and(|cert| {
+                let introduced = vouching.is_some_and(|cert| {
                     let engine = world.engine(key.protocol);
-                    engine.is_ok_and(|e| !e.introducers(&cert.cert, &address, cx).is_empty())
+                    engine.is_ok_and(|e| !e.introducers(cert, &address, cx).is_empty())
                 });
                 match introduced {
                     true => Validity::Full.max(name.validity),
@@ -384,7 +398,6 @@ fn judge(world: &World, known: &mut Known, cx: &Context) -> Result<()> {
             validity
         };
     }
-    Ok(())
 }
 
 /// Which of its key pairs have their secret halves here.
