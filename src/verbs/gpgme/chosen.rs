@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::pattern::Pattern;
-use super::rings::{self, Known, Wanted};
+use super::rings::{self, Known, Theirs, Wanted};
 use super::{Code, Fault};
 use crate::base::context::unix;
 use crate::base::described::Validity;
@@ -78,7 +78,7 @@ pub fn recipients(
     }
     let names: Vec<String> = named.iter().map(|name| (*name).to_owned()).collect();
     let known = rings::known(world, purpose.protocol, &Wanted::named(&names), cx)?;
-    let theirs = match known.iter().any(|known| known.in_gnupg) {
+    let theirs = match known.iter().any(|known| known.gnupg != Theirs::Nothing) {
         true => rings::theirs_whole(world, cx)?,
         false => HashMap::new(),
     };
@@ -149,6 +149,18 @@ pub fn sureness(known: &Known, address: Option<&Address>) -> Validity {
     asked.map(|name| name.validity).max().unwrap_or_default()
 }
 
+fn mailboxes(known: &Known) -> Vec<Address> {
+    let names = known.key.userids.iter();
+    names.filter_map(|name| name.mailbox()).collect()
+}
+
+/// Whether the person has said no: for the address that is meant, or for any.
+fn is_rejected(known: &Known, meant: Option<&Address>) -> bool {
+    let said = known.row.iter().flat_map(|row| &row.acceptance);
+    said.filter(|(address, _)| meant.is_none_or(|meant| meant == *address))
+        .any(|(_, level)| *level == Acceptance::Rejected)
+}
+
 fn created(known: &Known) -> u64 {
     let first = known.key.subkeys.first();
     first.map(|key| key.timestamp).unwrap_or_default()
@@ -173,22 +185,18 @@ impl Looking<'_> {
         let engine = self.world.engine(id.protocol())?;
         let now = unix(self.cx.now);
         let flags = known.key.flags;
-        let addresses: Vec<Address> = match &self.address {
+        // A name that looks like an address may be a part of one.
+        let named: Vec<Address> = mailboxes(known);
+        let address = self.address.as_ref().filter(|one| named.contains(one));
+        let addresses: Vec<Address> = match address {
             Some(address) => vec![address.clone()],
-            None => known
-                .key
-                .userids
-                .iter()
-                .filter_map(|name| name.mailbox())
-                .collect(),
+            None => named,
         };
         if flags.disabled
             || flags.revoked
-            || !engine
-                .unfit(&cert, Usage::Encrypt, self.address.as_ref(), now)
-                .is_empty()
-            || self.is_rejected(known, &addresses)
-            || self.is_in_conflict(id, &addresses)?
+            || !engine.unfit(&cert, Usage::Encrypt, address, now).is_empty()
+            || is_rejected(known, address)
+            || self.is_in_conflict(id, &addresses, address)?
         {
             return unusable();
         }
@@ -200,7 +208,7 @@ impl Looking<'_> {
             let mut all = addresses.iter();
             all.any(|address| engine.trust(&cert, address, self.cx) == Trust::Anchored)
         };
-        let sure = sureness(known, self.address.as_ref()) >= Validity::Marginal;
+        let sure = sureness(known, address) >= Validity::Marginal;
         if !own && !sure && !anchored() {
             if self.purpose.trusting == Trusting::Vouched {
                 return unusable();
@@ -218,23 +226,16 @@ impl Looking<'_> {
         })
     }
 
-    /// Whether the person has said no: for the address that is meant, or for any.
-    fn is_rejected(&self, known: &Known, addresses: &[Address]) -> bool {
-        let Some(row) = &known.row else {
-            return false;
-        };
-        let mut said = row.acceptance.iter();
-        said.any(|(address, level)| {
-            *level == Acceptance::Rejected
-                && (self.address.is_none() || addresses.contains(address))
-        })
-    }
-
     /// Whether two keys claim one of the addresses, and the person has not decided.
-    fn is_in_conflict(&self, id: &KeyId, addresses: &[Address]) -> Result<bool> {
+    fn is_in_conflict(
+        &self,
+        id: &KeyId,
+        addresses: &[Address],
+        meant: Option<&Address>,
+    ) -> Result<bool> {
         for address in addresses {
             let ids = self.world.store.conflicts(address)?;
-            if !ids.is_empty() && (self.address.is_some() || ids.contains(id)) {
+            if !ids.is_empty() && (meant.is_some() || ids.contains(id)) {
                 return Ok(true);
             }
         }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Code;
 use super::chosen::sureness;
 use super::pattern::Pattern;
-use super::rings::{self, Known, Wanted};
+use super::rings::{self, Known, Theirs, Wanted};
 use crate::base::context::unix;
 use crate::base::described::{Described, Validity};
 use crate::base::keys::{KeyStatus, Protocol};
@@ -107,7 +107,7 @@ impl Signers {
     /// Those whose certificates GnuPG alone has, of signatures that found none.
     pub fn absent(&self, signatures: &[SignatureFacts]) -> Vec<&Known> {
         let missing = |known: &&Known| {
-            known.in_gnupg
+            known.gnupg != Theirs::Nothing
                 && signatures.iter().any(|facts| {
                     facts.fit == Fit::NoCert
                         && facts
@@ -338,15 +338,18 @@ fn ends(key: &Described) -> u64 {
 /// random bytes there.
 fn notations(facts: &SignatureFacts) -> Vec<Notation> {
     let text = |notation: &&layer::Notation| notation.readable || notation.name.is_empty();
-    let said = facts.notations.iter().filter(text);
-    said.map(|notation| Notation {
-        human_readable: notation.readable,
-        critical: notation.critical,
-        name: notation.name.clone(),
-        value: String::from_utf8_lossy(&notation.value).into_owned(),
-        flags: u32::from(notation.readable) | u32::from(notation.critical) << 1,
-    })
-    .collect()
+    let mut said: Vec<_> = facts.notations.iter().filter(text).collect();
+    // Policies first, as gpg has them.
+    said.sort_by_key(|notation| !notation.name.is_empty());
+    said.into_iter()
+        .map(|notation| Notation {
+            human_readable: notation.readable,
+            critical: notation.critical,
+            name: notation.name.clone(),
+            value: String::from_utf8_lossy(&notation.value).into_owned(),
+            flags: u32::from(notation.readable) | u32::from(notation.critical) << 1,
+        })
+        .collect()
 }
 
 impl Summary {

@@ -115,7 +115,8 @@ fn what_is_no_request_gets_its_error_and_the_conversation_goes_on() {
         )
     );
     let bad = talk.ask(json!({"op": "import", "data": "*", "base64": true}));
-    assert_eq!(bad["code"], INVALID);
+    let text = "Error decoding Base-64 encoded 'data': Bad data";
+    assert_eq!(bad, fault(text, 89, "import"));
     for op in ["import", "identify"] {
         let answer = talk.ask(json!({"op": op}));
         assert_eq!(answer, fault("Operation failed: No data", NO_DATA, op));

@@ -1,8 +1,12 @@
 //! The dialect of gpgme-json, through the front door: the real binary under the dialect's name.
 
+mod cms;
 mod conversation;
+mod crypt;
 mod gnupg;
 mod keys;
+mod signatures;
+mod trusted;
 
 use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
@@ -13,7 +17,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{FRAME_OUT, Home, PATIENCE, decode};
+use crate::harness::{FRAME_OUT, Home, PATIENCE, decode, encode, shorten};
+use crate::peer::Gpg;
 
 /// Mailvelope, as Chromium names it.
 pub const MAILVELOPE: &str = "chrome-extension://kajibbejlbohfaggdiogboambcijhkke/";
@@ -213,13 +218,15 @@ const NAME: &[&str] = &[
     "last_update",
 ];
 
+#[track_caller]
+fn only(object: &Value, allowed: &[&str]) {
+    for name in object.as_object().unwrap().keys() {
+        assert!(allowed.contains(&name.as_str()), "{name} in {object}");
+    }
+}
+
 /// Holds a list of keys against what clients let pass, and gives the keys.
 pub fn keys(answer: &Value) -> Vec<Value> {
-    let only = |object: &Value, allowed: &[&str]| {
-        for name in object.as_object().unwrap().keys() {
-            assert!(allowed.contains(&name.as_str()), "{name} in {object}");
-        }
-    };
     only(answer, &["keys"]);
     let keys = answer["keys"].as_array().unwrap();
     for key in keys {
@@ -238,4 +245,117 @@ pub fn keys(answer: &Value) -> Vec<Value> {
 pub fn by_fingerprint<'a>(keys: &'a [Value], fingerprint: &str) -> &'a Value {
     let found = keys.iter().find(|key| key["fingerprint"] == fingerprint);
     found.unwrap_or_else(|| panic!("{fingerprint} is not in {keys:?}"))
+}
+
+/// The fields that an answer about messages may have, and what is in them.
+const PLAINTEXT: &[&str] = &["mime", "dec_info", "info", "type", "base64", "data"];
+const DECRYPTED: &[&str] = &[
+    "file_name",
+    "symkey_algo",
+    "wrong_key_usage",
+    "is_de_vs",
+    "is_mime",
+    "legacy_cipher_nomdc",
+    "recipients",
+];
+const READER: &[&str] = &["keyid", "pubkey_algo_name", "status_string", "status_code"];
+const SIGNATURE: &[&str] = &[
+    "summary",
+    "wrong_key_usage",
+    "chain_model",
+    "is_de_vs",
+    "status_string",
+    "fingerprint",
+    "validity_string",
+    "pubkey_algo_name",
+    "hash_algo_name",
+    "pka_address",
+    "status_code",
+    "timestamp",
+    "exp_timestamp",
+    "pka_trust",
+    "validity",
+    "validity_reason",
+    "notations",
+];
+const SUMMARY: &[&str] = &[
+    "sigsum",
+    "valid",
+    "green",
+    "red",
+    "revoked",
+    "key-expired",
+    "sig-expired",
+    "key-missing",
+    "crl-missing",
+    "crl-too-old",
+    "bad-policy",
+    "sys-error",
+];
+const NOTATION: &[&str] = &["human_readable", "critical", "name", "value", "flags"];
+
+/// Holds what was decrypted or verified against what clients let pass, and gives its bytes.
+#[track_caller]
+pub fn plaintext(answer: &Value) -> Vec<u8> {
+    assert_eq!(answer["type"], "plaintext", "{}", shorten(answer));
+    only(answer, PLAINTEXT);
+    if let Some(decrypted) = answer.get("dec_info") {
+        only(decrypted, DECRYPTED);
+        for reader in decrypted["recipients"].as_array().into_iter().flatten() {
+            only(reader, READER);
+        }
+    }
+    signatures(answer);
+    let bytes = data(answer);
+    let plain = bytes.iter().all(|byte| matches!(byte, 1..=0x7f));
+    assert_eq!(answer["base64"], !plain);
+    bytes
+}
+
+/// The bytes of an answer.
+#[track_caller]
+pub fn data(answer: &Value) -> Vec<u8> {
+    let text = answer["data"].as_str();
+    let text = text.unwrap_or_else(|| panic!("{}", shorten(answer)));
+    match answer["base64"] == true {
+        true => decode(text),
+        false => text.as_bytes().to_vec(),
+    }
+}
+
+/// The signatures of an answer, held against what clients let pass.
+#[track_caller]
+pub fn signatures(answer: &Value) -> Vec<Value> {
+    let Some(info) = answer.get("info") else {
+        return Vec::new();
+    };
+    only(info, &["is_mime", "signatures"]);
+    let signatures = info["signatures"].as_array().unwrap();
+    for signature in signatures {
+        only(signature, SIGNATURE);
+        let summary = &signature["summary"];
+        only(summary, SUMMARY);
+        for name in &SUMMARY[1..] {
+            let listed = summary["sigsum"].as_array().unwrap();
+            assert_eq!(summary[name], listed.contains(&json!(name)), "{summary}");
+        }
+        for notation in signature["notations"].as_array().into_iter().flatten() {
+            only(notation, NOTATION);
+        }
+    }
+    signatures.clone()
+}
+
+/// A request with data in base64.
+pub fn of_bytes(op: &str, bytes: &[u8], more: Value) -> Value {
+    let mut request = json!({"op": op, "base64": true, "data": encode(bytes)});
+    for (name, value) in more.as_object().unwrap() {
+        request[name] = value.clone();
+    }
+    request
+}
+
+/// A home whose processes find this GnuPG.
+pub fn beside(gpg: &Gpg) -> Home {
+    Home::new().env("GNUPGHOME", gpg.home().to_str().unwrap())
 }
