@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::error::{Error, KeyUse, Result};
 use super::job::Job;
+use super::keys::Protocol;
 use super::secret::Secret;
 
 /// One certificate in GnuPG's keyring.
@@ -75,17 +76,18 @@ pub trait GnuPg: Send + Sync {
     /// The file of its options.
     fn options_file(&self) -> PathBuf;
 
-    /// All that there is to be told of all certificates, as `gpg --with-colons` tells it.
+    /// All that there is to be told of all certificates of a family, as GnuPG's programs tell it
+    /// under `--with-colons`.
     ///
     /// # Errors
     /// As [`GnuPg::list`].
-    fn listing(&self, job: &Job) -> Result<String>;
+    fn listing(&self, of: Protocol, job: &Job) -> Result<String>;
 
-    /// All certificates, binary, without anything secret.
+    /// All certificates of a family, without anything secret: binary, or as PEM (S/MIME).
     ///
     /// # Errors
     /// As [`GnuPg::list`].
-    fn keyring(&self, job: &Job) -> Result<Vec<u8>>;
+    fn keyring(&self, of: Protocol, job: &Job) -> Result<Vec<u8>>;
 
     /// Whether a person will be asked by the agent for every use: the key is on a card.
     ///

@@ -1,8 +1,11 @@
-//! What `gpg --with-colons` says of certificates, as descriptions: all that it says, in the order in
+//! What `gpg --with-colons` and `gpgsm` say of certificates, as descriptions: all that it says, in the order in
 //! which it does (GnuPG's doc/DETAILS).
 
 use super::list::{is_hex, unescape};
-use crate::base::described::{Algorithm, Described, DescribedKey, DescribedName, Flags, Validity};
+use crate::base::context::parse_rfc3339;
+use crate::base::described::{
+    Algorithm, Described, DescribedKey, DescribedName, Flags, Issued, Validity,
+};
 use crate::base::keys::{KeyId, Protocol};
 
 /// The most key pairs or names of one certificate.
@@ -17,7 +20,7 @@ pub fn described(text: &str) -> Vec<Described> {
         let fields: Vec<&str> = line.split(':').collect();
         let line = Line(&fields);
         match line.field(0) {
-            "pub" | "sec" => {
+            "pub" | "sec" | "crt" | "crs" => {
                 all.extend(open.take().and_then(Open::close));
                 open = Some(Open::new(&line));
             }
@@ -37,6 +40,14 @@ struct Line<'a>(&'a [&'a str]);
 impl<'a> Line<'a> {
     fn field(&self, n: usize) -> &'a str {
         self.0.get(n).copied().unwrap_or_default()
+    }
+
+    /// An instant in Unix seconds: a number, or the digits of a date and a time.
+    fn instant(&self, n: usize) -> u64 {
+        match self.field(n).contains('T') {
+            true => parse_rfc3339(&spelled(self.field(n)).unwrap_or_default()).unwrap_or_default(),
+            false => self.number(n),
+        }
     }
 
     fn number(&self, n: usize) -> u64 {
@@ -82,14 +93,28 @@ impl<'a> Line<'a> {
             fingerprint: String::new(),
             card_number: on_card.then(|| place.to_owned()),
             keygrip: None,
-            timestamp: self.number(5),
-            expires: self.number(6),
+            timestamp: self.instant(5),
+            expires: self.instant(6),
         }
     }
 }
 
+/// A date and time as RFC 3339 has it, of its digits alone.
+fn spelled(text: &str) -> Option<String> {
+    let (date, time) = text.split_once('T')?;
+    let (year, date) = date.split_at_checked(4)?;
+    let (month, day) = date.split_at_checked(2)?;
+    let (hour, time) = time.split_at_checked(2)?;
+    let (minute, second) = time.split_at_checked(2)?;
+    Some(format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z"))
+}
+
 /// A certificate that is being read.
 struct Open {
+    /// Of an authority's making (S/MIME), by whom.
+    issued: Option<Issued>,
+    /// The SHA-256 of such a one.
+    digest: String,
     flags: Flags,
     owner_trust: Validity,
     origin: u64,
@@ -111,13 +136,20 @@ impl Open {
             secret: key.flags.secret,
             ..key.flags
         };
+        let issued = matches!(line.field(0), "crt" | "crs").then(|| Issued {
+            serial: line.field(7).to_owned(),
+            name: unescape(line.field(9)),
+            chain_id: None,
+        });
         Open {
+            issued,
+            digest: String::new(),
             flags,
             owner_trust: line
                 .field(8)
                 .chars()
                 .map(Validity::of)
-                .last()
+                .next_back()
                 .unwrap_or_default(),
             origin: line.number(19),
             last_update: line.number(18),
@@ -141,22 +173,30 @@ impl Open {
                 {
                     line.field(9).clone_into(&mut key.fingerprint);
                 }
+                let chain = Some(line.field(12)).filter(|chain| is_hex(chain, &[40]));
+                if let (Some(issued), Some(chain)) = (&mut self.issued, chain) {
+                    issued.chain_id.get_or_insert_with(|| chain.to_owned());
+                }
             }
+            "fp2" if is_hex(line.field(9), &[64]) => line.field(9).clone_into(&mut self.digest),
             "grp" if is_hex(line.field(9), &[40]) => {
                 if let Some(key) = self.keys.last_mut() {
                     key.keygrip = Some(line.field(9).to_owned());
                 }
             }
             "uid" if self.names.len() < EACH_MAX => {
-                let mut name = DescribedName::openpgp(&unescape(line.field(9)));
+                let text = unescape(line.field(9));
+                let mut name = match self.issued {
+                    None => DescribedName::openpgp(&text),
+                    Some(_) => DescribedName::smime(&text),
+                };
                 let letters = line.field(1);
                 name.revoked = letters.contains('r');
                 name.invalid = letters.contains('i');
-                let found = letters.chars().map(Validity::of);
+                let mut found = letters.chars().map(Validity::of);
                 // A name that nothing was said of is not known to be undefined.
                 name.validity = found
-                    .filter(|validity| *validity != Validity::Undefined)
-                    .last()
+                    .rfind(|validity| *validity != Validity::Undefined)
                     .unwrap_or_default();
                 name.origin = line.number(19);
                 name.last_update = line.number(18);
@@ -168,11 +208,15 @@ impl Open {
 
     fn close(self) -> Option<Described> {
         let fingerprint = self.keys.first()?.fingerprint.clone();
+        let (protocol, named) = match self.issued {
+            None => (Protocol::OpenPgp, &fingerprint),
+            Some(_) => (Protocol::Smime, &self.digest),
+        };
         Some(Described {
-            id: KeyId::from_hex(Protocol::OpenPgp, &fingerprint)?,
+            id: KeyId::from_hex(protocol, named)?,
             flags: self.flags,
-            protocol: Protocol::OpenPgp,
-            issued: None,
+            protocol,
+            issued: self.issued,
             fingerprint,
             owner_trust: match self.owner_trust {
                 Validity::Undefined => Validity::Unknown,
@@ -205,6 +249,43 @@ fpr:::::::::30D9A0035FF684B4B85E92F34199193F2BBDC775:
 uid:e::::1795630966::D6E0::Bob <bob@a.example>::::::::::0:
 pub:-:1024:17:nothing
 ";
+
+    const SMIME: &str = "\
+/home/x/pubring.kbx
+-------------------
+crt:n:2048:1:9440E659B919A1D0:20260101T000000:20491231T000000:5E26FE62582468030B574C00C3DE30EA6036C46A::CN=Alice::esES::::::23:
+fpr:::::::::2B88E2051739F387773E39229440E659B919A1D0:::2B88E2051739F387773E39229440E659B919A1D0:
+fp2:::::::::02BDAB7ED3B3BE7172DEFA77DDE50E5AFE6DEE60D17D024926DC49297E3E40D8::::
+grp:::::::::9DD5AB504C6A698BC4008C7716A53AEB9408E6E0:
+uid:n::::::::CN=Alice::
+uid:n::::::::<alice@vectors.example>::
+";
+
+    #[test]
+    fn certificates_of_smime_are_named_by_their_bytes() {
+        let all = described(SMIME);
+        let alice = &all[0];
+        assert_eq!(
+            alice.id.to_string(),
+            "smime:02BDAB7ED3B3BE7172DEFA77DDE50E5AFE6DEE60D17D024926DC49297E3E40D8"
+        );
+        assert_eq!(
+            alice.fingerprint,
+            "2B88E2051739F387773E39229440E659B919A1D0"
+        );
+        let issued = alice.issued.clone().unwrap();
+        assert_eq!(
+            (&*issued.name, issued.chain_id),
+            ("CN=Alice", Some(alice.fingerprint.clone()))
+        );
+        assert_eq!(alice.subkeys[0].timestamp, 1_767_225_600);
+        assert_eq!(alice.subkeys[0].expires, 2_524_521_600);
+        assert_eq!(
+            alice.userids[1].address.as_deref(),
+            Some("alice@vectors.example")
+        );
+        assert_eq!(alice.userids[0].validity, Validity::Never);
+    }
 
     #[test]
     fn a_listing_says_all_that_gpgme_says() {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use super::certs;
-use crate::base::{Error, Kind, Result};
+use crate::base::{Error, Kind, Protocol, Result};
 
 /// Whose the folder of kept OpenPGP certificates is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,12 +144,12 @@ impl Home {
         self.state.join("gnupg")
     }
 
-    pub(super) fn gnupg_listing(&self) -> PathBuf {
-        self.state.join("gnupg.listing")
+    pub(super) fn gnupg_listing(&self, of: Protocol) -> PathBuf {
+        self.state.join(format!("gnupg-{}.listing", of.name()))
     }
 
-    pub(super) fn gnupg_certs(&self) -> PathBuf {
-        self.state.join("gnupg.certs")
+    pub(super) fn gnupg_certs(&self, of: Protocol) -> PathBuf {
+        self.state.join(format!("gnupg-{}.certs", of.name()))
     }
 
     pub(super) fn agent(&self) -> PathBuf {

@@ -7,7 +7,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::{Store, files};
-use crate::base::{KeyId, Result};
+use crate::base::{KeyId, Protocol, Result};
 
 /// The most of either copy that is kept, in bytes: somewhat more than is taken over at once.
 const COPY_MAX: u64 = 80 << 20;
@@ -50,27 +50,27 @@ impl Store {
     ///
     /// # Errors
     /// `store.unavailable`.
-    pub fn gnupg_listing(&self, stamp: &str) -> Result<Option<Bytes>> {
-        let kept = files::read(&self.home.gnupg_listing(), COPY_MAX)?;
-        Ok(kept.and_then(|(bytes, _)| of(stamp, &bytes.into())))
+    pub fn gnupg_listing(&self, of: Protocol, stamp: &str) -> Result<Option<Bytes>> {
+        let kept = files::read(&self.home.gnupg_listing(of), COPY_MAX)?;
+        Ok(kept.and_then(|(bytes, _)| of_stamp(stamp, &bytes.into())))
     }
 
     /// Keeps what it says.
     ///
     /// # Errors
     /// `store.unavailable`.
-    pub fn put_gnupg_listing(&self, stamp: &str, listing: &str) -> Result<()> {
+    pub fn put_gnupg_listing(&self, of: Protocol, stamp: &str, listing: &str) -> Result<()> {
         let text = format!("{FORM}\n{stamp}\n{listing}");
-        files::write(&self.home.gnupg_listing(), text.as_bytes())
+        files::write(&self.home.gnupg_listing(of), text.as_bytes())
     }
 
     /// GnuPG's certificates. `None` unless they are those at this stamp.
     ///
     /// # Errors
     /// `store.unavailable`.
-    pub fn gnupg_certs(&self, stamp: &str) -> Result<Option<Vec<(KeyId, Bytes)>>> {
-        let kept = files::read(&self.home.gnupg_certs(), COPY_MAX)?;
-        Ok(kept.and_then(|(bytes, _)| certs(&of(stamp, &bytes.into())?)))
+    pub fn gnupg_certs(&self, of: Protocol, stamp: &str) -> Result<Option<Vec<(KeyId, Bytes)>>> {
+        let kept = files::read(&self.home.gnupg_certs(of), COPY_MAX)?;
+        Ok(kept.and_then(|(bytes, _)| certs(&of_stamp(stamp, &bytes.into())?)))
     }
 
     /// Keeps them: each by its place in the keyring.
@@ -79,6 +79,7 @@ impl Store {
     /// `store.unavailable`.
     pub fn put_gnupg_certs(
         &self,
+        of: Protocol,
         stamp: &str,
         keyring: &[u8],
         places: &[(KeyId, Range<usize>)],
@@ -89,12 +90,12 @@ impl Store {
             kept.extend_from_slice(line.as_bytes());
         }
         kept.extend_from_slice(keyring);
-        files::write(&self.home.gnupg_certs(), &kept)
+        files::write(&self.home.gnupg_certs(of), &kept)
     }
 }
 
 /// What follows the stamp, if it is this one.
-fn of(stamp: &str, kept: &Bytes) -> Option<Bytes> {
+fn of_stamp(stamp: &str, kept: &Bytes) -> Option<Bytes> {
     let head = format!("{FORM}\n{stamp}\n");
     let rest = kept.strip_prefix(head.as_bytes())?;
     Some(kept.slice_ref(rest))

@@ -49,11 +49,9 @@ pub fn export(world: &World, request: &Request, cx: &Context) -> Result<Exported
     let exporting = |error: Error| Fault::from(error).doing("Error exporting keys");
     let wanted = Wanted::named(&request.keys);
     let known = rings::known(world, request.protocol, &wanted, cx).map_err(exporting)?;
-    let theirs = match request.protocol {
-        Protocol::OpenPgp if known.iter().any(|known| known.gnupg != Theirs::Nothing) => {
-            rings::theirs_whole(world, cx).map_err(exporting)?
-        }
-        _ => Default::default(),
+    let theirs = match known.iter().any(|known| known.gnupg != Theirs::Nothing) {
+        true => rings::theirs_whole(world, request.protocol, cx).map_err(exporting)?,
+        false => Default::default(),
     };
     let engine = world.engine(request.protocol)?;
     let mut certs = Vec::with_capacity(known.len());

@@ -136,7 +136,7 @@ pub struct Fault {
     pub doing: &'static str,
     pub code: Code,
     /// Ours, when there is one: it may carry a question.
-    pub error: Option<Error>,
+    pub error: Option<Box<Error>>,
 }
 
 /// The first words where an operation has none of its own.
@@ -196,7 +196,7 @@ impl From<Error> for Fault {
         Fault {
             doing: FAILED,
             code: Code::of(&error),
-            error: Some(error),
+            error: Some(Box::new(error)),
         }
     }
 }

@@ -98,10 +98,10 @@ pub fn import(world: &World, request: &Request, cx: &Context) -> Result<Reply, F
 
 /// What is here of each key that comes.
 fn before(world: &World, incoming: &Incoming, cx: &Context) -> Result<Vec<Before>> {
-    let gnupg = incoming.keys.first().map(|key| key.facts.id.protocol());
-    let theirs = match gnupg {
-        Some(Protocol::OpenPgp) => rings::theirs_whole(world, cx)?,
-        _ => Default::default(),
+    let family = incoming.keys.first().map(|key| key.facts.id.protocol());
+    let theirs = match family {
+        Some(family) => rings::theirs_whole(world, family, cx)?,
+        None => Default::default(),
     };
     let keys = incoming.keys.iter();
     keys.map(|key| {

@@ -95,7 +95,8 @@ fn shown(mut key: Described, show: Show) -> Described {
             subkey.is_cardkey = false;
             subkey.card_number = None;
         }
-        if !show.secret && !show.keygrip {
+        // Those of S/MIME are always told.
+        if !show.secret && !show.keygrip && key.protocol == Protocol::OpenPgp {
             subkey.keygrip = None;
         }
     }

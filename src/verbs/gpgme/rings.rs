@@ -5,6 +5,7 @@
 //! this dialect encrypt to whatever a list gives them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 
 use bytes::Bytes;
 
@@ -168,10 +169,7 @@ fn is_shown(row: &Row) -> bool {
 
 /// What GnuPG says of its keyring.
 fn theirs(world: &World, protocol: Protocol, cx: &Context) -> Vec<Described> {
-    if protocol != Protocol::OpenPgp {
-        return Vec::new();
-    }
-    match listing(world, cx) {
+    match listing(world, protocol, cx) {
         Ok(Some(text)) => described(&String::from_utf8_lossy(&text)),
         Ok(None) => Vec::new(),
         Err(error) => {
@@ -182,7 +180,7 @@ fn theirs(world: &World, protocol: Protocol, cx: &Context) -> Vec<Described> {
 }
 
 /// Its listing: the one that is kept, if nothing has changed since.
-fn listing(world: &World, cx: &Context) -> Result<Option<Bytes>> {
+fn listing(world: &World, of: Protocol, cx: &Context) -> Result<Option<Bytes>> {
     let Some((gnupg, looks)) = world.gnupg() else {
         return Ok(None);
     };
@@ -192,22 +190,22 @@ fn listing(world: &World, cx: &Context) -> Result<Option<Bytes>> {
     }
     let keys = world.store.stamp_of(&gnupg.files());
     let stamp = || format!("{keys} {}", world.store.stamp_of(&gnupg.trust_files()));
-    if let Some(kept) = world.store.gnupg_listing(&stamp())? {
+    if let Some(kept) = world.store.gnupg_listing(of, &stamp())? {
         return Ok(Some(kept));
     }
-    let text = gnupg.listing(&cx.job)?;
+    let text = gnupg.listing(of, &cx.job)?;
     // Looking at its trust database may bring that up to date.
-    if let Err(error) = world.store.put_gnupg_listing(&stamp(), &text) {
+    if let Err(error) = world.store.put_gnupg_listing(of, &stamp(), &text) {
         log::warn!("gnupg: {}", error.kind.name());
     }
     Ok(Some(text.into()))
 }
 
-/// GnuPG's certificates as they lie in its keyring.
+/// GnuPG's certificates of a family as they lie in its keyring.
 ///
 /// # Errors
 /// Those of the store. GnuPG's faults are none.
-pub fn theirs_whole(world: &World, cx: &Context) -> Result<HashMap<KeyId, Bytes>> {
+pub fn theirs_whole(world: &World, of: Protocol, cx: &Context) -> Result<HashMap<KeyId, Bytes>> {
     let Some((gnupg, looks)) = world.gnupg() else {
         return Ok(HashMap::new());
     };
@@ -215,29 +213,48 @@ pub fn theirs_whole(world: &World, cx: &Context) -> Result<HashMap<KeyId, Bytes>
         return Ok(HashMap::new());
     }
     let stamp = world.store.stamp_of(&gnupg.files());
-    if let Some(kept) = world.store.gnupg_certs(&stamp)? {
+    if let Some(kept) = world.store.gnupg_certs(of, &stamp)? {
         return Ok(kept.into_iter().collect());
     }
-    let keyring: Bytes = match gnupg.keyring(&cx.job) {
-        Ok(keyring) => keyring.into(),
+    let read = gnupg
+        .keyring(of, &cx.job)
+        .and_then(|keyring| apart(world, of, keyring, cx));
+    let (keyring, places) = match read {
+        Ok(read) => read,
         Err(error) => {
             cx.job.check()?;
             log::warn!("gnupg: {}", error.kind.name());
             return Ok(HashMap::new());
         }
     };
-    let places: Vec<_> = pieces(&keyring)?
-        .into_iter()
-        .map(|piece| (piece.id, piece.place))
-        .collect();
-    if let Err(error) = world.store.put_gnupg_certs(&stamp, &keyring, &places) {
+    if let Err(error) = world.store.put_gnupg_certs(of, &stamp, &keyring, &places) {
         log::warn!("gnupg: {}", error.kind.name());
     }
-    let cut = |(id, place): (KeyId, std::ops::Range<usize>)| {
+    let cut = |(id, place): (KeyId, Range<usize>)| {
         let cert: &[u8] = keyring.get(place)?;
         Some((id, keyring.slice_ref(cert)))
     };
     Ok(places.into_iter().filter_map(cut).collect())
+}
+
+/// A keyring's certificates, one after the other, and where each of them lies.
+type Apart = (Bytes, Vec<(KeyId, Range<usize>)>);
+
+fn apart(world: &World, of: Protocol, keyring: Vec<u8>, cx: &Context) -> Result<Apart> {
+    if of == Protocol::OpenPgp {
+        let places = pieces(&keyring)?.into_iter();
+        let places = places.map(|piece| (piece.id, piece.place)).collect();
+        return Ok((keyring.into(), places));
+    }
+    let (mut joined, mut places) = (Vec::new(), Vec::new());
+    if !keyring.is_empty() {
+        for key in world.engine(of)?.read_keys(&keyring, cx)?.keys {
+            let begins = joined.len();
+            joined.extend_from_slice(&key.cert);
+            places.push((key.facts.id, begins..joined.len()));
+        }
+    }
+    Ok((joined.into(), places))
 }
 
 /// A certificate with all that the store and GnuPG know of it.
@@ -257,8 +274,12 @@ pub fn whole(world: &World, id: &KeyId, theirs: &HashMap<KeyId, Bytes>) -> Resul
     }
 }
 
-/// Whether GnuPG's description says all that the store knows.
+/// Whether GnuPG's description says all that the store knows. A certificate of S/MIME says the same
+/// wherever it lies.
 fn says_as_much(key: &Described, row: &Row) -> bool {
+    if key.protocol == Protocol::Smime {
+        return true;
+    }
     let keys = |handle: &String| {
         let mut keys = key.subkeys.iter();
         keys.any(|key| key.fingerprint == *handle || key.keyid == *handle)
@@ -284,7 +305,7 @@ fn says_as_much(key: &Described, row: &Row) -> bool {
 
 /// One that says more in the store than in GnuPG: both as one, with GnuPG's word of it.
 fn joined(world: &World, theirs: Described, cx: &Context) -> Result<Described> {
-    let certs = theirs_whole(world, cx)?;
+    let certs = theirs_whole(world, Protocol::OpenPgp, cx)?;
     let cert = whole(world, &theirs.id, &certs)?;
     let Ok(mut key) = world
         .engine(Protocol::OpenPgp)?
