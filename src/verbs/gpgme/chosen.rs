@@ -79,7 +79,7 @@ pub fn recipients(
     let names: Vec<String> = named.iter().map(|name| (*name).to_owned()).collect();
     let known = rings::known(world, purpose.protocol, &Wanted::named(&names), cx)?;
     let theirs = match known.iter().any(|known| known.gnupg != Theirs::Nothing) {
-        true => rings::theirs_whole(world, cx)?,
+        true => rings::theirs_whole(world, purpose.protocol, cx)?,
         false => HashMap::new(),
     };
     let mut chosen = Vec::with_capacity(named.len());

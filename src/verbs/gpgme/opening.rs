@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::rings::{self, Known};
 use super::signatures::Signers;
+use crate::base::context::unix;
 use crate::base::gnupg::Grip;
 use crate::base::keys::{
     Acceptance, Anchor, Certs, Introducer, Protocol, SealedSecret, Source, StoredCert,
@@ -22,17 +23,24 @@ pub fn open(world: &World, layer: &Sealed, cx: &Context) -> Result<(Opened, Sign
     let engine = world.engine(layer.protocol)?;
     let opened = engine.open(layer, cx)?;
     let signers = Signers::of(world, layer.protocol, &opened.signatures, cx)?;
-    let absent = signers.absent(&opened.signatures);
-    if absent.is_empty() {
+    let shared = signers.in_gnupg(&opened.signatures);
+    if shared.is_empty() {
         return Ok((opened, signers));
     }
-    // The store has not got them, and is not the place for all that GnuPG has.
-    let theirs = rings::theirs_whole(world, cx)?;
-    let mut added = Vec::with_capacity(absent.len());
-    for known in absent {
+    let theirs = rings::theirs_whole(world, layer.protocol, cx)?;
+    let mut added = Vec::with_capacity(shared.len());
+    for known in shared {
+        let ours = world.store.cert(&known.key.id)?;
         let cert = rings::whole(world, &known.key.id, &theirs)?;
-        added.push((handles(known), stored(known, cert)));
+        if ours.is_none_or(|ours| ours.cert != cert) {
+            let handles = engine.facts(&cert, unix(cx.judged_at()))?.handles;
+            added.push((handles, stored(known, cert)));
+        }
     }
+    if added.is_empty() {
+        return Ok((opened, signers));
+    }
+    // The store is not the place for all that GnuPG has.
     let beside = Beside {
         certs: Arc::clone(&cx.certs),
         added,
@@ -52,12 +60,6 @@ pub fn open(world: &World, layer: &Sealed, cx: &Context) -> Result<(Opened, Sign
     Ok((opened, signers))
 }
 
-fn handles(known: &Known) -> Vec<String> {
-    let keys = known.key.subkeys.iter();
-    keys.flat_map(|key| [key.fingerprint.clone(), key.keyid.clone()])
-        .collect()
-}
-
 fn stored(known: &Known, cert: Bytes) -> StoredCert {
     StoredCert {
         id: known.key.id.clone(),
@@ -67,8 +69,8 @@ fn stored(known: &Known, cert: Bytes) -> StoredCert {
     }
 }
 
-/// The store's certificates and a few of GnuPG's. Those are found by what they are called, and are
-/// nothing else: nobody's own, and nothing was said of them here.
+/// The store's certificates, a few of them as GnuPG has them too. Those of GnuPG's are found by what
+/// they are called and no other way: they are nobody's own, and nothing was said of them here.
 struct Beside {
     certs: Arc<dyn Certs>,
     added: Vec<(Vec<String>, StoredCert)>,
@@ -77,13 +79,13 @@ struct Beside {
 impl Certs for Beside {
     fn by_handle(&self, protocol: Protocol, handle: &str) -> Result<Vec<StoredCert>> {
         let mut found = self.certs.by_handle(protocol, handle)?;
-        for (handles, cert) in &self.added {
-            let known = found.iter().any(|known| known.id == cert.id);
-            if cert.id.protocol() == protocol
-                && !known
-                && handles.iter().any(|known| known == handle)
-            {
-                found.push(cert.clone());
+        let fitting = self.added.iter().filter(|(handles, cert)| {
+            cert.id.protocol() == protocol && handles.iter().any(|known| known == handle)
+        });
+        for (_, cert) in fitting {
+            match found.iter_mut().find(|known| known.id == cert.id) {
+                Some(known) => known.cert.clone_from(&cert.cert),
+                None => found.push(cert.clone()),
             }
         }
         Ok(found)

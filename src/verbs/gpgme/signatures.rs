@@ -12,6 +12,7 @@ use crate::base::keys::{KeyStatus, Protocol};
 use crate::base::layer::{self, ContentFormat, Fit, Opened, SignatureFacts, Trust};
 use crate::base::verdict::Reason;
 use crate::base::{Context, Result};
+use crate::store::Wrap;
 use crate::verbs::World;
 
 /// All that is said of the signatures over something.
@@ -92,10 +93,9 @@ impl Signers {
         let patterns: Vec<Pattern> = signatures
             .iter()
             .filter_map(|facts| match &facts.signer {
-                Some(signer) => Some(signer.id.fingerprint().to_owned()),
-                None => facts.issuer.clone(),
+                Some(signer) => Some(Pattern::Handle(signer.id.fingerprint().to_owned())),
+                None => named(protocol, facts),
             })
-            .map(Pattern::Handle)
             .collect();
         if patterns.is_empty() {
             return Ok(Signers(Vec::new()));
@@ -104,25 +104,38 @@ impl Signers {
         rings::known(world, protocol, &wanted, cx).map(Signers)
     }
 
-    /// Those whose certificates GnuPG alone has, of signatures that found none.
-    pub fn absent(&self, signatures: &[SignatureFacts]) -> Vec<&Known> {
-        let missing = |known: &&Known| {
-            known.gnupg != Theirs::Nothing
-                && signatures.iter().any(|facts| {
-                    facts.fit == Fit::NoCert
-                        && facts
-                            .issuer
-                            .as_ref()
-                            .is_some_and(|issuer| Pattern::Handle(issuer.clone()).fits(&known.key))
-                })
+    /// Those whose certificates GnuPG has too, or alone: it may know more of them than the store.
+    pub fn in_gnupg(&self, signatures: &[SignatureFacts]) -> Vec<&Known> {
+        let signs = |known: &Known, facts: &SignatureFacts| match &facts.signer {
+            Some(signer) => signer.id == known.key.id,
+            None => {
+                let pattern = named(known.key.protocol, facts);
+                pattern.is_some_and(|pattern| pattern.fits(&known.key))
+            }
         };
-        self.0.iter().filter(missing).collect()
+        // What it has the secret half of is taken up as it is.
+        let apart = |known: &Known| {
+            let wrap = known.row.as_ref().and_then(|row| row.wrap);
+            known.gnupg != Theirs::Nothing && wrap != Some(Wrap::GnuPg)
+        };
+        let all = self.0.iter().filter(|known| apart(known));
+        all.filter(|known| signatures.iter().any(|facts| signs(known, facts)))
+            .collect()
     }
 
     fn signer(&self, facts: &SignatureFacts) -> Option<&Known> {
         let id = &facts.signer.as_ref()?.id;
         self.0.iter().find(|known| known.key.id == *id)
     }
+}
+
+/// What a signature calls its signer: by a handle, or by a serial number.
+fn named(protocol: Protocol, facts: &SignatureFacts) -> Option<Pattern> {
+    let issuer = facts.issuer.clone()?;
+    Some(match protocol {
+        Protocol::OpenPgp => Pattern::Handle(issuer),
+        Protocol::Smime => Pattern::Serial(issuer, None),
+    })
 }
 
 /// What is said of the signatures in a layer; `None` where there are none.

@@ -211,7 +211,7 @@ fn every_flag_does_what_it_says() {
     assert!(sender.contains("signer's user ID"), "{sender}");
     let others = json!({"signing_keys": ALICE, "sender": BOB});
     assert!(!packets(&gpg, &made(others)).contains("signer's user ID"));
-    let all = made(json!({"keys": [ALICE], "signing_keys": [ALICE, bob.clone()]}));
+    let all = made(json!({"keys": [ALICE], "signing_keys": [ALICE, bob]}));
     let ran = gpg.tried(&["--status-fd", "2", "--decrypt"], &all);
     assert_eq!(ran.stderr.matches("GOODSIG").count(), 2, "{}", ran.stderr);
     // By whatever names gpg knows keys.

@@ -340,3 +340,37 @@ fn a_signature_that_only_gnupgs_keyring_knows() {
         super::fault("Error getting keys: No key", 117_440_733, "sign")
     );
 }
+
+#[test]
+fn what_gnupg_knows_more_of_a_key_than_the_store() {
+    let Some(gpg) = Gpg::new() else { return };
+    let other = Gpg::new().unwrap();
+    let carol = other.key("carol@gpg.example", "ed25519", "cv25519", &[]);
+    let before = other.public(&carol);
+    let home = beside(&gpg);
+    let mut host = home.start();
+    host.hello();
+    import(&mut host, &before, json!(true));
+    host.close();
+    // A new subkey signs, and the store has never heard of it.
+    other.go(&["--quick-add-key", &carol, "ed25519", "sign", "0"], b"");
+    let signature = other.text(&["-a", "-u", &carol, "-b"], b"x");
+    let mut talk = Talk::new(&home);
+    let request = json!({"op": "verify", "data": "x", "signature": signature});
+    assert_eq!(one(&talk.ask(request.clone()))["status_code"], 9);
+    gpg.go(&["--import"], &other.public(&carol));
+    let said = one(&talk.ask(request.clone()));
+    assert_eq!((&said["status_code"], &said["validity"]), (&json!(0), &json!(3)), "{said}");
+    assert_ne!(said["fingerprint"], json!(carol));
+    // It is revoked, and GnuPG alone has been told.
+    let kept = other.home().join(format!("openpgp-revocs.d/{carol}.rev"));
+    let kept = std::fs::read_to_string(kept).unwrap();
+    gpg.go(&["--import"], kept.replace(":-----BEGIN", "-----BEGIN").as_bytes());
+    let said = one(&talk.ask(request));
+    assert_eq!(said["status_string"], "Certificate revoked", "{said}");
+    let encrypt = json!({"op": "encrypt", "keys": carol, "data": "x", "always-trust": true});
+    assert_eq!(
+        talk.ask(encrypt),
+        super::fault("Encryption failed: Unusable public key", 117_440_565, "encrypt")
+    );
+}
