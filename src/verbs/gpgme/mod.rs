@@ -12,6 +12,7 @@ pub mod export;
 mod fault;
 pub mod identify;
 pub mod import;
+mod kept;
 pub mod keylist;
 mod pattern;
 mod rings;
