@@ -126,6 +126,13 @@ const ALGORITHMS: [(u8, u32, &str); 9] = [
 ];
 
 impl Algorithm {
+    /// Its number in OpenPGP; 0 for one that gpgme has no name for.
+    pub fn openpgp(&self) -> u8 {
+        let known = ALGORITHMS.iter();
+        let mut known = known.filter(|(_, number, _)| *number == self.number);
+        known.next().map_or(0, |(openpgp, ..)| *openpgp)
+    }
+
     /// An algorithm by its number in OpenPGP; `word` is what its own name would be where there is
     /// neither a length nor a curve that tell.
     pub fn new(number: u8, length: u32, curve: Option<String>, word: &str) -> Algorithm {

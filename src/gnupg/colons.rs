@@ -84,11 +84,14 @@ impl<'a> Line<'a> {
         let curve = Some(self.field(16)).filter(|curve| !curve.is_empty());
         let number = u8::try_from(self.number(3)).unwrap_or_default();
         let length = u32::try_from(self.number(2)).unwrap_or_default();
+        // Ours alone: GnuPG has no word for what it does not know.
+        let word = Some(self.field(20)).filter(|word| !word.is_empty());
+        let word = word.unwrap_or("unknown");
         DescribedKey {
             flags,
             is_cardkey: on_card,
             is_de_vs: self.field(17).split(' ').any(|flag| flag == "23"),
-            algorithm: Algorithm::new(number, length, curve.map(str::to_owned), "unknown"),
+            algorithm: Algorithm::new(number, length, curve.map(str::to_owned), word),
             keyid: self.field(4).to_owned(),
             fingerprint: String::new(),
             card_number: on_card.then(|| place.to_owned()),
@@ -230,9 +233,82 @@ impl Open {
     }
 }
 
+/// A description of an OpenPGP certificate as [`described`] reads it again. What GnuPG's form has
+/// no place for is nobody's: secret halves, cards and trust are not written.
+pub fn written(key: &Described) -> String {
+    let mut text = String::new();
+    for (at, subkey) in key.subkeys.iter().enumerate() {
+        let (kind, whole) = match at {
+            0 => ("pub", letters(key.flags).to_ascii_uppercase()),
+            _ => ("sub", String::new()),
+        };
+        let state = match at {
+            0 => state(key.flags),
+            _ => state(subkey.flags),
+        };
+        let algorithm = &subkey.algorithm;
+        text.push_str(&format!(
+            "{kind}:{state}:{}:{}:{}:{}:{}:::::{}{whole}:::::{}::::{}:\n",
+            algorithm.length,
+            algorithm.openpgp(),
+            subkey.keyid,
+            subkey.timestamp,
+            subkey.expires,
+            letters(subkey.flags),
+            algorithm.curve.as_deref().unwrap_or_default(),
+            algorithm.string,
+        ));
+        text.push_str(&format!("fpr:::::::::{}:\n", subkey.fingerprint));
+    }
+    for name in &key.userids {
+        let state = match (name.revoked, name.invalid) {
+            (true, _) => "r",
+            (false, true) => "i",
+            (false, false) => "",
+        };
+        text.push_str(&format!("uid:{state}::::::::{}:\n", escape(&name.uid)));
+    }
+    text
+}
+
+fn letters(flags: Flags) -> String {
+    let can = [
+        (flags.can_encrypt, 'e'),
+        (flags.can_sign, 's'),
+        (flags.can_certify, 'c'),
+        (flags.can_authenticate, 'a'),
+    ];
+    let can = can.iter().filter(|(can, _)| *can);
+    can.map(|(_, letter)| *letter).collect()
+}
+
+fn state(flags: Flags) -> String {
+    let said = [
+        (flags.revoked, 'r'),
+        (flags.expired, 'e'),
+        (flags.invalid, 'i'),
+    ];
+    let said = said.iter().filter(|(said, _)| *said);
+    said.map(|(_, letter)| *letter).collect()
+}
+
+/// What would end a field, or a line, stands in hex.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            ':' | '\\' | '\n' | '\r' | '\0' => {
+                escaped.push_str(&format!("\\x{:02x}", u32::from(c)))
+            }
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
 #[cfg(test)]
 mod tests {
-    use super::described;
+    use super::{described, written};
     use crate::base::described::Validity;
 
     const LISTING: &str = "\
@@ -249,6 +325,23 @@ fpr:::::::::30D9A0035FF684B4B85E92F34199193F2BBDC775:
 uid:e::::1795630966::D6E0::Bob <bob@a.example>::::::::::0:
 pub:-:1024:17:nothing
 ";
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for key in described(LISTING) {
+            let text = written(&key);
+            let again = described(&text);
+            assert_eq!(written(&again[0]), text);
+            assert_eq!(again[0].userids[0].uid, key.userids[0].uid);
+            assert_eq!(again[0].subkeys[0].algorithm, key.subkeys[0].algorithm);
+            assert_eq!(again[0].flags.can_encrypt, key.flags.can_encrypt);
+            assert_eq!(again[0].flags.expired, key.flags.expired);
+        }
+        let mut key = described(LISTING).remove(0);
+        key.userids[0].uid = "a:b\\c\nd\\x3a".to_owned();
+        let again = described(&written(&key));
+        assert_eq!(again[0].userids[0].uid, key.userids[0].uid);
+    }
 
     const SMIME: &str = "\
 /home/x/pubring.kbx

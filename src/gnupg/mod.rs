@@ -13,6 +13,6 @@ mod program;
 #[cfg(unix)]
 mod socket;
 
-pub use colons::described;
+pub use colons::{described, written};
 #[cfg(unix)]
 pub use installed::gnupg;

@@ -144,6 +144,10 @@ impl Home {
         self.state.join("gnupg")
     }
 
+    pub(super) fn descriptions(&self) -> PathBuf {
+        self.state.join("descriptions")
+    }
+
     pub(super) fn gnupg_listing(&self, of: Protocol) -> PathBuf {
         self.state.join(format!("gnupg-{}.listing", of.name()))
     }

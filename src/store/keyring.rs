@@ -46,6 +46,25 @@ impl Store {
         Ok(said.collect())
     }
 
+    /// Descriptions of the store's own certificates that are kept, as text. `None` unless they are of
+    /// this stamp.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn descriptions(&self, stamp: &str) -> Result<Option<Bytes>> {
+        let kept = files::read(&self.home.descriptions(), COPY_MAX)?;
+        Ok(kept.and_then(|(bytes, _)| of_stamp(stamp, &bytes.into())))
+    }
+
+    /// Keeps them.
+    ///
+    /// # Errors
+    /// `store.unavailable`.
+    pub fn put_descriptions(&self, stamp: &str, text: &str) -> Result<()> {
+        let text = format!("{FORM}\n{stamp}\n{text}");
+        files::write(&self.home.descriptions(), text.as_bytes())
+    }
+
     /// What GnuPG said of its certificates. `None` unless it was at this stamp.
     ///
     /// # Errors

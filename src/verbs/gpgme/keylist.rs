@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Fault;
 use super::rings::{self, Known, Wanted};
 use crate::base::described::Described;
+use crate::base::gnupg::Whose;
 use crate::base::{Address, Context, Error, Kind, Protocol};
 use crate::verbs::World;
 use crate::verbs::keys::{DiscoverRequest, discover};
@@ -50,6 +51,9 @@ pub struct Reply {
 pub fn keylist(world: &World, request: &Request, cx: &Context) -> Result<Reply, Fault> {
     let listing = |error: Error| Fault::from(error).doing("Error listing keys");
     let mut wanted = Wanted::named(&request.keys);
+    if request.secret_only {
+        wanted.whose = Whose::Own;
+    }
     let mut known = rings::known(world, request.protocol, &wanted, cx).map_err(listing)?;
     if request.look == Look::Elsewhere && known.is_empty() {
         for name in &request.keys {

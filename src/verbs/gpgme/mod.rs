@@ -16,6 +16,7 @@ pub mod export;
 mod fault;
 pub mod identify;
 pub mod import;
+mod kept;
 pub mod keylist;
 mod opening;
 mod pattern;

@@ -9,10 +9,11 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::kept;
 use super::pattern::Pattern;
 use crate::base::context::unix;
 use crate::base::described::{Described, Flags, Validity};
-use crate::base::gnupg::GnuPgState;
+use crate::base::gnupg::{GnuPgState, Whose};
 use crate::base::keys::{Acceptance, Certs as _, KeyStatus, Protocol, Source, no_such_key};
 use crate::base::{Address, Context, KeyId, Result};
 use crate::engine::openpgp::pieces;
@@ -39,12 +40,13 @@ pub enum Theirs {
 }
 
 /// Which keys.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Wanted {
     /// All of them where there are none.
     pub patterns: Vec<Pattern>,
     /// Keys that this very request has found elsewhere.
     pub found: BTreeSet<KeyId>,
+    pub whose: Whose,
 }
 
 impl Wanted {
@@ -56,6 +58,7 @@ impl Wanted {
                 .filter_map(|name| Pattern::read(name))
                 .collect(),
             found: BTreeSet::new(),
+            whose: Whose::All,
         }
     }
 
@@ -67,7 +70,8 @@ impl Wanted {
         let addresses = row.facts.addresses.iter();
         let addresses: Vec<String> = addresses.map(|a| a.as_str().to_lowercase()).collect();
         let may = |pattern: &Pattern| pattern.may_fit(&row.facts.handles, &addresses);
-        self.patterns.is_empty() || self.patterns.iter().any(may)
+        let whose = self.whose == Whose::All || row.own;
+        whose && (self.patterns.is_empty() || self.patterns.iter().any(may))
     }
 }
 
@@ -110,20 +114,12 @@ pub fn known(
         .filter(|row| shown(row) && wanted.may_fit(row))
         .collect();
     rest.sort_by_cached_key(|row| (row.facts.name.clone(), row.facts.id.clone()));
-    let engine = world.engine(protocol)?;
-    for row in rest {
-        cx.job.check()?;
-        let Some(stored) = world.store.cert(&row.facts.id)? else {
-            continue;
-        };
-        match engine.describe(&stored.cert, now) {
-            Ok(key) => all.push(Known {
-                key,
-                row: Some(row),
-                gnupg: Theirs::Nothing,
-            }),
-            Err(error) => log::warn!("a key is not listed: {}", error.kind.name()),
-        }
+    for (row, key) in kept::describe(world, protocol, rest, cx)? {
+        all.push(Known {
+            key: aged(key, now),
+            row: Some(row),
+            gnupg: Theirs::Nothing,
+        });
     }
     all.retain(|known| wanted.fits(&known.key));
     let introduced = !world.store.introducers()?.is_empty();
