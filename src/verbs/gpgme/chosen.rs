@@ -1,7 +1,7 @@
 //! Which certificates the names in a request stand for: those to encrypt to, and one's own to sign
 //! with.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 
@@ -10,6 +10,7 @@ use super::rings::{self, Known, Theirs, Wanted};
 use super::{Code, Fault};
 use crate::base::context::unix;
 use crate::base::described::Validity;
+use crate::base::gnupg::Whose;
 use crate::base::keys::{Acceptance, Protocol, Source, StoredCert, Usage};
 use crate::base::layer::Trust;
 use crate::base::policy::{Done, Sealing, UNDECIDED_RECIPIENTS};
@@ -76,21 +77,17 @@ pub fn recipients(
     if named.is_empty() {
         return Err(Code::MissingKey.into());
     }
-    let names: Vec<String> = named.iter().map(|name| (*name).to_owned()).collect();
-    let known = rings::known(world, purpose.protocol, &Wanted::named(&names), cx)?;
+    let wanted = wanted(named, Whose::All);
+    let asked = wanted.ok_or_else(|| nobody(purpose.protocol))?;
+    let known = rings::known(world, purpose.protocol, &asked, cx)?;
     let theirs = match known.iter().any(|known| known.gnupg != Theirs::Nothing) {
         true => rings::theirs_whole(world, purpose.protocol, cx)?,
         false => HashMap::new(),
     };
     let mut chosen = Vec::with_capacity(named.len());
-    for name in named {
-        let Some(pattern) = Pattern::read(name) else {
-            continue;
-        };
-        let mut fitting: Vec<&Known> = known
-            .iter()
-            .filter(|known| pattern.fits(&known.key))
-            .collect();
+    for (name, pattern) in named.iter().zip(&asked.patterns) {
+        let fits = |known: &&Known| stands_for(name, pattern, known);
+        let mut fitting: Vec<&Known> = known.iter().filter(fits).collect();
         if fitting.is_empty() {
             return Err(nobody(purpose.protocol));
         }
@@ -120,6 +117,24 @@ pub fn recipients(
         }
     }
     Ok(choose::distinct(chosen))
+}
+
+/// The keys that have these names. `None` where one names nothing, or there are none: who names
+/// nobody does not mean everybody.
+fn wanted(named: &[&str], whose: Whose) -> Option<Wanted> {
+    let patterns: Option<Vec<Pattern>> = named.iter().map(|name| Pattern::read(name)).collect();
+    Some(Wanted {
+        patterns: patterns.filter(|patterns| !patterns.is_empty())?,
+        found: BTreeSet::new(),
+        whose,
+    })
+}
+
+/// Whether a key is meant by a name. A whole address stands for the keys that have it, and for none
+/// that has it as a part of something else.
+fn stands_for(name: &str, pattern: &Pattern, known: &Known) -> bool {
+    pattern.fits(&known.key)
+        && mailbox(name).is_none_or(|address| mailboxes(known).contains(&address))
 }
 
 fn nobody(protocol: Protocol) -> Fault {
@@ -185,12 +200,10 @@ impl Looking<'_> {
         let engine = self.world.engine(id.protocol())?;
         let now = unix(self.cx.now);
         let flags = known.key.flags;
-        // A name that looks like an address may be a part of one.
-        let named: Vec<Address> = mailboxes(known);
-        let address = self.address.as_ref().filter(|one| named.contains(one));
-        let addresses: Vec<Address> = match address {
+        let address = self.address.as_ref();
+        let addresses = match address {
             Some(address) => vec![address.clone()],
-            None => named,
+            None => mailboxes(known),
         };
         if flags.disabled
             || flags.revoked
@@ -270,19 +283,15 @@ pub fn signers(
     protocol: Protocol,
     cx: &Context,
 ) -> Result<Vec<StoredCert>, Fault> {
-    let names: Vec<String> = named.iter().map(|name| (*name).to_owned()).collect();
-    let known = match named.is_empty() {
-        true => Vec::new(),
-        false => rings::known(world, protocol, &Wanted::named(&names), cx)?,
-    };
+    let nobody = || Fault::new(Code::NoKey).doing(GETTING);
+    let asked = wanted(named, Whose::Own).ok_or_else(nobody)?;
+    let known = rings::known(world, protocol, &asked, cx)?;
     let now = unix(cx.now);
     let engine = world.engine(protocol)?;
     let mut chosen = Vec::new();
-    for name in named {
-        let Some(pattern) = Pattern::read(name) else {
-            continue;
-        };
-        let fitting = known.iter().filter(|known| pattern.fits(&known.key));
+    for (name, pattern) in named.iter().zip(&asked.patterns) {
+        let fits = |known: &&Known| stands_for(name, pattern, known);
+        let fitting = known.iter().filter(fits);
         let (mut any, before) = (false, chosen.len());
         let mut short = false;
         for known in fitting {
@@ -300,16 +309,13 @@ pub fn signers(
         }
         if chosen.len() == before {
             return Err(match any {
-                false => Fault::new(Code::NoKey).doing(GETTING),
+                false => nobody(),
                 true if short => choose::refused(crate::base::policy::MINIMUM_RSA_BITS).into(),
                 true => Code::UnusableSecretKey.into(),
             });
         }
     }
-    match chosen.is_empty() {
-        true => Err(Fault::new(Code::NoKey).doing(GETTING)),
-        false => Ok(choose::distinct(chosen)),
-    }
+    Ok(choose::distinct(chosen))
 }
 
 /// The address that signers say they are, where all of them have it.

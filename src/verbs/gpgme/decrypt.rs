@@ -1,5 +1,7 @@
 //! `decrypt`: one encrypted message, and who signed it.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -9,6 +11,7 @@ use super::rings::{self, Wanted};
 use super::signatures::{self, Info, algorithm, key_id};
 use super::{Code, Fault, opening, pem};
 use crate::base::body::wiped;
+use crate::base::gnupg::Whose;
 use crate::base::keys::Protocol;
 use crate::base::layer::{ContentFormat, Encryption, Form, Opened, Sealed};
 use crate::base::verdict::{Integrity, Recipient, Scheme};
@@ -204,7 +207,8 @@ fn key(
     }
     let wanted = Wanted {
         patterns: vec![Pattern::Serial(name.clone(), None)],
-        ..Wanted::default()
+        found: BTreeSet::new(),
+        whose: Whose::All,
     };
     let known = rings::known(world, protocol, &wanted, cx)?;
     let key = known.first().map(|known| key_id(&known.key.fingerprint));

@@ -8,6 +8,7 @@ use super::pattern::Pattern;
 use super::rings::{self, Known, Theirs, Wanted};
 use crate::base::context::unix;
 use crate::base::described::{Described, Validity};
+use crate::base::gnupg::Whose;
 use crate::base::keys::{KeyStatus, Protocol};
 use crate::base::layer::{self, ContentFormat, Fit, Opened, SignatureFacts, Trust};
 use crate::base::verdict::Reason;
@@ -100,7 +101,12 @@ impl Signers {
         if patterns.is_empty() {
             return Ok(Signers(Vec::new()));
         }
-        let wanted = Wanted { patterns, found };
+        let whose = Whose::All;
+        let wanted = Wanted {
+            patterns,
+            found,
+            whose,
+        };
         rings::known(world, protocol, &wanted, cx).map(Signers)
     }
 

@@ -197,11 +197,26 @@ fn by_gpgsm(ca: &Ca, alice: &mut Talk) {
     // A home of its own, with no certificate but gpgsm's.
     let home = Home::new().env("GNUPGHOME", folder.path().to_str().unwrap());
     let mut talk = Talk::new(&home);
-    let signed = sm(&["--local-user", BOB, "--detach-sign", "--include-certs", "0", at], b"x\n");
-    let request = of_bytes("verify", b"by gpgsm", json!({"protocol": "cms", "signature": encode(&signed.stdout)}));
+    let signed = sm(
+        &[
+            "--local-user",
+            BOB,
+            "--detach-sign",
+            "--include-certs",
+            "0",
+            at,
+        ],
+        b"x\n",
+    );
+    let request = of_bytes(
+        "verify",
+        b"by gpgsm",
+        json!({"protocol": "cms", "signature": encode(&signed.stdout)}),
+    );
     let said = signatures(&talk.ask(request)).remove(0);
     assert_eq!(said["status_string"], "Success", "{said}");
-    let sealed = json!({"op": "encrypt", "protocol": "cms", "keys": BOB, "data": "x", "always-trust": true});
+    let sealed =
+        json!({"op": "encrypt", "protocol": "cms", "keys": BOB, "data": "x", "always-trust": true});
     std::fs::write(&file, data(&talk.ask(sealed))).unwrap();
     assert_eq!(sm(&["--decrypt", at], b"x\n").stdout, b"x");
     drop(talk);

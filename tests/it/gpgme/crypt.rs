@@ -222,7 +222,7 @@ fn every_flag_does_what_it_says() {
         format!("0x{alice}"),
         format!("<{ALICE}>"),
         format!("={ALICE}"),
-        "alice@gpg".to_owned(),
+        "LICE".to_owned(),
     ] {
         made(json!({"keys": name}));
     }
@@ -294,6 +294,16 @@ fn faults_have_gpgmes_codes_and_texts() {
             json!({"op": "encrypt", "data": "x", "keys": "a\nb"}),
             ("Error getting keys: Invalid user ID", 117_440_549),
         ),
+        (
+            json!({"op": "encrypt", "data": "x", "keys": ["="]}),
+            unusable,
+        ),
+        // A part of an address is not it.
+        (
+            json!({"op": "encrypt", "data": "x", "keys": "lice@gpg.example", "always-trust": true}),
+            unusable,
+        ),
+        (json!({"op": "sign", "data": "x", "keys": "<>"}), getting),
         (
             json!({"op": "encrypt", "data": "x", "keys": ""}),
             ("Encryption failed: Missing key", 117_440_693),

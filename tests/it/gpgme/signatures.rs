@@ -360,17 +360,28 @@ fn what_gnupg_knows_more_of_a_key_than_the_store() {
     assert_eq!(one(&talk.ask(request.clone()))["status_code"], 9);
     gpg.go(&["--import"], &other.public(&carol));
     let said = one(&talk.ask(request.clone()));
-    assert_eq!((&said["status_code"], &said["validity"]), (&json!(0), &json!(3)), "{said}");
+    assert_eq!(
+        (&said["status_code"], &said["validity"]),
+        (&json!(0), &json!(3)),
+        "{said}"
+    );
     assert_ne!(said["fingerprint"], json!(carol));
     // It is revoked, and GnuPG alone has been told.
     let kept = other.home().join(format!("openpgp-revocs.d/{carol}.rev"));
     let kept = std::fs::read_to_string(kept).unwrap();
-    gpg.go(&["--import"], kept.replace(":-----BEGIN", "-----BEGIN").as_bytes());
+    gpg.go(
+        &["--import"],
+        kept.replace(":-----BEGIN", "-----BEGIN").as_bytes(),
+    );
     let said = one(&talk.ask(request));
     assert_eq!(said["status_string"], "Certificate revoked", "{said}");
     let encrypt = json!({"op": "encrypt", "keys": carol, "data": "x", "always-trust": true});
     assert_eq!(
         talk.ask(encrypt),
-        super::fault("Encryption failed: Unusable public key", 117_440_565, "encrypt")
+        super::fault(
+            "Encryption failed: Unusable public key",
+            117_440_565,
+            "encrypt"
+        )
     );
 }
