@@ -222,6 +222,7 @@ fn every_flag_does_what_it_says() {
         format!("0x{alice}"),
         format!("<{ALICE}>"),
         format!("={ALICE}"),
+        ALICE.to_uppercase(),
         "LICE".to_owned(),
     ] {
         made(json!({"keys": name}));
