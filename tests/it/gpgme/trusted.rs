@@ -298,3 +298,45 @@ fn mailvelopes_own_way() {
         (&json!(0), &json!(4))
     );
 }
+
+#[test]
+fn keys_of_the_newest_kind() {
+    let home = Home::new();
+    let mut host = started(&home);
+    let alice = generate(&mut host, "Alice", ALICE, "modern");
+    host.close();
+    let fingerprint = alice.split_once(':').unwrap().1;
+    let request = json!({
+        "op": "encrypt", "armor": true, "data": "Hi", "keys": ALICE, "signing_keys": fingerprint,
+    });
+    let mut talk = Talk::new(&home);
+    let sealed = talk.ask(request);
+    let opened = talk.ask(json!({"op": "decrypt", "data": sealed["data"]}));
+    assert_eq!(plaintext(&opened), b"Hi");
+    let info = &opened["dec_info"];
+    assert_eq!(info["symkey_algo"], "AES256.OCB");
+    assert_eq!(info["legacy_cipher_nomdc"], false);
+    let reader = &info["recipients"][0];
+    assert_eq!(reader["keyid"].as_str().unwrap().len(), 16);
+    assert_eq!(reader["pubkey_algo_name"], "ECDH");
+    let said: Value = signatures(&opened).remove(0);
+    assert_eq!(said["pubkey_algo_name"], "EdDSA");
+    assert_eq!(said["fingerprint"].as_str().unwrap().len(), 64);
+    // Names that gpgme has none for are left out.
+    let mut host = started(&home);
+    generate(&mut host, "Dora", "dora@a.example", "post-quantum");
+    host.close();
+    let request = json!({
+        "op": "encrypt", "armor": true, "data": "Hi", "keys": "dora@a.example",
+        "signing_keys": "dora@a.example",
+    });
+    let sealed = talk.ask(request);
+    let opened = talk.ask(json!({"op": "decrypt", "data": sealed["data"]}));
+    assert_eq!(plaintext(&opened), b"Hi");
+    let reader = &opened["dec_info"]["recipients"][0];
+    assert_eq!(
+        (reader.get("pubkey_algo_name"), &reader["status_code"]),
+        (None, &json!(0))
+    );
+    assert_eq!(signatures(&opened)[0].get("pubkey_algo_name"), None);
+}
