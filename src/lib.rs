@@ -13,7 +13,7 @@
 //! ```text
 //! main.rs  cli/                  argv -> the host, or the commands for people
 //! host/                          reader, workers, one writer, blobs, asking, the log
-//! wire/                          frames, JSON-RPC, the table of methods
+//! wire/                          frames, JSON-RPC, the table of methods, gpgme-json's dialect
 //! verbs/                         open, seal, plan, keys, text: what a person can do
 //! mail/ | engine/ | store/         MIME, no crypto | crypto, no MIME | files, opaque bytes
 //! net/ | agent/                  HTTP, LDAP | the unlocked keys' own process

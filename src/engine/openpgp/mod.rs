@@ -10,7 +10,9 @@ use super::{
     Revoking, Under, Word, Words,
 };
 use crate::base::autocrypt::PreferEncrypt;
+use crate::base::described::Described;
 use crate::base::error::Result;
+use crate::base::extra::Means;
 use crate::base::keys::{CertFacts, KeyId, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
 use crate::base::verdict::Recipient;
@@ -20,6 +22,7 @@ mod armor;
 mod certs;
 mod cleartext;
 mod decrypt;
+mod describe;
 mod door;
 mod export;
 mod expression;
@@ -27,8 +30,10 @@ mod generate;
 mod gnupg;
 mod import;
 mod introducers;
+mod keyring;
 mod life;
 mod mdc;
+mod names;
 mod offer;
 mod open;
 mod parts;
@@ -38,9 +43,11 @@ mod private;
 mod rsa;
 mod seal;
 mod setup;
+mod signing;
 mod verify;
 
 pub use gnupg::InGnuPg;
+pub use keyring::{News, Piece, armored, news, pieces};
 pub use password::{open_file, seal_file};
 pub use private::Unlocked;
 pub use setup::{Setup, open_setup, seal_setup, setup_code};
@@ -61,8 +68,8 @@ impl Engine for OpenPgp {
         Protocol::OpenPgp
     }
 
-    fn open(&self, layer: &Sealed, cx: &Context) -> Result<Opened> {
-        open::open(layer, cx)
+    fn open_by(&self, layer: &Sealed, means: &Means, cx: &Context) -> Result<Opened> {
+        open::open(layer, means, cx)
     }
 
     fn recipients(&self, data: &[u8], cx: &Context) -> Vec<Recipient> {
@@ -75,6 +82,10 @@ impl Engine for OpenPgp {
 
     fn facts(&self, cert: &[u8], at: u64) -> Result<CertFacts> {
         certs::facts(cert, at)
+    }
+
+    fn describe(&self, cert: &[u8], at: u64) -> Result<Described> {
+        describe::describe(cert, at)
     }
 
     fn rsa_bits(&self, cert: &[u8], at: u64) -> Option<u32> {
