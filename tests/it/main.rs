@@ -48,6 +48,7 @@ mod false_gnupg;
 mod false_pinentry;
 mod forged;
 mod gnupg;
+mod gpgme_reference;
 mod html;
 mod introducers;
 mod layers;

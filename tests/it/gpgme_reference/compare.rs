@@ -1,0 +1,255 @@
+//! Two answers by name: the same fields at every depth, the same types, and equal values save
+//! where a form says what else they have in common.
+
+use serde_json::Value;
+
+use crate::gpgme_reference::vectors::{Difference, Form};
+use crate::harness::{decode, shorten};
+
+/// Which answer of which case.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    pub case: &'a str,
+    pub answer: usize,
+    pub op: &'a str,
+}
+
+/// What was found besides equality.
+#[derive(Default)]
+pub struct Found {
+    /// Unlike, with the path.
+    pub unlike: Vec<String>,
+    /// Intended differences that were met, by their place in the list.
+    pub met: Vec<usize>,
+}
+
+pub struct Rules {
+    pub forms: Vec<Form>,
+    pub differences: Vec<Difference>,
+    /// The reference stands on both sides.
+    pub alone: bool,
+}
+
+impl Rules {
+    pub fn compare(&self, place: Place<'_>, theirs: &Value, ours: &Value) -> Found {
+        let mut found = Found::default();
+        let (theirs, ours) = (ordered(theirs), ordered(ours));
+        self.walk(place, "", Some(&theirs), Some(&ours), &mut found);
+        found
+    }
+
+    fn walk(
+        &self,
+        place: Place<'_>,
+        path: &str,
+        theirs: Option<&Value>,
+        ours: Option<&Value>,
+        found: &mut Found,
+    ) {
+        if let Some((at, intended)) = self.intended(place, path) {
+            found.met.push(at);
+            self.met(intended, path, theirs, ours, found);
+            return;
+        }
+        let (Some(theirs), Some(ours)) = (theirs, ours) else {
+            let (who, value) =
+                theirs.map_or(("ours alone", ours), |value| ("missing", Some(value)));
+            let value = value.map(shorten).unwrap_or_default();
+            found.unlike.push(format!("{path}: {who}: {value}"));
+            return;
+        };
+        match (theirs, ours) {
+            (Value::Object(a), Value::Object(b)) => {
+                let more = b.keys().filter(|name| !a.contains_key(*name));
+                for name in a.keys().chain(more) {
+                    self.walk(place, &join(path, name), a.get(name), b.get(name), found);
+                }
+            }
+            (Value::Array(a), Value::Array(b)) => {
+                for at in 0..a.len().max(b.len()) {
+                    self.walk(
+                        place,
+                        &join(path, &at.to_string()),
+                        a.get(at),
+                        b.get(at),
+                        found,
+                    );
+                }
+            }
+            _ => {
+                let form = self.form(place, path);
+                if !form.map_or(theirs == ours, |form| alike(&form.form, theirs, ours)) {
+                    let form = form.map_or(String::new(), |form| format!(" (as {})", form.form));
+                    let (theirs, ours) = (shorten(theirs), shorten(ours));
+                    found
+                        .unlike
+                        .push(format!("{path}{form}: reference {theirs}, ours {ours}"));
+                }
+            }
+        }
+    }
+
+    fn intended(&self, place: Place<'_>, path: &str) -> Option<(usize, &Difference)> {
+        self.differences.iter().enumerate().find(|(_, one)| {
+            one.answer.is_none_or(|n| n == place.answer)
+                && named(&one.case, place.case)
+                && fits(&one.path, path)
+        })
+    }
+
+    fn met(
+        &self,
+        one: &Difference,
+        path: &str,
+        theirs: Option<&Value>,
+        ours: Option<&Value>,
+        found: &mut Found,
+    ) {
+        let ours_wanted = if self.alone {
+            &one.reference
+        } else {
+            &one.ours
+        };
+        for (who, wanted, value) in [
+            ("reference", &one.reference, theirs),
+            ("ours", ours_wanted, ours),
+        ] {
+            if !is(wanted, value) {
+                let value = value.map_or("absent".into(), shorten);
+                found.unlike.push(format!(
+                    "{path}: {who} {value}, and the list of differences says {wanted}"
+                ));
+            }
+        }
+    }
+
+    fn form(&self, place: Place<'_>, path: &str) -> Option<&Form> {
+        self.forms.iter().find(|form| {
+            form.op.as_ref().is_none_or(|op| op == place.op)
+                && form
+                    .case
+                    .as_ref()
+                    .is_none_or(|case| named(case, place.case))
+                && fits(&form.path, path)
+        })
+    }
+}
+
+/// Keys and results of an import stand in no order that a client could rely on.
+fn ordered(answer: &Value) -> Value {
+    let mut answer = answer.clone();
+    for pointer in ["/keys", "/sec-fprs", "/result/imports", "/components"] {
+        if let Some(Value::Array(items)) = answer.pointer_mut(pointer) {
+            items.sort_by_key(|item| {
+                let named = item.get("fingerprint").or_else(|| item.get("name"));
+                let place = (named.unwrap_or(item).to_string(), item["status"].as_i64());
+                place
+            });
+        }
+    }
+    answer
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() {
+        name.into()
+    } else {
+        format!("{path}.{name}")
+    }
+}
+
+/// A name, or the start of one and `*`.
+fn named(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => name == pattern,
+    }
+}
+
+/// `*` stands for any one name or place.
+fn fits(pattern: &str, path: &str) -> bool {
+    let (mut a, mut b) = (pattern.split('.'), path.split('.'));
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return true,
+            (Some(one), Some(other)) if one == "*" || one == other => {}
+            _ => return false,
+        }
+    }
+}
+
+/// What a difference says of one side.
+fn is(wanted: &str, value: Option<&Value>) -> bool {
+    match (wanted, value) {
+        ("anything", _) | ("absent", None) => true,
+        ("absent", Some(_)) | (_, None) => false,
+        (_, Some(value)) => match wanted.strip_prefix("form ") {
+            Some(form) => alike(form, value, value),
+            None => {
+                let wanted: Value =
+                    serde_json::from_str(wanted).unwrap_or_else(|e| panic!("{wanted}: {e}"));
+                &wanted == value
+            }
+        },
+    }
+}
+
+/// Whether two values have this in common.
+fn alike(form: &str, one: &Value, other: &Value) -> bool {
+    let texts = one.as_str().zip(other.as_str());
+    let numbers = one.as_i64().zip(other.as_i64());
+    match form {
+        "text" => texts.is_some(),
+        "number" => numbers.is_some(),
+        // Made one after the other.
+        "time" => {
+            one == other || numbers.is_some_and(|(a, b)| a.abs_diff(b) < 600 && a > 1_600_000_000)
+        }
+        "near" => numbers.is_some_and(|(a, b)| a.abs_diff(b) < 600),
+        "version" => texts.is_some_and(|(a, b)| {
+            [a, b]
+                .iter()
+                .all(|t| t.starts_with(|c: char| c.is_ascii_digit()) && t.contains('.'))
+        }),
+        "fingerprint" => texts.is_some_and(|(a, b)| {
+            [a, b]
+                .iter()
+                .all(|t| t.len() == 40 && t.chars().all(|c| matches!(c, '0'..='9' | 'A'..='F')))
+        }),
+        // Armor of one kind, closed as it was opened.
+        "armor or base64" => alike("armor", one, other) || alike("base64", one, other),
+        "armor" => texts.is_some_and(|(a, b)| label(a).is_some() && label(a) == label(b)),
+        "base64" => texts.is_some_and(|(a, b)| {
+            [a, b]
+                .iter()
+                .all(|t| !t.contains('\n') && base64_simd::STANDARD.decode_to_vec(t).is_ok())
+        }),
+        // The same OpenPGP packets in the same order, whatever is in them.
+        "packets" => texts.is_some_and(|(a, b)| tags(a).is_some() && tags(a) == tags(b)),
+        _ => panic!("no form is called {form}"),
+    }
+}
+
+fn label(text: &str) -> Option<&str> {
+    let label = text.strip_prefix("-----BEGIN ")?.split_once("-----")?.0;
+    let last = text
+        .trim_end()
+        .lines()
+        .next_back()?
+        .strip_prefix("-----END ")?
+        .strip_suffix("-----")?;
+    // A cleartext signature ends as a signature does.
+    let pair = label == last || (label == "PGP SIGNED MESSAGE" && last == "PGP SIGNATURE");
+    pair.then_some(label)
+}
+
+/// The kinds of packets in base64 of a message.
+fn tags(text: &str) -> Option<Vec<u8>> {
+    let bytes = decode(text);
+    Some(
+        crate::packets::split(&bytes)
+            .iter()
+            .map(|packet| packet.tag)
+            .collect(),
+    )
+}
