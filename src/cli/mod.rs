@@ -4,7 +4,8 @@
 //! calling; then this process is the host and none of the commands is looked at.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, PipeReader, PipeWriter};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -49,8 +50,11 @@ use session::Session;
 
 /// Runs the program with its arguments, its own name first.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    if let Some(origin) = dialect(&arguments) {
+        return host(&origin, gpgme);
+    }
     if let Some(origin) = caller(&arguments, io::stdin().is_terminal()) {
-        return host(&origin);
+        return host(&origin, conversation);
     }
     let cli = Cli::parse_from(arguments);
     match run(&cli.command) {
@@ -85,8 +89,19 @@ fn caller(arguments: &[OsString], terminal: bool) -> Option<String> {
     }
 }
 
+/// The name under which this program speaks the dialect of gpgme-json, and nothing else.
+const DIALECT: &str = "sealpost-gpgmejson";
+
+/// Who called, when this program was started under the dialect's name. Whatever else the arguments
+/// say is nobody's: browsers add to them.
+fn dialect(arguments: &[OsString]) -> Option<String> {
+    let name = Path::new(arguments.first()?);
+    let spoken = name.file_stem().is_some_and(|stem| stem == DIALECT);
+    spoken.then(|| caller(arguments, false).unwrap_or_default())
+}
+
 /// Holds one conversation with whoever called.
-fn host(origin: &str) -> ExitCode {
+fn host(origin: &str, conversation: fn(&str) -> Result<u8>) -> ExitCode {
     process::harden();
     match conversation(origin) {
         Ok(status) => ExitCode::from(status),
@@ -97,7 +112,23 @@ fn host(origin: &str) -> ExitCode {
     }
 }
 
+/// In the protocol.
 fn conversation(origin: &str) -> Result<u8> {
+    let (world, settings) = called(origin)?;
+    let service = Verbs::new(Arc::new(world));
+    let (input, output) = stdio()?;
+    Ok(host::run(input, output, Arc::new(service), settings))
+}
+
+/// In the dialect of gpgme-json.
+fn gpgme(origin: &str) -> Result<u8> {
+    let (world, settings) = called(origin)?;
+    let (input, output) = stdio()?;
+    Ok(host::gpgme::run(input, output, world, settings))
+}
+
+/// The world as whoever called sees it.
+fn called(origin: &str) -> Result<(World, Settings)> {
     let home = Home::from_env()?;
     logging::start(&home.state);
     log::info!("start, called by {}", print::plain(origin));
@@ -105,10 +136,11 @@ fn conversation(origin: &str) -> Result<u8> {
     let world = world(home)
         .called_by(origin)
         .asking_by(doctor::pinentry(&settings));
-    let service = Verbs::new(Arc::new(world));
-    let (input, output) = process::stdio()
-        .map_err(|e| Error::internal("standard input and output are closed").because(e))?;
-    Ok(host::run(input, output, Arc::new(service), settings))
+    Ok((world, settings))
+}
+
+fn stdio() -> Result<(PipeReader, PipeWriter)> {
+    process::stdio().map_err(|e| Error::internal("standard input and output are closed").because(e))
 }
 
 /// The world at `home`: its unlocked keys where they outlive this process if that can be, and
@@ -280,7 +312,7 @@ fn complain(error: &Error) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cli, caller};
+    use super::{Cli, caller, dialect};
     use clap::CommandFactory;
     use std::ffi::OsString;
 
@@ -304,6 +336,23 @@ mod tests {
         assert_eq!(called(&[], false).as_deref(), Some(""));
         assert_eq!(called(&[], true), None);
         assert_eq!(called(&["open", "a.eml"], false), None);
+    }
+
+    #[test]
+    fn the_dialect_has_a_name_of_its_own() {
+        let started = |arguments: &[&str]| {
+            let all: Vec<_> = arguments.iter().map(OsString::from).collect();
+            dialect(&all)
+        };
+        let origin = "chrome-extension://kajibbejlbohfaggdiogboambcijhkke/";
+        let known = started(&["/opt/sealpost-gpgmejson", origin]);
+        assert_eq!(known.as_deref(), Some(origin));
+        assert_eq!(started(&["sealpost-gpgmejson.exe"]).as_deref(), Some(""));
+        assert_eq!(started(&["sealpost-gpgmejson", "-x"]).as_deref(), Some(""));
+        for name in ["sealpost", "gpgme-json", "sealpost-gpgmejson2", ""] {
+            assert_eq!(started(&[name, origin]), None);
+        }
+        assert_eq!(started(&[]), None);
     }
 
     #[test]
