@@ -6,12 +6,10 @@
 //! changes something. `scripts/reference-gpgme-json` gets the reference.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use serde_json::Value;
 
 use crate::harness::{Home, long};
-use crate::peer::Gpg;
 
 mod compare;
 pub mod keyring;
@@ -20,7 +18,7 @@ mod vectors;
 
 use compare::{Place, Rules};
 use keyring::Keyring;
-use speak::{Speaker, value};
+use speak::{Speaker, command, ours, reference, value};
 use vectors::{Case, fill};
 
 /// Sizes of pieces that the reference can do, up to one beyond its most.
@@ -39,45 +37,7 @@ const SIZES: [u64; 9] = [
 /// length without an end.
 const SMALL_SIZES: [u64; 7] = [0, 1, 29, 30, 41, 42, 44];
 
-/// gpgme-json; `None`, and a loud line, where `./dev setup` could not get it.
-pub fn reference() -> Option<PathBuf> {
-    let binary = PathBuf::from(env!("CARGO_BIN_EXE_sealpost"));
-    let found = binary.parent()?.parent()?.join("reference/gpgme-json");
-    let there = found.is_file();
-    if !there {
-        println!(
-            "ABSENT: gpgme-json is not at {}; what is compared with it was NOT shown",
-            found.display()
-        );
-    }
-    there.then_some(found)
-}
-
-/// Our own, by the name that makes it speak the dialect.
-fn ours() -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let link = folder.path().join("sealpost-gpgmejson");
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_sealpost"), &link).unwrap();
-    (folder, link)
-}
-
-/// One of the two programs with a GnuPG home.
-fn command(program: &PathBuf, gpg: &Gpg, home: &Home) -> Command {
-    let mut command = Command::new(program);
-    for (name, value) in home.command().get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command
-        .env("GNUPGHOME", gpg.home())
-        .env("LC_ALL", "C.UTF-8")
-        .arg("chrome-extension://kajibbejlbohfaggdiogboambcijhkke/");
-    command
-}
-
-struct Bench<'a> {
+struct Comparison<'a> {
     ring: &'a Keyring,
     programs: [&'a PathBuf; 2],
     homes: [Home; 2],
@@ -85,7 +45,7 @@ struct Bench<'a> {
     met: Vec<bool>,
 }
 
-impl Bench<'_> {
+impl Comparison<'_> {
     /// What is unlike in one conversation.
     fn run(&mut self, case: &Case) -> Vec<String> {
         self.ring.pinentry.answers(&if case.person.is_empty() {
@@ -165,7 +125,7 @@ fn compared(programs: [&PathBuf; 2], ring: &Keyring, alone: bool) {
     };
     let met = vec![false; rules.differences.len()];
     let homes = [(); 2].map(|()| Home::new().pinentry(&ring.pinentry));
-    let mut bench = Bench {
+    let mut comparison = Comparison {
         ring,
         programs,
         homes,
@@ -178,7 +138,7 @@ fn compared(programs: [&PathBuf; 2], ring: &Keyring, alone: bool) {
     for case in all.iter().filter(|case| long() || !case.long) {
         shown += 1;
         asked += case.ask.len();
-        let unlike = bench.run(case);
+        let unlike = comparison.run(case);
         if !unlike.is_empty() {
             println!("  UNLIKE {} ({})", case.name, case.why);
             unlike
@@ -192,11 +152,11 @@ fn compared(programs: [&PathBuf; 2], ring: &Keyring, alone: bool) {
         "gpgme-json: {shown} conversations, {asked} requests, {} unlike",
         wrong.len()
     );
-    let unused: Vec<&str> = bench
+    let unused: Vec<&str> = comparison
         .rules
         .differences
         .iter()
-        .zip(&bench.met)
+        .zip(&comparison.met)
         .filter(|(_, met)| !**met)
         .map(|(one, _)| one.case.as_str())
         .collect();

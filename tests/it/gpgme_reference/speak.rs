@@ -1,6 +1,7 @@
 //! A client of the gpgme-json dialect: one process a conversation, one answer for each request.
 
 use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -8,7 +9,46 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::decode;
+use crate::harness::{Home, decode};
+use crate::peer::Gpg;
+
+/// gpgme-json; `None`, and a loud line, where `./dev setup` could not get it.
+pub fn reference() -> Option<PathBuf> {
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_sealpost"));
+    let found = binary.parent()?.parent()?.join("reference/gpgme-json");
+    let there = found.is_file();
+    if !there {
+        println!(
+            "ABSENT: gpgme-json is not at {}; what is compared with it was NOT shown",
+            found.display()
+        );
+    }
+    there.then_some(found)
+}
+
+/// Our own, by the name that makes it speak the dialect.
+pub fn ours() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("sealpost-gpgmejson");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_sealpost"), &link).unwrap();
+    (folder, link)
+}
+
+/// One of the two programs with a GnuPG home.
+pub fn command(program: &Path, gpg: &Gpg, home: &Home) -> Command {
+    let mut command = Command::new(program);
+    for (name, value) in home.command().get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+        .env("GNUPGHOME", gpg.home())
+        .env("LC_ALL", "C.UTF-8")
+        .arg("chrome-extension://kajibbejlbohfaggdiogboambcijhkke/");
+    command
+}
 
 /// How long one answer may take: 50 MB on a shared machine.
 const PATIENCE: Duration = Duration::from_secs(180);
