@@ -216,6 +216,26 @@ fn alike(form: &str, one: &Value, other: &Value) -> bool {
                 .iter()
                 .all(|t| t.len() == 40 && t.chars().all(|c| matches!(c, '0'..='9' | 'A'..='F')))
         }),
+        // The error for what is no JSON.
+        "malformed" => {
+            let text = one["msg"].as_str().unwrap_or_default();
+            let fields = one.as_object().map_or(0, serde_json::Map::len);
+            one == other
+                && one["type"] == "error"
+                && one["code"] == 0
+                && fields == 3
+                && text.starts_with("invalid JSON object at offset ")
+        }
+        // Equal, save where a parser stopped.
+        "offset" => {
+            let start = |text: &str| {
+                let text = text
+                    .split_once(" at offset ")
+                    .map_or(text, |(start, _)| start);
+                text.to_owned()
+            };
+            texts.is_some_and(|(a, b)| start(a) == start(b))
+        }
         // Armor of one kind, closed as it was opened.
         "armor or base64" => alike("armor", one, other) || alike("base64", one, other),
         "armor" => texts.is_some_and(|(a, b)| label(a).is_some() && label(a) == label(b)),

@@ -321,6 +321,7 @@ impl Keyring {
                 vec!["-u", "old@ref.example", "--clearsign"],
                 ascii,
             ),
+            ("by_alice_opaque_plain", gpg, vec!["--armor", "-z", "0", "-u", alice, "-s"], ascii),
             (
                 "by_alice_opaque",
                 gpg,
