@@ -69,6 +69,24 @@ pub trait GnuPg: Send + Sync {
     /// As [`GnuPg::list`].
     fn export(&self, fingerprints: &[String], whose: Whose, job: &Job) -> Result<Vec<u8>>;
 
+    /// The files with which what it thinks of other people's certificates changes.
+    fn trust_files(&self) -> Vec<PathBuf>;
+
+    /// The file of its options.
+    fn options_file(&self) -> PathBuf;
+
+    /// All that there is to be told of all certificates, as `gpg --with-colons` tells it.
+    ///
+    /// # Errors
+    /// As [`GnuPg::list`].
+    fn listing(&self, job: &Job) -> Result<String>;
+
+    /// All certificates, binary, without anything secret.
+    ///
+    /// # Errors
+    /// As [`GnuPg::list`].
+    fn keyring(&self, job: &Job) -> Result<Vec<u8>>;
+
     /// Whether a person will be asked by the agent for every use: the key is on a card.
     ///
     /// # Errors

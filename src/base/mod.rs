@@ -10,6 +10,7 @@ pub mod ask;
 pub mod autocrypt;
 pub mod body;
 pub mod context;
+pub mod described;
 pub mod draft;
 pub mod error;
 pub mod gnupg;

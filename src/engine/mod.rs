@@ -7,6 +7,7 @@
 use bytes::Bytes;
 
 use crate::base::autocrypt::PreferEncrypt;
+use crate::base::described::Described;
 use crate::base::error::Result;
 use crate::base::keys::{CertFacts, KeyId, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
@@ -52,6 +53,13 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// `message.malformed` when it is not one certificate.
     fn facts(&self, cert: &[u8], at: u64) -> Result<CertFacts>;
+
+    /// All that the bytes of one certificate say for a list of keys, judged at `at` (Unix seconds).
+    /// Nothing in it is known of anybody's trust, nor of secret halves.
+    ///
+    /// # Errors
+    /// `message.malformed` when it is not one certificate.
+    fn describe(&self, cert: &[u8], at: u64) -> Result<Described>;
 
     /// The bits of the shortest RSA modulus among the keys that a certificate could use at `at`
     /// (Unix seconds). `None`: there is none, or it is no certificate.

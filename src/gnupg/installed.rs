@@ -178,6 +178,38 @@ impl GnuPg for Installed {
         Ok(all)
     }
 
+    fn trust_files(&self) -> Vec<PathBuf> {
+        ["trustdb.gpg", "tofu.db", "gpg.conf"]
+            .iter()
+            .map(|name| self.home.join(name))
+            .collect()
+    }
+
+    fn options_file(&self) -> PathBuf {
+        self.home.join("gpg.conf")
+    }
+
+    fn listing(&self, job: &Job) -> Result<String> {
+        let arguments = [
+            "--batch",
+            "--no-tty",
+            "--with-colons",
+            "--fixed-list-mode",
+            "--with-secret",
+            "--with-keygrip",
+            "--list-keys",
+        ];
+        let bounds = Bounds::of(Whose::All, program::OUTPUT_MAX);
+        let text = program::output("gpg", &arguments, bounds, job)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    fn keyring(&self, job: &Job) -> Result<Vec<u8>> {
+        let arguments = ["--batch", "--no-tty", "--no-armor", "--export"];
+        let bounds = Bounds::of(Whose::All, program::OUTPUT_MAX);
+        program::output("gpg", &arguments, bounds, job)
+    }
+
     fn on_card(&self, grip: &str, to: KeyUse, job: &Job) -> Result<bool> {
         let mut assuan = self.connect(job)?;
         let given = assuan

@@ -144,6 +144,14 @@ impl Home {
         self.state.join("gnupg")
     }
 
+    pub(super) fn gnupg_listing(&self) -> PathBuf {
+        self.state.join("gnupg.listing")
+    }
+
+    pub(super) fn gnupg_certs(&self) -> PathBuf {
+        self.state.join("gnupg.certs")
+    }
+
     pub(super) fn agent(&self) -> PathBuf {
         self.state.join("agent")
     }

@@ -10,6 +10,7 @@ use super::{
     Revoking, Under, Word, Words,
 };
 use crate::base::autocrypt::PreferEncrypt;
+use crate::base::described::Described;
 use crate::base::error::Result;
 use crate::base::keys::{CertFacts, KeyId, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
@@ -20,6 +21,7 @@ mod armor;
 mod certs;
 mod cleartext;
 mod decrypt;
+mod describe;
 mod door;
 mod export;
 mod expression;
@@ -27,6 +29,7 @@ mod generate;
 mod gnupg;
 mod import;
 mod introducers;
+mod keyring;
 mod life;
 mod mdc;
 mod offer;
@@ -41,6 +44,7 @@ mod setup;
 mod verify;
 
 pub use gnupg::InGnuPg;
+pub use keyring::{News, Piece, armored, news, pieces};
 pub use password::{open_file, seal_file};
 pub use private::Unlocked;
 pub use setup::{Setup, open_setup, seal_setup, setup_code};
@@ -75,6 +79,10 @@ impl Engine for OpenPgp {
 
     fn facts(&self, cert: &[u8], at: u64) -> Result<CertFacts> {
         certs::facts(cert, at)
+    }
+
+    fn describe(&self, cert: &[u8], at: u64) -> Result<Described> {
+        describe::describe(cert, at)
     }
 
     fn rsa_bits(&self, cert: &[u8], at: u64) -> Option<u32> {

@@ -10,8 +10,14 @@ use crate::base::{Context, Error};
 use crate::verbs::World;
 use crate::verbs::gpgme::{Code, Fault};
 
+mod config;
+mod createkey;
+mod delete;
+mod export;
 mod help;
 mod identify;
+mod import;
+mod keylist;
 pub mod pieces;
 pub mod request;
 mod version;
@@ -37,7 +43,17 @@ pub struct Operation {
 }
 
 /// All operations but `getmore` and `help`, which are of the conversation itself.
-pub const OPERATIONS: &[Operation] = &[identify::OPERATION, version::OPERATION];
+pub const OPERATIONS: &[Operation] = &[
+    config::CONFIG,
+    config::CONFIG_OPT,
+    createkey::OPERATION,
+    delete::OPERATION,
+    export::OPERATION,
+    identify::OPERATION,
+    import::OPERATION,
+    keylist::OPERATION,
+    version::OPERATION,
+];
 
 /// The operation of that name.
 pub fn operation(name: &str) -> Option<&'static Operation> {
