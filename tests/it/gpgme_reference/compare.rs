@@ -4,7 +4,9 @@
 use serde_json::Value;
 
 use crate::gpgme_reference::vectors::{Difference, Form};
-use crate::harness::{decode, shorten};
+use crate::harness::shorten;
+use crate::mime::dearmor;
+use crate::packets::split;
 
 /// Which answer of which case.
 #[derive(Clone, Copy)]
@@ -216,6 +218,33 @@ fn alike(form: &str, one: &Value, other: &Value) -> bool {
                 .iter()
                 .all(|t| t.len() == 40 && t.chars().all(|c| matches!(c, '0'..='9' | 'A'..='F')))
         }),
+        // The error Forbidden, in whatever words behind it.
+        "fault Forbidden" => {
+            let text = one["msg"].as_str().unwrap_or_default();
+            one == other
+                && one["type"] == "error"
+                && one["code"] == 117_440_763
+                && text.contains(": Forbidden")
+        }
+        // Subkeys of which one certifies, one signs and one encrypts.
+        "subkeys" => {
+            let can = |what: &str| {
+                one.as_array()
+                    .into_iter()
+                    .flatten()
+                    .any(|key| key[what] == true)
+            };
+            one == other
+                && ["can_certify", "can_sign", "can_encrypt"]
+                    .into_iter()
+                    .all(can)
+        }
+        // Components with their options.
+        "components" => one
+            .as_array()
+            .into_iter()
+            .flatten()
+            .all(|component| component["name"].is_string() && component["options"].is_array()),
         // The error for what is no JSON.
         "malformed" => {
             let text = one["msg"].as_str().unwrap_or_default();
@@ -244,8 +273,16 @@ fn alike(form: &str, one: &Value, other: &Value) -> bool {
                 .iter()
                 .all(|t| !t.contains('\n') && base64_simd::STANDARD.decode_to_vec(t).is_ok())
         }),
-        // The same OpenPGP packets in the same order, whatever is in them.
-        "packets" => texts.is_some_and(|(a, b)| tags(a).is_some() && tags(a) == tags(b)),
+        // The same certificates: the same packets, whatever their order.
+        "certificates" => texts.is_some_and(|(a, b)| {
+            let (a, b) = (packets(a), packets(b));
+            a.is_some() && a == b
+        }),
+        // The same certificates of X.509; words around them count for nothing.
+        "pem" => texts.is_some_and(|(a, b)| {
+            let (a, b) = (blocks(a), blocks(b));
+            !a.is_empty() && a == b
+        }),
         _ => panic!("no form is called {form}"),
     }
 }
@@ -263,13 +300,31 @@ fn label(text: &str) -> Option<&str> {
     pair.then_some(label)
 }
 
-/// The kinds of packets in base64 of a message.
-fn tags(text: &str) -> Option<Vec<u8>> {
-    let bytes = decode(text);
-    Some(
-        crate::packets::split(&bytes)
-            .iter()
-            .map(|packet| packet.tag)
-            .collect(),
-    )
+/// What is in certificates, armored or in base64, in an order of its own.
+fn packets(text: &str) -> Option<Vec<(u8, Vec<u8>)>> {
+    let bytes = match label(text) {
+        Some(_) => dearmor(text.as_bytes()),
+        None => base64_simd::STANDARD.decode_to_vec(text).ok()?,
+    };
+    let mut packets: Vec<(u8, Vec<u8>)> = split(&bytes)
+        .into_iter()
+        .map(|packet| (packet.tag, packet.body))
+        .collect();
+    packets.sort();
+    Some(packets)
+}
+
+/// What stands in PEM, sorted.
+fn blocks(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once("-----BEGIN CERTIFICATE-----") {
+        let Some((block, after)) = after.split_once("-----END CERTIFICATE-----") else {
+            return Vec::new();
+        };
+        found.push(block.split_whitespace().collect());
+        rest = after;
+    }
+    found.sort();
+    found
 }

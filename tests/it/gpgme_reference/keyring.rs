@@ -321,7 +321,12 @@ impl Keyring {
                 vec!["-u", "old@ref.example", "--clearsign"],
                 ascii,
             ),
-            ("by_alice_opaque_plain", gpg, vec!["--armor", "-z", "0", "-u", alice, "-s"], ascii),
+            (
+                "by_alice_opaque_plain",
+                gpg,
+                vec!["--armor", "-z", "0", "-u", alice, "-s"],
+                ascii,
+            ),
             (
                 "by_alice_opaque",
                 gpg,
