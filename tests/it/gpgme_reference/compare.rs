@@ -207,6 +207,7 @@ fn alike(form: &str, one: &Value, other: &Value) -> bool {
         "time" => {
             one == other || numbers.is_some_and(|(a, b)| a.abs_diff(b) < 600 && a > 1_600_000_000)
         }
+        "boolean" => one.is_boolean() && other.is_boolean(),
         "near" => numbers.is_some_and(|(a, b)| a.abs_diff(b) < 600),
         "version" => texts.is_some_and(|(a, b)| {
             [a, b]
