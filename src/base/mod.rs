@@ -13,6 +13,7 @@ pub mod context;
 pub mod described;
 pub mod draft;
 pub mod error;
+pub mod extra;
 pub mod gnupg;
 pub mod job;
 pub mod keys;

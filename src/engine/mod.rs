@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::base::autocrypt::PreferEncrypt;
 use crate::base::described::Described;
 use crate::base::error::Result;
+use crate::base::extra::Means;
 use crate::base::keys::{CertFacts, KeyId, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
 use crate::base::verdict::Recipient;
@@ -37,7 +38,15 @@ pub trait Engine: Send + Sync {
     /// `key.missing` (decrypt) when none of our keys is a recipient; `key.locked`, with its
     /// question; `decrypt.failed` for every fault inside the ciphertext once a key was found;
     /// `message.malformed` when it is not this family's at all; `limit.exceeded`; `cancelled`.
-    fn open(&self, layer: &Sealed, cx: &Context) -> Result<Opened>;
+    fn open(&self, layer: &Sealed, cx: &Context) -> Result<Opened> {
+        self.open_by(layer, &Means::default(), cx)
+    }
+
+    /// As [`Engine::open`], with more than the private keys to open it by.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    fn open_by(&self, layer: &Sealed, means: &Means, cx: &Context) -> Result<Opened>;
 
     /// Whom an encrypted message names, read without any key. Empty when it can't be read.
     fn recipients(&self, data: &[u8], cx: &Context) -> Vec<Recipient>;

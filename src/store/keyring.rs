@@ -24,8 +24,16 @@ impl Store {
     /// # Errors
     /// `store.unavailable` when it can't be read.
     pub fn gnupg_option(&self, file: &Path, option: &str) -> Result<Option<String>> {
+        Ok(self.gnupg_options(file, option)?.pop())
+    }
+
+    /// What a file of GnuPG's options says of one, in each line about it.
+    ///
+    /// # Errors
+    /// `store.unavailable` when it can't be read.
+    pub fn gnupg_options(&self, file: &Path, option: &str) -> Result<Vec<String>> {
         let Some((bytes, _)) = files::read_named(file, OPTIONS_MAX)? else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         let text = String::from_utf8_lossy(&bytes);
         let said = text.lines().filter_map(|line| {
@@ -35,7 +43,7 @@ impl Store {
             let named = name.strip_prefix("--").unwrap_or(name) == option;
             (named && !value.is_empty()).then(|| value.to_owned())
         });
-        Ok(said.last())
+        Ok(said.collect())
     }
 
     /// What GnuPG said of its certificates. `None` unless it was at this stamp.

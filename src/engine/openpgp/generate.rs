@@ -182,7 +182,7 @@ fn protect<P: KeyParts, R: KeyRole>(
 }
 
 /// RFC 9106's second recommendation: three passes over 64 MiB.
-fn argon2() -> Result<S2K> {
+pub(super) fn argon2() -> Result<S2K> {
     let mut salt = [0; 16];
     getrandom::fill(&mut salt)
         .map_err(|e| Error::internal("the system has no random numbers").because(e.to_string()))?;

@@ -12,6 +12,7 @@ use super::{
 use crate::base::autocrypt::PreferEncrypt;
 use crate::base::described::Described;
 use crate::base::error::Result;
+use crate::base::extra::Means;
 use crate::base::keys::{CertFacts, KeyId, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
 use crate::base::verdict::Recipient;
@@ -32,6 +33,7 @@ mod introducers;
 mod keyring;
 mod life;
 mod mdc;
+mod names;
 mod offer;
 mod open;
 mod parts;
@@ -41,6 +43,7 @@ mod private;
 mod rsa;
 mod seal;
 mod setup;
+mod signing;
 mod verify;
 
 pub use gnupg::InGnuPg;
@@ -65,8 +68,8 @@ impl Engine for OpenPgp {
         Protocol::OpenPgp
     }
 
-    fn open(&self, layer: &Sealed, cx: &Context) -> Result<Opened> {
-        open::open(layer, cx)
+    fn open_by(&self, layer: &Sealed, means: &Means, cx: &Context) -> Result<Opened> {
+        open::open(layer, means, cx)
     }
 
     fn recipients(&self, data: &[u8], cx: &Context) -> Vec<Recipient> {

@@ -12,6 +12,7 @@ use sequoia_openpgp::parse::buffered_reader::BufferedReader as _;
 use sequoia_openpgp::parse::{
     Dearmor, PacketParser, PacketParserBuilder, PacketParserResult, Parse as _,
 };
+use sequoia_openpgp::types::DataFormat;
 use zeroize::Zeroizing;
 
 use super::armor::{self, Kind};
@@ -22,22 +23,28 @@ use super::policy::{
 };
 use super::verify::{self, Keyring, MaybeSignature, too_many};
 use crate::base::error::{self, Error, Result};
+use crate::base::extra::Means;
 use crate::base::job::Stage;
 use crate::base::layer::{Encryption, Form, Opened, Sealed};
 use crate::base::verdict::{Integrity, Recipient, Scheme};
 use crate::base::{Context, body};
 
+/// How GnuPG marks content that is MIME.
+pub(super) const MIME: DataFormat = DataFormat::Unknown(b'm');
+
 /// How much content is read before the job is asked whether it still wants to go on.
 const CHUNK: usize = 1 << 16;
 
 /// See [`crate::engine::Engine::open`].
-pub(super) fn open(layer: &Sealed, cx: &Context) -> Result<Opened> {
+pub(super) fn open(layer: &Sealed, means: &Means, cx: &Context) -> Result<Opened> {
     match &layer.form {
         Form::Encrypted { data } => {
-            message(data, layer.scheme, Expect::Encryption, PASSPHRASE_LABEL, cx)
+            let expect = (layer.scheme, Expect::Encryption);
+            message(data, expect, PASSPHRASE_LABEL, means, cx)
         }
         Form::SignedInside { data } => {
-            message(data, layer.scheme, Expect::Signature, PASSPHRASE_LABEL, cx)
+            let expect = (layer.scheme, Expect::Signature);
+            message(data, expect, PASSPHRASE_LABEL, means, cx)
         }
         Form::Detached { content, signature } => verify::detached(content, signature, cx),
         Form::Cleartext { data } => cleartext::open(data, cx),
@@ -59,7 +66,8 @@ pub(super) fn under_passphrase(data: &Bytes, label: &str, cx: &Context) -> Resul
         ));
     }
     drop(head);
-    let opened = message(data, Scheme::Mime, Expect::Encryption, label, cx)?;
+    let expect = (Scheme::Mime, Expect::Encryption);
+    let opened = message(data, expect, label, &Means::default(), cx)?;
     Ok(opened.content)
 }
 
@@ -100,9 +108,9 @@ fn parser(bytes: &[u8]) -> Result<PacketParserResult<'_>> {
 /// One message, armored or binary; `label` is what a passphrase is asked for.
 fn message(
     data: &Bytes,
-    scheme: Scheme,
-    expect: Expect,
+    (scheme, expect): (Scheme, Expect),
     label: &str,
+    means: &Means,
     cx: &Context,
 ) -> Result<Opened> {
     let bytes = armor::one(data, &[Kind::Message])?;
@@ -128,7 +136,7 @@ fn message(
         return walked.judged(cx, None);
     }
     let (plain, encryption) = {
-        let (content, encryption) = decrypt(head, label, cx)?;
+        let (content, encryption) = decrypt(head, label, means, cx)?;
         match content {
             Content::Plain(plain) => (plain, encryption),
             Content::Stream(parser) => {
@@ -155,6 +163,20 @@ fn inside(error: Error) -> Error {
         error::Kind::Cancelled => error,
         _ => Error::decrypt_failed().because(error),
     }
+}
+
+/// A message that is not encrypted, armored or binary, as packets.
+///
+/// # Errors
+/// `message.malformed`.
+pub(super) fn unencrypted(data: &Bytes, cx: &Context) -> Result<Bytes> {
+    let bytes = armor::one(data, &[Kind::Message])?;
+    let head = Head::read(&bytes)?;
+    if head.container.is_some() {
+        return Err(broken());
+    }
+    Walk::new(cx, bytes.len(), None).run(head.next)?;
+    Ok(bytes.clone())
 }
 
 /// What stands before the content: whom it is for, and where it begins.
@@ -243,6 +265,8 @@ struct Walk<'c> {
     content: Zeroizing<Vec<u8>>,
     content_max: usize,
     literals: usize,
+    file_name: Option<String>,
+    mime: bool,
     packets: usize,
     signatures: Vec<MaybeSignature>,
     /// `Some(false)`: one must still come. `Some(true)`: nothing may follow.
@@ -256,6 +280,8 @@ impl<'c> Walk<'c> {
             content: Zeroizing::new(Vec::with_capacity(expected.min(CONTENT_MAX))),
             content_max: content_max(expected),
             literals: 0,
+            file_name: None,
+            mime: false,
             packets: 0,
             signatures: Vec::new(),
             mdc: (integrity == Some(Integrity::Mdc)).then_some(false),
@@ -285,8 +311,12 @@ impl<'c> Walk<'c> {
                 | Packet::Marker(_)
                 | Packet::Padding(_) => {}
                 Packet::Unknown(unknown) if unknown.tag() == Tag::Signature => {}
-                Packet::Literal(_) if self.literals == 0 => {
+                Packet::Literal(literal) if self.literals == 0 => {
                     self.literals = 1;
+                    self.mime = literal.format() == MIME;
+                    self.file_name = literal
+                        .filename()
+                        .map(|name| String::from_utf8_lossy(name).into_owned());
                     self.read(&mut parser)?;
                 }
                 // Deprecated in name only: version 1 of the container ends with it.
@@ -359,6 +389,8 @@ impl<'c> Walk<'c> {
             content: body::wiped(std::mem::take(&mut *self.content)),
             encryption,
             signatures,
+            file_name: self.file_name,
+            mime: self.mime,
         })
     }
 }

@@ -60,6 +60,7 @@ use super::{
 use crate::base::autocrypt::PreferEncrypt;
 use crate::base::described::Described;
 use crate::base::error::Result;
+use crate::base::extra::Means;
 use crate::base::keys::{CertFacts, KeyId, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
 use crate::base::verdict::Recipient;
@@ -87,8 +88,8 @@ impl Engine for Smime {
         Protocol::Smime
     }
 
-    fn open(&self, layer: &Sealed, cx: &Context) -> Result<Opened> {
-        open::open(layer, cx)
+    fn open_by(&self, layer: &Sealed, means: &Means, cx: &Context) -> Result<Opened> {
+        open::open(layer, means, cx)
     }
 
     fn recipients(&self, data: &[u8], cx: &Context) -> Vec<Recipient> {

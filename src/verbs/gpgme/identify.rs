@@ -38,6 +38,11 @@ pub fn identify(data: &[u8]) -> Reply {
     }
 }
 
+/// Whether this is the DER of a signed CMS object.
+pub fn is_signed_cms(data: &[u8]) -> bool {
+    der(data) == Some("CMS-signed")
+}
+
 fn armored(data: &[u8]) -> Option<&'static str> {
     let head = data.get(..LOOKED_AT).unwrap_or(data);
     let head = String::from_utf8_lossy(head);

@@ -12,7 +12,9 @@ use crate::verbs::gpgme::{Code, Fault};
 
 mod config;
 mod createkey;
+mod decrypt;
 mod delete;
+mod encrypt;
 mod export;
 mod help;
 mod identify;
@@ -20,6 +22,8 @@ mod import;
 mod keylist;
 pub mod pieces;
 pub mod request;
+mod sign;
+mod verify;
 mod version;
 
 pub use help::{GETMORE, overview};
@@ -47,11 +51,15 @@ pub const OPERATIONS: &[Operation] = &[
     config::CONFIG,
     config::CONFIG_OPT,
     createkey::OPERATION,
+    decrypt::OPERATION,
     delete::OPERATION,
+    encrypt::OPERATION,
     export::OPERATION,
     identify::OPERATION,
     import::OPERATION,
     keylist::OPERATION,
+    sign::OPERATION,
+    verify::OPERATION,
     version::OPERATION,
 ];
 
