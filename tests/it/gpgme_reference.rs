@@ -15,6 +15,7 @@ mod compare;
 pub mod keyring;
 pub mod speak;
 mod vectors;
+mod x509;
 
 use compare::{Place, Rules};
 use keyring::Keyring;
