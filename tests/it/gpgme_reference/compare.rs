@@ -137,10 +137,17 @@ impl Rules {
     }
 }
 
-/// Keys and results of an import stand in no order that a client could rely on.
+/// Keys, signatures and results of an import stand in no order that a client could rely on.
 fn ordered(answer: &Value) -> Value {
     let mut answer = answer.clone();
-    for pointer in ["/keys", "/sec-fprs", "/result/imports", "/components"] {
+    let lists = [
+        "/keys",
+        "/sec-fprs",
+        "/result/imports",
+        "/components",
+        "/info/signatures",
+    ];
+    for pointer in lists {
         if let Some(Value::Array(items)) = answer.pointer_mut(pointer) {
             items.sort_by_key(|item| {
                 let named = item.get("fingerprint").or_else(|| item.get("name"));
@@ -239,6 +246,16 @@ fn alike(form: &str, one: &Value, other: &Value) -> bool {
                 && ["can_certify", "can_sign", "can_encrypt"]
                     .into_iter()
                     .all(can)
+        }
+        // What was asked for: something made, or something opened.
+        "made" => one == other && one["type"] != "error" && one["data"].is_string(),
+        "plaintext" => one == other && one["type"] == "plaintext" && one["dec_info"].is_object(),
+        // A signature that shows as neither good nor bad.
+        "weak" => {
+            one == other
+                && one["summary"]["valid"] == false
+                && one["summary"]["green"] == false
+                && one["status_code"] != 0
         }
         // Components with their options.
         "components" => one
