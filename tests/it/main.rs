@@ -49,6 +49,7 @@ mod false_pinentry;
 mod forged;
 mod gnupg;
 mod gpgme;
+mod gpgme_reference;
 mod html;
 mod install;
 mod introducers;
