@@ -1,6 +1,5 @@
 //! What others say of a certificate's user ids: to say it, and to see whether it was said.
 
-use sequoia_openpgp::cert::amalgamation::ValidAmalgamation as _;
 use sequoia_openpgp::packet::UserID;
 use sequoia_openpgp::types::{HashAlgorithm, PublicKeyAlgorithm, SignatureType};
 use sequoia_openpgp::{Cert, Packet};

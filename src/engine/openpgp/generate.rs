@@ -70,7 +70,10 @@ pub struct Plain<'a> {
 /// # Errors
 /// `internal` when the cryptographic library refuses.
 pub fn make(plain: &Plain<'_>, passphrase: &Passphrase, cx: &Context) -> Result<Secret> {
-    let user_ids = plain.user_ids.iter().map(|text| UserID::from(text.as_str()));
+    let user_ids = plain
+        .user_ids
+        .iter()
+        .map(|text| UserID::from(text.as_str()));
     let (cert, _) = build(plain.profile, None, user_ids.collect(), plain.usage, cx)?;
     import::secret(&reseal(cert, &Passphrase::None, passphrase)?)
 }
@@ -102,8 +105,7 @@ fn build(
             Features::empty().set_seipdv1().set_seipdv2(),
         ),
     };
-    let lifetime =
-        expires.map(|end| Duration::from_secs(end.saturating_sub(unix(cx.now)).max(1)));
+    let lifetime = expires.map(|end| Duration::from_secs(end.saturating_sub(unix(cx.now)).max(1)));
     let encryption = KeyFlags::empty()
         .set_transport_encryption()
         .set_storage_encryption();

@@ -107,7 +107,12 @@ fn names(
     let key = cert.primary_key().key();
     let mut made = Vec::new();
     for ua in bound.userids().revoked(false) {
-        if ua.amalgamation().clone().with_policy(&strict, cx.now).is_ok() {
+        if ua
+            .amalgamation()
+            .clone()
+            .with_policy(&strict, cx.now)
+            .is_ok()
+        {
             continue;
         }
         let signature = sound(ua.binding_signature().clone().into(), at)?

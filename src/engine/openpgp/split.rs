@@ -66,6 +66,9 @@ pub fn split(data: &Bytes, output: Output, cx: &Context) -> Result<Split> {
 /// # Errors
 /// `message.malformed` when it is no OpenPGP data.
 pub fn arm(data: &Bytes) -> Result<Vec<u8>> {
+    if is_cleartext(data) {
+        return Ok(data.to_vec());
+    }
     if !armor::is_binary(data) {
         disarm(data)?;
         return Ok(data.to_vec());
@@ -84,6 +87,11 @@ pub fn arm(data: &Bytes) -> Result<Vec<u8>> {
 /// # Errors
 /// `message.malformed` when it is no OpenPGP data.
 pub fn disarm(data: &Bytes) -> Result<Vec<u8>> {
+    if is_cleartext(data) {
+        return Err(Error::malformed(
+            "a text with its signature behind it is no armor; take the signature out of it",
+        ));
+    }
     let bytes = match armor::is_binary(data) {
         true => data.to_vec(),
         false => armor::blocks(data)?
