@@ -58,6 +58,8 @@ pub struct Opened {
     /// What the message calls its content (RFC 9580 5.9); nothing protects it where there is only
     /// a signature.
     pub file_name: Option<String>,
+    /// The message says that it is text: with CRLF inside, with the reader's line ends outside.
+    pub text: bool,
 }
 
 impl Opened {
@@ -68,6 +70,7 @@ impl Opened {
             encryption: None,
             signatures,
             file_name: None,
+            text: false,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::base::keys::{Certs, KeyId, Lease, Private, Protocol, StoredCert};
 use crate::base::layer::{Form, Opened, Sealed};
 use crate::base::policy::Policy;
 use crate::base::verdict::Scheme;
-use crate::base::{Context, Kind, Secret};
+use crate::base::{Context, Kind, Secret, body};
 use crate::engine::openpgp::{OpenPgp, Transferable, read_ring};
 use crate::engine::{Engine, Under, unlocked};
 
@@ -54,6 +54,17 @@ impl Bench {
             memory,
             private,
         }
+    }
+
+    /// Standard input, to its end; what comes after is now. What was signed while another program
+    /// was still writing is not signed in the future.
+    ///
+    /// # Errors
+    /// Those of reading it.
+    pub fn stdin(&mut self) -> Result<Bytes> {
+        let data = files::stdin()?;
+        self.cx.now = SystemTime::now();
+        Ok(data)
     }
 
     /// Now, in Unix seconds.
@@ -190,6 +201,16 @@ pub fn with_lf(data: Vec<u8>) -> Vec<u8> {
     out.extend_from_slice(rest);
     zeroize::Zeroize::zeroize(&mut data);
     out
+}
+
+/// What was opened: a text that was signed as one with the line ends of texts here, anything else
+/// as it is.
+pub fn content(opened: Opened) -> Bytes {
+    let text = opened.text && opened.signatures.iter().all(|facts| facts.text);
+    match text {
+        true => body::wiped(with_lf(opened.content.to_vec())),
+        false => opened.content,
+    }
 }
 
 /// As [`with_lf`], where what was written is armor.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::args::{InlineAs, InlineDetach, InlineSign, InlineVerify};
-use super::bench::{Bench, output, text, tidy, with_lf};
+use super::bench::{Bench, content, output, text, tidy, with_lf};
 use super::fault::{Code, Failure, Result};
 use super::files::{self, Output};
 use super::messages::{self, inside};
@@ -35,16 +35,11 @@ pub fn sign(args: &InlineSign) -> Result<()> {
             "a text with its signature behind it is never binary; leave --no-armor away",
         ));
     }
-    let bench = Bench::new();
+    let mut bench = Bench::new();
     let keys = bench.keys(&args.keys, &args.passwords.with_key_password)?;
-    let mut data = files::stdin()?;
+    let data = bench.stdin()?;
     if args.r#as != InlineAs::Binary {
         text(&data)?;
-    }
-    if clear {
-        // The line end before the signature is no part of the text (RFC 9580 7.2): the text's
-        // own last one gets another one behind it.
-        data = [&data[..], b"\n"].concat().into();
     }
     let output = output(args.armored.no_armor);
     let extra = Extra {
@@ -69,22 +64,22 @@ fn has_crlf(data: &[u8]) -> bool {
     data.get(..end).is_some_and(|line| line.ends_with(b"\r"))
 }
 
-/// What was signed, with the line ends that it came with.
-fn content(data: &Bytes, content: Bytes) -> Bytes {
-    match is_cleartext(data) && !has_crlf(data) {
-        true => with_lf(content.to_vec()).into(),
-        false => content,
+/// The text of a cleartext frame, with the line ends that it came with.
+fn clear(data: &Bytes, content: &Bytes) -> Vec<u8> {
+    match has_crlf(data) {
+        true => content.to_vec(),
+        false => with_lf(content.to_vec()),
     }
 }
 
 /// `inline-verify`.
 pub fn verify(args: &InlineVerify) -> Result<()> {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
     let out = Output::maybe(args.verifications_out.as_ref())?;
+    let certs = bench.certs(&args.certs)?;
+    let data = bench.stdin()?;
     let (before, after) = (&args.range.not_before, &args.range.not_after);
     let span = Span::read(before.as_deref(), after.as_deref(), bench.now())?;
-    let certs = bench.certs(&args.certs)?;
-    let data = files::stdin()?;
     let form = match is_cleartext(&data) {
         true => Form::Cleartext { data: data.clone() },
         false => Form::SignedInside { data: data.clone() },
@@ -95,7 +90,17 @@ pub fn verify(args: &InlineVerify) -> Result<()> {
     if let Some(out) = out {
         out.write(lines.as_bytes())?;
     }
-    Ok(print::bytes(&content(&data, opened.content))?)
+    if !is_cleartext(&data) {
+        return Ok(print::bytes(&content(opened))?);
+    }
+    let mut text = clear(&data, &opened.content);
+    // The last line's end stands before the signature and is no part of what is signed (RFC 9580
+    // 7.2). Without it the text would not be what was given to be signed.
+    if !text.is_empty() {
+        let end: &[u8] = if has_crlf(&data) { b"\r\n" } else { b"\n" };
+        text.extend_from_slice(end);
+    }
+    Ok(print::bytes(&text)?)
 }
 
 /// `inline-detach`.
@@ -106,5 +111,8 @@ pub fn detach(args: &InlineDetach) -> Result<()> {
     let output = output(args.armored.no_armor);
     let taken = split(&data, output, &bench.cx)?;
     out.write(&tidy(taken.signatures, output))?;
-    Ok(print::bytes(&content(&data, taken.content))?)
+    match is_cleartext(&data) {
+        true => Ok(print::bytes(&clear(&data, &taken.content))?),
+        false => Ok(print::bytes(&taken.content)?),
+    }
 }

@@ -77,10 +77,11 @@ fn secret(key: &Transferable) -> Result<&Secret> {
 
 /// `revoke-key`.
 pub fn revoke(args: &RevokeKey) -> Result<()> {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
     let known = passwords::known(&args.passwords.with_key_password)?;
     let mut revoked = Vec::new();
-    for key in bench.keys_in(&files::stdin()?)? {
+    let data = bench.stdin()?;
+    for key in bench.keys_in(&data)? {
         let stored = bench.key(key, &known)?;
         let cert = OpenPgp::new().revoke(&stored.cert, Revoking::Unspecified, &bench.cx)?;
         revoked.push(cert.into());
@@ -98,14 +99,15 @@ pub fn extract(args: &Armored) -> Result<()> {
 
 /// `update-key`.
 pub fn update(args: &UpdateKey) -> Result<()> {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
     let known = passwords::known(&args.passwords.with_key_password)?;
     let mut others = Vec::new();
     for name in &args.merge_certs {
         others.extend(bench.certs_in(files::read(name)?.expose())?);
     }
     let mut updated = Vec::new();
-    for key in bench.keys_in(&files::stdin()?)? {
+    let data = bench.stdin()?;
+    for key in bench.keys_in(&data)? {
         updated.push(updated_key(args, key, &others, &known, &bench)?);
     }
     write_keys(&updated, args.armored)
@@ -208,14 +210,15 @@ pub fn merge(args: &MergeCerts) -> Result<()> {
 
 /// `certify-userid`.
 pub fn certify(args: &CertifyUserid) -> Result<()> {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
     let keys = bench.keys(&args.keys, &args.passwords.with_key_password)?;
     let own = match args.no_require_self_sig {
         true => Own::Any,
         false => Own::Needed,
     };
     let mut certified = Vec::new();
-    for one in bench.certs_in(&files::stdin()?)? {
+    let data = bench.stdin()?;
+    for one in bench.certs_in(&data)? {
         let mut cert = one.cert.to_vec();
         for user_id in &args.user_ids {
             for key in &keys {
@@ -239,11 +242,6 @@ pub fn certify(args: &CertifyUserid) -> Result<()> {
 /// `validate-userid`.
 pub fn validate(args: &ValidateUserid) -> Result<()> {
     let mut bench = Bench::new();
-    if let Some(date) = &args.validate_at {
-        // `-` is the end of time, at which nothing can be judged: now, then.
-        let at = dates::read(date, End::Latest, bench.now())?;
-        bench.cx.at = (at != u64::MAX).then(|| from_unix(at));
-    }
     let authorities = bench.certs(&args.authorities)?;
     let authorities: Vec<&[u8]> = authorities.iter().map(|(_, cert)| &cert.cert[..]).collect();
     let address = Address::parse(&args.user_id);
@@ -258,7 +256,13 @@ pub fn validate(args: &ValidateUserid) -> Result<()> {
         (true, None) => return Err(no_match()),
         (false, _) => Wanted::UserId(&args.user_id),
     };
-    for cert in bench.certs_in(&files::stdin()?)? {
+    let data = bench.stdin()?;
+    if let Some(date) = &args.validate_at {
+        // `-` is the end of time, at which nothing can be judged: now, then.
+        let at = dates::read(date, End::Latest, bench.now())?;
+        bench.cx.at = (at != u64::MAX).then(|| from_unix(at));
+    }
+    for cert in bench.certs_in(&data)? {
         if !openpgp::validate(&cert.cert, &wanted, &authorities, &bench.cx)? {
             return Err(no_match());
         }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::args::{As, Decrypt, Encrypt, For, Sign, Verify};
-use super::bench::{Bench, output, text, tidy};
+use super::bench::{Bench, content, output, text, tidy};
 use super::fault::{Code, Failure, Result};
 use super::files::{self, Output};
 use super::verifications::{self, Span};
@@ -77,10 +77,10 @@ fn cannot_sign(error: Error) -> std::result::Result<Failure, Error> {
 
 /// `sign`.
 pub fn sign(args: &Sign) -> Result<()> {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
     let micalg_out = Output::maybe(args.micalg_out.as_ref())?;
     let keys = bench.keys(&args.keys, &args.passwords.with_key_password)?;
-    let data = files::stdin()?;
+    let data = bench.stdin()?;
     if args.r#as == As::Text {
         text(&data)?;
     }
@@ -99,15 +99,15 @@ pub fn sign(args: &Sign) -> Result<()> {
 
 /// `verify`.
 pub fn verify(args: &Verify) -> Result<()> {
-    let bench = Bench::new();
-    let (before, after) = (&args.range.not_before, &args.range.not_after);
-    let span = Span::read(before.as_deref(), after.as_deref(), bench.now())?;
+    let mut bench = Bench::new();
     let signature = files::read(&args.signatures)?;
     let certs = bench.certs(&args.certs)?;
     let form = Form::Detached {
-        content: files::stdin()?,
+        content: bench.stdin()?,
         signature: Bytes::copy_from_slice(signature.expose()),
     };
+    let (before, after) = (&args.range.not_before, &args.range.not_after);
+    let span = Span::read(before.as_deref(), after.as_deref(), bench.now())?;
     let opened = bench.open(form, Scheme::Mime, &Means::default())?;
     let lines = verifications::lines(&opened.signatures, &certs, span);
     Ok(print::out(&verifications::some(&lines)?)?)
@@ -121,7 +121,7 @@ pub fn encrypt(args: &Encrypt) -> Result<()> {
             "name a certificate to encrypt to, or a password",
         ));
     }
-    let bench = Bench::new();
+    let mut bench = Bench::new();
     let container = profiles::choose(args.profile.as_deref(), profiles::ENCRYPT)?;
     let session_key_out = Output::maybe(args.session_key_out.as_ref())?;
     let passphrases = passwords::all_new(&args.with_password)?;
@@ -132,7 +132,7 @@ pub fn encrypt(args: &Encrypt) -> Result<()> {
         }
     }
     let keys = bench.keys(&args.sign_with, &args.passwords.with_key_password)?;
-    let data = files::stdin()?;
+    let data = bench.stdin()?;
     if args.r#as == As::Text {
         text(&data)?;
     }
@@ -206,11 +206,9 @@ pub fn decrypt(args: &Decrypt) -> Result<()> {
             "name a key, a password or a session key to decrypt with",
         ));
     }
-    let bench = Bench::new();
+    let mut bench = Bench::new();
     let session_key_out = Output::maybe(args.session_key_out.as_ref())?;
     let verifications_out = Output::maybe(args.verifications_out.as_ref())?;
-    let (before, after) = (&args.verify_not_before, &args.verify_not_after);
-    let span = Span::read(before.as_deref(), after.as_deref(), bench.now())?;
     let means = Means {
         passphrases: passwords::known(&args.with_password)?,
         session_keys: args
@@ -225,7 +223,9 @@ pub fn decrypt(args: &Decrypt) -> Result<()> {
     };
     let certs = bench.certs(&args.verify_with)?;
     bench.keys(&args.keys, &args.passwords.with_key_password)?;
-    let data = files::stdin()?;
+    let data = bench.stdin()?;
+    let (before, after) = (&args.verify_not_before, &args.verify_not_after);
+    let span = Span::read(before.as_deref(), after.as_deref(), bench.now())?;
     let opened = bench.open(Form::Encrypted { data }, Scheme::Mime, &means);
     let opened = opened.map_err(|error| match error.kind {
         Kind::KeyMissing { .. } | Kind::PassphraseUnavailable | Kind::PassphraseWrong => {
@@ -233,7 +233,8 @@ pub fn decrypt(args: &Decrypt) -> Result<()> {
         }
         _ => error.into(),
     })?;
-    let told = opened.encryption.and_then(|how| how.session_key);
+    let told = opened.encryption.as_ref();
+    let told = told.and_then(|how| how.session_key.clone());
     if let (Some(out), Some(key)) = (session_key_out, told) {
         out.write(spelled(&key).expose())?;
     }
@@ -241,7 +242,7 @@ pub fn decrypt(args: &Decrypt) -> Result<()> {
         let lines = verifications::lines(&opened.signatures, &certs, span);
         out.write(lines.concat().as_bytes())?;
     }
-    Ok(print::bytes(&opened.content)?)
+    Ok(print::bytes(&content(opened))?)
 }
 
 /// A session key as the draft spells it: `9:` and upper-case hex.

@@ -12,6 +12,7 @@ use sequoia_openpgp::parse::buffered_reader::BufferedReader as _;
 use sequoia_openpgp::parse::{
     Dearmor, PacketParser, PacketParserBuilder, PacketParserResult, Parse as _,
 };
+use sequoia_openpgp::types::DataFormat;
 use zeroize::Zeroizing;
 
 use super::armor::{self, Kind};
@@ -263,6 +264,7 @@ struct Walk<'c> {
     content_max: usize,
     literals: usize,
     file_name: Option<String>,
+    text: bool,
     packets: usize,
     signatures: Vec<MaybeSignature>,
     /// `Some(false)`: one must still come. `Some(true)`: nothing may follow.
@@ -277,6 +279,7 @@ impl<'c> Walk<'c> {
             content_max: content_max(expected),
             literals: 0,
             file_name: None,
+            text: false,
             packets: 0,
             signatures: Vec::new(),
             mdc: (integrity == Some(Integrity::Mdc)).then_some(false),
@@ -308,6 +311,7 @@ impl<'c> Walk<'c> {
                 Packet::Unknown(unknown) if unknown.tag() == Tag::Signature => {}
                 Packet::Literal(literal) if self.literals == 0 => {
                     self.literals = 1;
+                    self.text = literal.format() != DataFormat::Binary;
                     self.file_name = literal
                         .filename()
                         .map(|name| String::from_utf8_lossy(name).into_owned());
@@ -384,6 +388,7 @@ impl<'c> Walk<'c> {
             encryption,
             signatures,
             file_name: self.file_name,
+            text: self.text,
         })
     }
 }

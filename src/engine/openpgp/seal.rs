@@ -25,8 +25,9 @@ use super::door::Refusal;
 use super::generate::argon2;
 use super::policy;
 use super::signing::{self, Signers, Signing, common_hash};
+use super::verify;
 use crate::base::error::{self, Error, Result};
-use crate::base::extra::{self, Container, Naming, Placing, Purpose};
+use crate::base::extra::{self, Container, Covers, Naming, Placing, Purpose};
 use crate::base::job::Stage;
 use crate::base::keys::{KeyId, StoredCert, Usage};
 use crate::base::layer::{Seal, SealedOut};
@@ -225,7 +226,13 @@ fn write(
         }
         message = signer.build().map_err(|e| failed(e.into()))?;
     }
-    let mut literal = LiteralWriter::new(message).format(DataFormat::Binary);
+    // GnuPG 2.2 hashes what is there as it is: its line ends have to be those of a text already.
+    let text = !signing.is_empty() && how.extra.covers == Covers::Text;
+    let (content, format) = match text {
+        true => (verify::canonical(content).into(), DataFormat::Unicode),
+        false => (content.clone(), DataFormat::Binary),
+    };
+    let mut literal = LiteralWriter::new(message).format(format);
     if let Some(name) = how.extra.file_name {
         literal = literal.filename(name).map_err(|e| failed(e.into()))?;
     }

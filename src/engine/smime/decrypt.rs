@@ -75,6 +75,7 @@ fn opened(plain: Vec<u8>, encryption: Encryption) -> Opened {
         encryption: Some(encryption),
         signatures: Vec::new(),
         file_name: None,
+        text: false,
     }
 }
 
