@@ -11,12 +11,13 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use zeroize::Zeroizing;
 
 use super::fault::{Code, Failure, Result};
 use crate::base::{Secret, body};
 
 /// The most that is read from one place, in bytes: what the engine reads, with room for its armor.
-const INPUT_MAX: u64 = 256 << 20;
+const INPUT_MAX: usize = 256 << 20;
 
 /// Where something comes from or goes to.
 enum Place {
@@ -61,7 +62,7 @@ fn unsupported() -> Failure {
 /// # Errors
 /// 41 when it is too much, 1 when it can't be read.
 pub fn stdin() -> Result<Bytes> {
-    whole(io::stdin().lock()).map(body::wiped)
+    whole(io::stdin().lock()).map(|mut data| body::wiped(std::mem::take(&mut *data)))
 }
 
 /// All of a file, a variable or a descriptor.
@@ -86,19 +87,36 @@ pub fn read(name: &OsStr) -> Result<Secret> {
         io::ErrorKind::NotFound => missing(error),
         _ => failed("read", error),
     })?;
-    whole(file).map(Secret::new)
+    whole(file).map(|mut data| Secret::new(std::mem::take(&mut *data)))
 }
 
-fn whole(from: impl Read) -> Result<Vec<u8>> {
-    let mut data = Vec::new();
-    let length = from
-        .take(INPUT_MAX + 1)
-        .read_to_end(&mut data)
-        .map_err(|error| failed("read", error))?;
-    if length as u64 > INPUT_MAX {
-        return Err(Failure::new(Code::BadData, "there is too much to read"));
+/// How much is read at once.
+const CHUNK: usize = 1 << 16;
+
+/// Everything, in a buffer that is wiped when it has become too small.
+fn whole(mut from: impl Read) -> Result<Zeroizing<Vec<u8>>> {
+    let mut data = Zeroizing::new(Vec::new());
+    let mut chunk = Zeroizing::new(vec![0; CHUNK]);
+    loop {
+        let length = match from.read(&mut chunk) {
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(failed("read", error)),
+        };
+        if length == 0 {
+            return Ok(data);
+        }
+        let needed = data.len() + length;
+        if needed > INPUT_MAX {
+            return Err(Failure::new(Code::BadData, "there is too much to read"));
+        }
+        if data.capacity() < needed {
+            let mut larger = Zeroizing::new(Vec::with_capacity(2 * needed));
+            larger.extend_from_slice(&data);
+            data = larger;
+        }
+        data.extend_from_slice(chunk.get(..length).unwrap_or_default());
     }
-    Ok(data)
 }
 
 /// Where something goes besides standard output; nothing is written yet.
