@@ -378,7 +378,7 @@ fn the_vectors_leave_nothing_out() {
     for code in CODES {
         let code = code.to_string();
         let ends = |step: &&Step| step.seen.iter().any(|(k, v)| k == "exit" && *v == code);
-        if !steps.iter().any(|step| ends(&step)) {
+        if !steps.iter().any(ends) {
             lacking.push(format!("exit {code}"));
         }
     }
@@ -394,7 +394,7 @@ fn the_vectors_leave_nothing_out() {
         }
         for option in *options {
             let named = |call: &&str| call.split([' ', '=']).any(|word| word == *option);
-            if !calls.iter().any(|call| named(&call)) {
+            if !calls.iter().any(named) {
                 lacking.push(format!("{subcommand} {option}"));
             }
         }

@@ -11,10 +11,10 @@ use super::dates::{self, End};
 use super::fault::{Code, Failure, Result};
 use super::{files, passwords, profiles};
 use crate::base::context::from_unix;
-use crate::base::keys::Usage;
+use crate::base::keys::{KeyStatus, Usage};
 use crate::base::{Address, Error, Kind, Secret};
 use crate::cli::print;
-use crate::engine::openpgp::{self, OpenPgp, Own, Plain, Transferable, Wanted, Weak};
+use crate::engine::openpgp::{self, Leaving, OpenPgp, Own, Plain, Transferable, Wanted, Weak};
 use crate::engine::{Engine as _, Passphrase, Revoking, Under};
 
 fn write_keys(keys: &[Secret], armored: Armored) -> Result<()> {
@@ -24,9 +24,10 @@ fn write_keys(keys: &[Secret], armored: Armored) -> Result<()> {
     Ok(print::bytes(tidied.expose())?)
 }
 
-fn write_certs(certs: &[Bytes], armored: Armored) -> Result<()> {
+fn write_certs(certs: &[Bytes], leaving: Leaving, armored: Armored) -> Result<()> {
     let output = output(armored.no_armor);
-    let written = openpgp::write_certs(certs.iter().map(|cert| &cert[..]), output)?;
+    let certs = certs.iter().map(|cert| &cert[..]);
+    let written = openpgp::write_certs(certs, leaving, output)?;
     Ok(print::bytes(&tidy(written, output))?)
 }
 
@@ -86,7 +87,7 @@ pub fn revoke(args: &RevokeKey) -> Result<()> {
         let cert = OpenPgp::new().revoke(&stored.cert, Revoking::Unspecified, &bench.cx)?;
         revoked.push(cert.into());
     }
-    write_certs(&revoked, args.armored)
+    write_certs(&revoked, Leaving::Given, args.armored)
 }
 
 /// `extract-cert`.
@@ -94,7 +95,7 @@ pub fn extract(args: &Armored) -> Result<()> {
     let bench = Bench::new();
     let keys = bench.keys_in(&files::stdin()?)?;
     let certs: Vec<Bytes> = keys.into_iter().map(|key| key.cert).collect();
-    write_certs(&certs, *args)
+    write_certs(&certs, Leaving::Given, *args)
 }
 
 /// `update-key`.
@@ -133,7 +134,10 @@ fn updated_key(
     };
     cert = openpgp::refresh(&cert, weak, &bench.cx).map_err(primary_bad)?;
     sealed = openpgp::with_public(&sealed, &cert)?;
-    if args.no_added_capabilities {
+    // What was just said counts from the next second at the latest.
+    let at = bench.now().saturating_add(1);
+    let ended = OpenPgp::new().facts(&cert, at)?.status != KeyStatus::Valid;
+    if args.no_added_capabilities || ended {
         return Ok(sealed);
     }
     let wanted: &[Usage] = match args.signing_only {
@@ -141,8 +145,6 @@ fn updated_key(
         false => &[Usage::Sign, Usage::Encrypt],
     };
     for usage in wanted {
-        // What was just said counts from the next second at the latest.
-        let at = bench.now().saturating_add(1);
         let has = OpenPgp::new().facts(&cert, at)?.usage.contains(usage);
         if !has {
             (cert, sealed) = with_subkey(&cert, &sealed, *usage, (protected, known), bench)?;
@@ -205,7 +207,7 @@ pub fn merge(args: &MergeCerts) -> Result<()> {
         }
     }
     let certs: Vec<Bytes> = merged.into_iter().map(|cert| cert.cert).collect();
-    write_certs(&certs, args.armored)
+    write_certs(&certs, Leaving::Whole, args.armored)
 }
 
 /// `certify-userid`.
@@ -236,7 +238,7 @@ pub fn certify(args: &CertifyUserid) -> Result<()> {
         }
         certified.push(cert.into());
     }
-    write_certs(&certified, args.armored)
+    write_certs(&certified, Leaving::Whole, args.armored)
 }
 
 /// `validate-userid`.

@@ -54,8 +54,8 @@ pub use password::{open_file, seal_file};
 pub use private::Unlocked;
 pub use refresh::{Weak, refresh};
 pub use ring::{
-    Transferable, encrypts_by_foreign, merge_whole, read_ring, repass, with_public, write_certs,
-    write_keys,
+    Leaving, Transferable, encrypts_by_foreign, merge_whole, read_ring, repass, with_public,
+    write_certs, write_keys,
 };
 pub use setup::{Setup, open_setup, seal_setup, setup_code};
 pub use split::{Split, arm, disarm, is_cleartext, split};

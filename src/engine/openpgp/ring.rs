@@ -13,6 +13,7 @@ use sequoia_openpgp::serialize::MarshalInto as _;
 use super::armor::{self, Kind};
 use super::generate::reseal_by;
 use super::policy::{KEYRING_CERTS_MAX, KEYRING_MAX, Lenient};
+use super::private::is_openable;
 use super::{certs, import};
 use crate::base::error::{Error, Result};
 use crate::base::extra::Output;
@@ -86,7 +87,8 @@ fn transferable(cert: Cert) -> Result<Transferable> {
         foreign |= !ka.key().pk_algo().is_supported();
     }
     let sealed = cert.keys().secret().any(|ka| match ka.key().secret() {
-        SecretKeyMaterial::Encrypted(_) => true,
+        // A stub of GnuPG's is under nothing: what it stands for is elsewhere.
+        SecretKeyMaterial::Encrypted(sealed) => is_openable(sealed.s2k()).unwrap_or(true),
         SecretKeyMaterial::Unencrypted(_) => false,
     });
     let secret = match cert.is_tsk() {
@@ -106,20 +108,34 @@ fn transferable(cert: Cert) -> Result<Transferable> {
     })
 }
 
-/// Certificates as one object, without what is for their owners alone.
+/// What of a certificate goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaving {
+    /// What its owner gives to everybody: nothing that is for themselves alone, and no user id
+    /// that is not theirs by their own word.
+    Given,
+    /// All that came in.
+    Whole,
+}
+
+/// Certificates as one object.
 ///
 /// # Errors
 /// `message.malformed`.
 pub fn write_certs<'a>(
     certs: impl IntoIterator<Item = &'a [u8]>,
+    leaving: Leaving,
     output: Output,
 ) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     for cert in certs {
-        let bytes = certs::parse(cert)?
-            .strip_secret_key_material()
-            .export_to_vec()
-            .map_err(|e| Error::internal("the certificate can't be written").because(e))?;
+        let cert = certs::parse(cert)?.strip_secret_key_material();
+        let bytes = match leaving {
+            Leaving::Given => cert.export_to_vec(),
+            Leaving::Whole => cert.to_vec(),
+        };
+        let bytes =
+            bytes.map_err(|e| Error::internal("the certificate can't be written").because(e))?;
         out.extend_from_slice(&bytes);
     }
     Ok(armor::Sink::of(output, Kind::PublicKey, &out))
