@@ -92,7 +92,12 @@ pub fn sign(args: &Sign) -> Result<()> {
     };
     let sealed = signed(&bench, &data, &keys, Scheme::Mime, extra)?;
     if let (Some(out), SealedOut::Detached { micalg, .. }) = (micalg_out, &sealed) {
-        out.write(format!("{micalg}\n").as_bytes())?;
+        // Where there is no one name for all signatures, nothing is written.
+        let line = match micalg.is_empty() {
+            true => String::new(),
+            false => format!("{micalg}\n"),
+        };
+        out.write(line.as_bytes())?;
     }
     Ok(print::bytes(&tidy(inside(sealed), output))?)
 }

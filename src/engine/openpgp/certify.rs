@@ -6,7 +6,7 @@ use sequoia_openpgp::{Cert, Packet};
 
 use super::door::Door;
 use super::introducers::{standing, usable};
-use super::life::{later, unusable};
+use super::life::unusable;
 use super::policy::policy;
 use super::{certs, import};
 use crate::base::Context;
@@ -39,8 +39,7 @@ pub enum Wanted<'a> {
 /// certificate; with another reason for the id of `by`, when that can't certify; `key.locked`.
 pub fn certify(cert: &[u8], user_id: &str, own: Own, by: &[u8], cx: &Context) -> Result<Vec<u8>> {
     let cert = certs::parse(cert)?;
-    let user_id = UserID::from(user_id);
-    if own == Own::Needed && !has(&cert, &Wanted::UserId(&text(&user_id)), cx) {
+    if own == Own::Needed && !has(&cert, &Wanted::UserId(user_id), cx) {
         return Err(unusable(&cert, "no-user-id"));
     }
     let by = certs::parse(by)?;
@@ -61,8 +60,7 @@ pub fn certify(cert: &[u8], user_id: &str, own: Own, by: &[u8], cx: &Context) ->
         | PublicKeyAlgorithm::ECDSA => HashAlgorithm::SHA512,
         _ => HashAlgorithm::SHA256,
     };
-    let known = cert.userids().find(|ua| *ua.userid() == user_id);
-    let before = known.and_then(|ua| certs::newest(ua.certifications()));
+    let user_id = UserID::from(user_id);
     let mut door = Door::new(certs::id(&by), primary.clone().into(), cx);
     let refusal = door.refusal();
     let signature = user_id
@@ -71,7 +69,7 @@ pub fn certify(cert: &[u8], user_id: &str, own: Own, by: &[u8], cx: &Context) ->
             &cert,
             SignatureType::GenericCertification,
             hash,
-            later(before.filter(|_| is_by(&cert, &user_id, &by, cx)), cx),
+            cx.now,
         )
         .map_err(|e| {
             let ours = refusal.take();
@@ -82,17 +80,6 @@ pub fn certify(cert: &[u8], user_id: &str, own: Own, by: &[u8], cx: &Context) ->
         .insert_packets(packets)
         .map_err(|e| Error::internal("the certificate can't be written").because(e))?;
     import::public(&cert.strip_secret_key_material())
-}
-
-/// Whether somebody has said it before: the later word counts.
-fn is_by(cert: &Cert, user_id: &UserID, by: &Cert, cx: &Context) -> bool {
-    let policy = policy(cx.now);
-    let mut known = cert.userids().filter(|ua| ua.userid() == user_id);
-    known.any(|ua| standing(&ua, by, &policy, cx.now).is_some())
-}
-
-fn text(user_id: &UserID) -> String {
-    String::from_utf8_lossy(user_id.value()).into_owned()
 }
 
 fn is_wanted(user_id: &UserID, wanted: &Wanted<'_>) -> bool {

@@ -32,7 +32,7 @@ use crate::base::job::Stage;
 use crate::base::keys::{KeyId, StoredCert, Usage};
 use crate::base::layer::{Seal, SealedOut};
 use crate::base::verdict::Scheme;
-use crate::base::{Context, Secret};
+use crate::base::{Context, Secret, body};
 
 /// How much is sealed before the job is asked whether it still wants to go on.
 const CHUNK: usize = 1 << 18;
@@ -229,7 +229,7 @@ fn write(
     // GnuPG 2.2 hashes what is there as it is: its line ends have to be those of a text already.
     let text = !signing.is_empty() && how.extra.covers == Covers::Text;
     let (content, format) = match text {
-        true => (verify::canonical(content).into(), DataFormat::Unicode),
+        true => (body::wiped(verify::canonical(content)), DataFormat::Unicode),
         false => (content.clone(), DataFormat::Binary),
     };
     let mut literal = LiteralWriter::new(message).format(format);
