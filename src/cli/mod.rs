@@ -41,6 +41,7 @@ mod policy;
 mod print;
 mod seal;
 mod session;
+mod sop;
 mod text;
 mod tokens;
 mod which;
@@ -53,6 +54,9 @@ use session::Session;
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     if let Some(origin) = dialect(&arguments) {
         return host(&origin, gpgme);
+    }
+    if let Some(arguments) = sop::called(&arguments) {
+        return sop::main(arguments);
     }
     if let Some(origin) = caller(&arguments, io::stdin().is_terminal()) {
         return host(&origin, conversation);
@@ -189,6 +193,8 @@ fn run(command: &Command) -> Result<()> {
         #[cfg(unix)]
         Command::Agent { end: false } => agent::run(),
         Command::Demo => demo::run(),
+        // Taken out before all else: it reads its own arguments, and ends in its own way.
+        Command::Sop { .. } => Err(Error::internal("sop is not run as the others are")),
     }
 }
 
@@ -239,7 +245,7 @@ fn common(command: &Command) -> Common {
         | Command::Restore { common, .. } => *common,
         #[cfg(unix)]
         Command::Agent { .. } => QUIET,
-        Command::Demo => QUIET,
+        Command::Demo | Command::Sop { .. } => QUIET,
     }
 }
 

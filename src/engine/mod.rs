@@ -51,7 +51,8 @@ pub trait Engine: Send + Sync {
     /// Whom an encrypted message names, read without any key. Empty when it can't be read.
     fn recipients(&self, data: &[u8], cx: &Context) -> Vec<Recipient>;
 
-    /// Seals `content`, a MIME entity in canonical form (or plain text for `inline`).
+    /// Seals `content`, a MIME entity in canonical form (or plain text for `inline`), or
+    /// anything at all where [`Seal::extra`] says how.
     ///
     /// # Errors
     /// `key.unusable` when a certificate is not fit for what is asked; `key.locked`.

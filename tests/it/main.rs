@@ -75,6 +75,7 @@ mod setup;
 mod shown;
 mod smime;
 mod smime_attacks;
+mod sop;
 mod store;
 mod texts;
 mod thunderbird;

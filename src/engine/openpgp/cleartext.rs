@@ -7,14 +7,14 @@ use bytes::Bytes;
 use sequoia_openpgp::types::HashAlgorithm;
 
 use super::armor::{self, Kind};
-use super::verify::{self, Keyring};
+use super::verify::{self, Keyring, MaybeSignature};
 use crate::base::Context;
 use crate::base::error::{Error, Result};
 use crate::base::job::Stage;
 use crate::base::layer::{Fit, Opened};
 use crate::base::verdict::Reason;
 
-const BEGIN: &[u8] = b"-----BEGIN PGP SIGNED MESSAGE-----";
+pub(super) const BEGIN: &[u8] = b"-----BEGIN PGP SIGNED MESSAGE-----";
 const SIGNATURE: &[u8] = b"-----BEGIN PGP SIGNATURE-----";
 
 /// Verifies one frame, from its first dash to its last.
@@ -45,6 +45,16 @@ pub(super) fn open(data: &Bytes, cx: &Context) -> Result<Opened> {
         signatures.push(facts);
     }
     Ok(Opened::signed(Bytes::from(frame.text), signatures))
+}
+
+/// The text of a frame as it is hashed, and its signatures as they came.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn unverified(data: &Bytes) -> Result<(Vec<u8>, Vec<MaybeSignature>)> {
+    let frame = Frame::read(data)?;
+    let packets = armor::one(&data.slice_ref(frame.signature), &[Kind::Signature])?;
+    Ok((frame.text, verify::signatures(&packets)?))
 }
 
 /// A frame taken apart.

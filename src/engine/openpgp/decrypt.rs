@@ -359,13 +359,13 @@ fn given(
     open: &mut Opening<'_>,
     cx: &Context,
 ) -> Result<Option<SymmetricAlgorithm>> {
-    for known in means.session_keys.iter().take(PASSPHRASES_MAX) {
+    for known in &means.session_keys {
         let session_key = SessionKey::from(known.expose());
         if let Some(algorithm) = open(Some(known.algorithm().into()), &session_key) {
             return Ok(Some(algorithm));
         }
     }
-    for passphrase in means.passphrases.iter().take(PASSPHRASES_MAX) {
+    for passphrase in &means.passphrases {
         let found = by_passphrase(skesks, passphrase, open, cx)?;
         if found.is_some() {
             return Ok(found);

@@ -19,6 +19,7 @@ use crate::base::verdict::Recipient;
 use crate::base::{Address, Context, Secret};
 
 mod armor;
+mod certify;
 mod certs;
 mod cleartext;
 mod decrypt;
@@ -40,17 +41,31 @@ mod parts;
 mod password;
 mod policy;
 mod private;
+mod refresh;
+mod ring;
 mod rsa;
 mod seal;
 mod setup;
 mod signing;
+mod split;
 mod verify;
 
+pub use certify::{Own, Wanted, certify, validate};
+pub use generate::{Plain, make};
 pub use gnupg::InGnuPg;
 pub use keyring::{News, Piece, armored, news, pieces};
 pub use password::{open_file, seal_file};
 pub use private::Unlocked;
+pub use refresh::{Weak, refresh};
+pub use ring::{
+    Leaving, Transferable, encrypts_by_foreign, merge_whole, read_ring, repass, with_public,
+    write_certs, write_keys,
+};
 pub use setup::{Setup, open_setup, seal_setup, setup_code};
+pub use split::{Split, arm, disarm, is_cleartext, split};
+
+/// The library below, with its version.
+pub const LIBRARY: (&str, &str) = ("sequoia-openpgp", sequoia_openpgp::VERSION);
 
 /// The OpenPGP engine. Holds nothing; everything it needs is in the [`Context`].
 #[derive(Debug, Clone, Copy, Default)]

@@ -83,6 +83,21 @@ pub(super) fn recipients(data: &[u8], cx: &Context) -> Vec<Recipient> {
     read().unwrap_or_default()
 }
 
+/// The content of a message that is signed and not encrypted, and its signatures as they came.
+///
+/// # Errors
+/// As [`open`]; `message.malformed` for one that is encrypted.
+pub(super) fn unverified(data: &Bytes, cx: &Context) -> Result<(Bytes, Vec<MaybeSignature>)> {
+    let bytes = armor::one(data, &[Kind::Message])?;
+    let head = Head::read(&bytes)?;
+    if head.container.is_some() {
+        return Err(Error::malformed("this message is encrypted; decrypt it"));
+    }
+    let mut walked = Walk::new(cx, bytes.len(), None).run(head.next)?;
+    let content = body::wiped(std::mem::take(&mut *walked.content));
+    Ok((content, walked.signatures))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Expect {
     Encryption,

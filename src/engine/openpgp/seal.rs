@@ -25,13 +25,14 @@ use super::generate::argon2;
 use super::open::{MIME, unencrypted};
 use super::policy;
 use super::signing::{self, Signers, Signing, common_hash};
+use super::verify;
 use crate::base::error::{self, Error, Result};
-use crate::base::extra::{self, Container, Content, Naming, Placing, Purpose};
+use crate::base::extra::{self, Container, Content, Covers, Naming, Placing, Purpose};
 use crate::base::job::Stage;
 use crate::base::keys::{KeyId, StoredCert, Usage};
 use crate::base::layer::{Seal, SealedOut};
 use crate::base::verdict::Scheme;
-use crate::base::{Context, Secret};
+use crate::base::{Context, Secret, body};
 
 /// How much is sealed before the job is asked whether it still wants to go on.
 const CHUNK: usize = 1 << 18;
@@ -233,8 +234,15 @@ fn write(
         }
         message = signer.build().map_err(|e| failed(e.into()))?;
     }
+    // GnuPG 2.2 hashes what is there as it is: its line ends have to be those of a text already.
+    let text = !signing.is_empty() && how.extra.covers == Covers::Text;
+    let content = match text {
+        true => body::wiped(verify::canonical(content)),
+        false => content.clone(),
+    };
     let format = match how.extra.content {
         Content::Mime => MIME,
+        Content::Data if text => DataFormat::Unicode,
         Content::Data | Content::Message => DataFormat::Binary,
     };
     let mut literal = LiteralWriter::new(message).format(format);
@@ -242,7 +250,7 @@ fn write(
         literal = literal.filename(name).map_err(|e| failed(e.into()))?;
     }
     let literal = literal.build().map_err(|e| failed(e.into()))?;
-    copy(content, literal, &failed, cx)
+    copy(&content, literal, &failed, cx)
 }
 
 /// Writes all that there is of a message.

@@ -154,8 +154,9 @@ fn content_key(
     if chosen.kind.legacy {
         encryption.reasons.push(Reason::WeakAlgorithm);
     }
-    for (way, _) in named.all.iter().filter(|(way, _)| way.is_password()) {
-        for given in means.passphrases.iter().take(TRIES_MAX) {
+    let by_password = named.all.iter().filter(|(way, _)| way.is_password());
+    for (way, _) in by_password.take(TRIES_MAX) {
+        for given in &means.passphrases {
             cx.job.check()?;
             if let Ok(key) = way.open_with(given) {
                 return Ok((key, chosen, encryption));

@@ -169,19 +169,24 @@ fn several_sign_one_thing() {
         let fits = other_ends.signatures.iter().all(|s| s.fit == Fit::Intact);
         assert_eq!(fits, covers == Covers::Text);
 
+        let written: &[u8] = match covers {
+            Covers::Bytes => TEXT,
+            Covers::Text => b"one line\r\nand another\r\n",
+        };
         let inside = Extra {
             placing: Placing::Inside,
             ..extra
         };
         let data = Bytes::from(seal_as(inside, &[], Scheme::Inline));
         let opened = open(Form::SignedInside { data }, Scheme::Inline, &desk.cx).unwrap();
-        assert_eq!(opened.content, TEXT);
+        assert_eq!(opened.content, written);
+        assert_eq!(opened.text, covers == Covers::Text);
         all_fit(&opened);
 
         let recipients = std::slice::from_ref(&alice);
         let encrypted = seal_as(extra, recipients, Scheme::Mime);
         let opened = open_by(&encrypted, &Means::default(), &desk.cx).unwrap();
-        assert_eq!(opened.content, TEXT);
+        assert_eq!(opened.content, written);
         all_fit(&opened);
 
         let data = Bytes::from(seal_as(extra, &[], Scheme::Inline));
