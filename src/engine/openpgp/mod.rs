@@ -31,7 +31,6 @@ mod generate;
 mod gnupg;
 mod import;
 mod introducers;
-mod keyring;
 mod life;
 mod mdc;
 mod names;
@@ -43,6 +42,7 @@ mod policy;
 mod private;
 mod refresh;
 mod ring;
+mod rings;
 mod rsa;
 mod seal;
 mod setup;
@@ -53,7 +53,6 @@ mod verify;
 pub use certify::{Own, Wanted, certify, validate};
 pub use generate::{Plain, make};
 pub use gnupg::InGnuPg;
-pub use keyring::{News, Piece, armored, news, pieces};
 pub use password::{open_file, seal_file};
 pub use private::Unlocked;
 pub use refresh::{Weak, refresh};
@@ -61,6 +60,7 @@ pub use ring::{
     Leaving, Transferable, encrypts_by_foreign, merge_whole, read_ring, repass, with_public,
     write_certs, write_keys,
 };
+pub use rings::{News, Piece, armored, news, pieces};
 pub use setup::{Setup, open_setup, seal_setup, setup_code};
 pub use split::{Split, arm, disarm, is_cleartext, split};
 
