@@ -147,8 +147,6 @@ impl Talk {
         if fields.text("op") == Some("getmore") && !fields.wants_help() {
             return self.more(fields);
         }
-        // Whoever asks for something else does not want the rest.
-        self.pending.forget();
         let answer = self.whole(fields);
         match fields.chunk_size() {
             Ok(Some(size)) => {
@@ -208,6 +206,8 @@ impl Talk {
 
     /// Runs an operation, and again with each answer that it asks for.
     fn run(&mut self, operation: &Operation, fields: &Fields) -> Result<Wiped, Fault> {
+        // Whoever has something else done does not want the rest.
+        self.pending.forget();
         if let Some(next) = self.world.under_present_rules() {
             log::info!("rules: changed");
             next.wipe();

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::harness::{Home, long};
 
 mod compare;
+mod folder;
 pub mod keyring;
 pub mod speak;
 mod vectors;
@@ -126,6 +127,7 @@ fn compared(programs: [&PathBuf; 2], ring: &Keyring, alone: bool) {
     };
     let met = vec![false; rules.differences.len()];
     let homes = [(); 2].map(|()| Home::new().pinentry(&ring.pinentry));
+    x509::take_up(ring, &homes[1]);
     let mut comparison = Comparison {
         ring,
         programs,

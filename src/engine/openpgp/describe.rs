@@ -54,8 +54,9 @@ pub(super) fn describe(cert: &[u8], at: u64) -> Result<Described> {
     })
 }
 
-/// The key pairs, the primary first.
+/// The key pairs, the primary first. All of them go with it.
 fn keys(cert: &Cert, valid: Option<&ValidCert<'_>>, at: SystemTime) -> Vec<DescribedKey> {
+    let gone = is_revoked(&cert.revocation_status(&Lenient, at));
     let bound = |key: &Key<key::PublicParts, key::UnspecifiedRole>| {
         let mut keys = valid.into_iter().flat_map(|valid| valid.keys());
         keys.find(|ka| ka.key().fingerprint() == key.fingerprint())
@@ -70,8 +71,8 @@ fn keys(cert: &Cert, valid: Option<&ValidCert<'_>>, at: SystemTime) -> Vec<Descr
             let expires = known.and_then(|known| known.key_expiration_time());
             let first = ka.key().fingerprint() == cert.fingerprint();
             let revoked = match first {
-                true => is_revoked(&cert.revocation_status(&Lenient, at)),
-                false => known.is_some_and(|known| is_revoked(&known.revocation_status())),
+                true => gone,
+                false => gone || known.is_some_and(|known| is_revoked(&known.revocation_status())),
             };
             DescribedKey {
                 flags: Flags {
@@ -118,12 +119,13 @@ fn names(cert: &Cert, at: SystemTime) -> Vec<DescribedName> {
         .with_policy(&Lenient, at)
         .ok()
         .and_then(|valid| valid.primary_userid().ok().map(|ua| ua.userid().clone()));
+    let gone = is_revoked(&cert.revocation_status(&Lenient, at));
     let mut names: Vec<_> = cert
         .userids()
         .filter(|ua| ua.self_signatures().next().is_some())
         .map(|ua| {
             let text = String::from_utf8_lossy(ua.userid().value());
-            let revoked = is_revoked(&ua.revocation_status(&Lenient, at));
+            let revoked = gone || is_revoked(&ua.revocation_status(&Lenient, at));
             let invalid = !revoked && ua.binding_signature(&Lenient, at).is_err();
             let first = primary.as_ref() == Some(ua.userid());
             let name = DescribedName {

@@ -1,5 +1,6 @@
 //! `identify`: what data seems to be, by its first bytes. What it is shows when it is opened.
 
+use base64_simd::forgiving_decode_to_vec;
 use serde::Serialize;
 
 /// The answer.
@@ -12,10 +13,9 @@ pub struct Reply {
 const LOOKED_AT: usize = 4096;
 
 /// Words behind `-----BEGIN `, each with what it begins.
-const ARMOR: [(&str, &str); 12] = [
+const ARMOR: [(&str, &str); 11] = [
     ("PGP SIGNED MESSAGE", "PGP-signed"),
     ("PGP SIGNATURE", "PGP-signature"),
-    ("PGP MESSAGE", "PGP-encrypted"),
     ("PGP PUBLIC KEY BLOCK", "PGP-key"),
     ("PGP PRIVATE KEY BLOCK", "PGP-key"),
     ("PGP", "PGP"),
@@ -49,8 +49,25 @@ fn armored(data: &[u8]) -> Option<&'static str> {
     let begin = head
         .lines()
         .find_map(|line| line.strip_prefix("-----BEGIN "))?;
+    if begin.starts_with("PGP MESSAGE") {
+        return inside(data).or(Some("PGP-encrypted"));
+    }
     let known = ARMOR.iter().find(|(words, _)| begin.starts_with(words));
     known.map(|(_, what)| *what)
+}
+
+/// What the first packet in armor says.
+fn inside(data: &[u8]) -> Option<&'static str> {
+    let text = data.get(..LOOKED_AT).unwrap_or(data);
+    let text = String::from_utf8_lossy(text);
+    let mut lines = text
+        .lines()
+        .map(str::trim_end)
+        .skip_while(|line| !line.starts_with("-----BEGIN PGP MESSAGE"));
+    // What stands between the frame and the first empty line is about the armor.
+    lines.find(|line| line.is_empty())?;
+    let first = forgiving_decode_to_vec(lines.next()?.get(..4)?.as_bytes()).ok()?;
+    packet(&first)
 }
 
 /// CMS, a certificate or PKCS#12: each a SEQUENCE that begins with something else.
@@ -94,9 +111,10 @@ fn packet(data: &[u8]) -> Option<&'static str> {
     Some(match kind {
         1 | 3 | 9 | 18 | 20 => "PGP-encrypted",
         2 => "PGP-signature",
-        4 => "PGP-signed",
+        // What is compressed is not encrypted: signed, most likely.
+        4 | 8 => "PGP-signed",
         5 | 6 => "PGP-key",
-        8 | 10 | 11 => "PGP",
+        10 | 11 => "PGP",
         _ => return None,
     })
 }
@@ -109,6 +127,15 @@ mod tests {
     fn first_bytes_tell() {
         for (data, what) in [
             (&b"-----BEGIN PGP MESSAGE-----\n"[..], "PGP-encrypted"),
+            (
+                b"-----BEGIN PGP MESSAGE-----\nVersion: 1\n\nowGbwMvMwCH\n",
+                "PGP-signed",
+            ),
+            (
+                b"-----BEGIN PGP MESSAGE-----\r\n\r\nkA0DAAoB\r\n",
+                "PGP-signed",
+            ),
+            (b"-----BEGIN PGP MESSAGE-----\n\nhF4D\n", "PGP-encrypted"),
             (b"text\n-----BEGIN PGP PUBLIC KEY BLOCK-----\n", "PGP-key"),
             (b"-----BEGIN PGP SIGNED MESSAGE-----\n", "PGP-signed"),
             (b"-----BEGIN CERTIFICATE-----\n", "X.509"),

@@ -294,7 +294,7 @@ fn says_as_much(key: &Described, row: &Row) -> bool {
         .and_then(crate::base::context::parse_rfc3339)
         .unwrap_or_default();
     row.facts.handles.iter().all(keys)
-        && row.facts.addresses.iter().all(named)
+        && (key.flags.revoked || row.facts.addresses.iter().all(named))
         && (key.flags.revoked || row.facts.status != KeyStatus::Revoked)
         && (ends == ours || row.facts.status != KeyStatus::Valid)
 }

@@ -4,6 +4,7 @@ use base64_simd::STANDARD;
 use serde::Serialize;
 
 use super::{Operation, answer};
+use crate::base::Protocol;
 use crate::verbs::gpgme::export::{Content, Request, Shape, export, no_secrets};
 use crate::verbs::gpgme::{Code, Fault};
 
@@ -16,8 +17,8 @@ pub(super) const OPERATION: Operation = Operation {
         armor          as text, not as base64\n\
         minimal        without what others say of the keys\n\
         with-sec-fprs  name those whose secret half is here\n\
-        extern, raw, pkcs12\n\
-        \x20              change nothing: they are about secret keys and servers of keys\n\
+        extern         changes nothing: it is about servers of keys\n\
+        raw, pkcs12    of \"cms\"; they change nothing: they are about secret keys\n\
         secret         not allowed\n\n\
         Answer:\n\
         type           \"keys\"\n\
@@ -30,8 +31,11 @@ pub(super) const OPERATION: Operation = Operation {
         if fields.flag("secret")? {
             return Err(no_secrets());
         }
-        for flag in ["extern", "raw", "pkcs12"] {
-            fields.flag(flag)?;
+        fields.flag("extern")?;
+        for flag in ["raw", "pkcs12"] {
+            if fields.flag(flag)? && protocol == Protocol::OpenPgp {
+                return Err(Fault::new(Code::NotSupported).doing("Error exporting keys"));
+            }
         }
         let content = match fields.flag("minimal")? {
             true => Content::Minimal,

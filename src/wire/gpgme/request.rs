@@ -1,11 +1,14 @@
 //! One request of the dialect: a JSON object whose fields are read by name and type.
 //!
 //! Types are strict, as gpgme-json's are: a flag is `true` or `false`, and a field that nobody asks
-//! for is nobody's. What it is stricter in: names are told apart by upper and lower case, and
-//! nothing may follow the object.
+//! for is nobody's. Of two fields of one name the first counts. What it is stricter in: names are
+//! told apart by upper and lower case, and nothing may follow the object.
+
+use std::fmt;
 
 use base64_simd::forgiving_decode_to_vec;
 use bytes::Bytes;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use zeroize::Zeroize;
 
@@ -31,11 +34,7 @@ impl Fields {
     /// 127 levels. Halves of surrogate pairs stand for nothing in UTF-8, and are no JSON here.
     pub fn read(text: &[u8]) -> Result<Fields, Malformed> {
         match serde_json::from_slice(text) {
-            Ok(Value::Object(fields)) => Ok(Fields(fields)),
-            Ok(mut other) => {
-                wipe(&mut other);
-                Ok(Fields(Map::new()))
-            }
+            Ok(fields) => Ok(fields),
             Err(error) => Err(Malformed {
                 offset: match error.is_eof() {
                     true => text.len(),
@@ -159,20 +158,83 @@ impl Fields {
         let text = value.as_str().ok_or(Fault::new(Code::Invalid))?;
         match encoded {
             false => Ok(Some(wiped(text.as_bytes().to_vec()))),
-            true => forgiving_decode_to_vec(text.as_bytes())
+            // Padding of nothing is nothing.
+            true => {
+                forgiving_decode_to_vec(match text.trim_matches([' ', '=', '\r', '\n', '\t']) {
+                    "" => b"",
+                    _ => text.as_bytes(),
+                })
                 .map(|bytes| Some(wiped(bytes)))
                 .map_err(|_| {
                     Fault::new(Code::BadData).doing(match name {
                         "signature" => "Error decoding Base-64 encoded 'signature'",
                         _ => "Error decoding Base-64 encoded 'data'",
                     })
-                }),
+                })
+            }
         }
     }
 
     /// Whether the operation is only to be explained.
     pub fn wants_help(&self) -> bool {
         self.0.get("help") == Some(&Value::Bool(true))
+    }
+}
+
+impl<'a> Deserialize<'a> for Fields {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Fields, D::Error> {
+        deserializer.deserialize_any(Object)
+    }
+}
+
+/// Reads the fields of an object; what is no object has none.
+struct Object;
+
+impl<'a> Visitor<'a> for Object {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a request")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Fields, A::Error> {
+        let mut fields = Fields(Map::new());
+        while let Some((name, mut value)) = map.next_entry::<String, Value>()? {
+            match fields.0.contains_key(&name) {
+                true => wipe(&mut value),
+                false => _ = fields.0.insert(name, value),
+            }
+        }
+        Ok(fields)
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<Fields, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Fields(Map::new()))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Fields, E> {
+        Ok(Fields(Map::new()))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Fields, E> {
+        Ok(Fields(Map::new()))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Fields, E> {
+        Ok(Fields(Map::new()))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Fields, E> {
+        Ok(Fields(Map::new()))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Fields, E> {
+        Ok(Fields(Map::new()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Fields, E> {
+        Ok(Fields(Map::new()))
     }
 }
 
@@ -223,6 +285,27 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
         assert!(Fields::read(deep.as_bytes()).is_err());
         assert!(Fields::read(b"{\"op\":\"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn what_is_no_object_has_no_fields_and_the_first_of_two_counts() {
+        for text in ["[1,{\"op\":2}]", "\"op\"", "true", "1", "-1", "1.5", "null"] {
+            let fields = Fields::read(text.as_bytes()).unwrap();
+            assert!(fields.0.is_empty(), "{text}");
+        }
+        let fields = Fields::read(br#"{"op":"a","x":1,"op":"b"}"#).unwrap();
+        assert_eq!(fields.text("op"), Some("a"));
+    }
+
+    #[test]
+    fn base64_is_taken_as_gpgme_takes_it() {
+        for (text, data) in [("====", ""), (" ", ""), ("YWI", "ab"), ("YW\\nI=", "ab")] {
+            let text = format!(r#"{{"base64":true,"data":"{text}"}}"#);
+            let fields = Fields::read(text.as_bytes()).unwrap();
+            assert_eq!(fields.data("data").unwrap(), data, "{text}");
+        }
+        let fields = Fields::read(br#"{"base64":true,"data":"*"}"#).unwrap();
+        assert_eq!(fields.data("data").unwrap_err().code, Code::BadData);
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::json;
+
 use crate::gpgme_reference::keyring::Keyring;
+use crate::harness::{Home, import};
 use crate::peer::{Ran, run};
 
 /// The old form, which gpgsm 2.2 reads.
@@ -56,6 +59,8 @@ impl Keyring {
         self.things.insert("x509_other", read("other.pem"));
         self.things.insert("x509_root", read("root.pem"));
         self.things.insert("pkcs12_leaf", read("leaf.p12"));
+        let own = [read("leaf.key"), read("leaf.pem"), read("root.pem")].concat();
+        self.things.insert("x509_own", own);
         let sha1 = |name: &str| {
             let printed = String::from_utf8(openssl(&format!(
                 "x509 -in {name} -noout -fingerprint -sha1"
@@ -94,6 +99,17 @@ impl Keyring {
         ));
         self.things.insert("cms_to_other", read("to_other.pem"));
     }
+}
+
+/// What gpgsm has alone and its agent keeps to itself, brought into a home of ours by a person: the
+/// secret half, and which root is trusted.
+pub fn take_up(ring: &Keyring, home: &Home) {
+    let mut host = home.start();
+    host.hello();
+    let root = host.body(&ring.things["x509_root"]);
+    host.good("anchors/add", json!({"data": root}));
+    import(&mut host, &ring.things["x509_own"], json!(true));
+    host.close();
 }
 
 fn gpgsm(home: &Path, args: &[&str], input: &[u8]) -> Vec<u8> {
