@@ -60,7 +60,7 @@ pub use ring::{
     Leaving, Transferable, encrypts_by_foreign, merge_whole, read_ring, repass, with_public,
     write_certs, write_keys,
 };
-pub use rings::{News, Piece, armored, news, pieces};
+pub use rings::{News, Piece, armored, minimal, news, pieces};
 pub use setup::{Setup, open_setup, seal_setup, setup_code};
 pub use split::{Split, arm, disarm, is_cleartext, split};
 

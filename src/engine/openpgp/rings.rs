@@ -12,7 +12,7 @@ use sequoia_openpgp::packet::Signature;
 use sequoia_openpgp::{Cert, Fingerprint};
 
 use super::armor::{self, Kind};
-use super::certs;
+use super::{certs, import};
 use crate::base::error::{Error, Result};
 use crate::base::keys::{KeyId, Protocol};
 
@@ -50,6 +50,16 @@ pub fn pieces(keyring: &[u8]) -> Result<Vec<Piece>> {
         }
     }
     Ok(pieces)
+}
+
+/// A certificate with its owner's word alone.
+///
+/// # Errors
+/// `message.malformed`.
+pub fn minimal(cert: &[u8]) -> Result<Vec<u8>> {
+    let cert = certs::parse(cert)?.strip_secret_key_material();
+    let kept = import::keep(&cert, &|_| Vec::new()).map_err(Error::malformed)?;
+    import::public(&kept)
 }
 
 /// A binary keyring in armor.

@@ -6,7 +6,7 @@ use super::rings::{self, Known, Theirs, Wanted};
 use super::{Code, Fault};
 use crate::base::{Context, Error, Protocol};
 use crate::engine::Format;
-use crate::engine::openpgp::armored;
+use crate::engine::openpgp::{armored, minimal};
 use crate::verbs::World;
 
 /// What is asked for.
@@ -53,7 +53,6 @@ pub fn export(world: &World, request: &Request, cx: &Context) -> Result<Exported
         true => rings::theirs_whole(world, request.protocol, cx).map_err(exporting)?,
         false => Default::default(),
     };
-    let engine = world.engine(request.protocol)?;
     let mut certs = Vec::with_capacity(known.len());
     for Known { key, gnupg, .. } in &known {
         cx.job.check()?;
@@ -62,8 +61,10 @@ pub fn export(world: &World, request: &Request, cx: &Context) -> Result<Exported
             _ => rings::whole(world, &key.id, &theirs),
         };
         let minimal = |cert: Bytes| match request.content {
-            Content::All => Ok(cert),
-            Content::Minimal => engine.merge(&cert, &cert).map(Bytes::from),
+            Content::Minimal if request.protocol == Protocol::OpenPgp => {
+                minimal(&cert).map(Bytes::from)
+            }
+            Content::All | Content::Minimal => Ok(cert),
         };
         // One that has just gone, or can't be read, holds up no other.
         match cert.and_then(minimal) {
