@@ -82,6 +82,12 @@ fn what_is_signed_gpg_verifies() {
             }
         }
     }
+    // What is no text can be in a frame, and not in JSON.
+    let more = json!({"keys": ALICE, "mode": "clearsign", "armor": true});
+    let made = talk.ask(of_bytes("sign", b"\xff\n", more));
+    assert_eq!(made["base64"], true);
+    let verified = talk.ask(of_bytes("verify", &data(&made), json!({})));
+    assert_eq!(plaintext(&verified), b"\xff\n");
     // Any other word is a signature apart, and so is none.
     for mode in [json!("x"), json!(5)] {
         let request =
