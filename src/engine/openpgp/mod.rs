@@ -30,7 +30,6 @@ mod generate;
 mod gnupg;
 mod import;
 mod introducers;
-mod keyring;
 mod life;
 mod mdc;
 mod names;
@@ -40,6 +39,7 @@ mod parts;
 mod password;
 mod policy;
 mod private;
+mod rings;
 mod rsa;
 mod seal;
 mod setup;
@@ -47,9 +47,9 @@ mod signing;
 mod verify;
 
 pub use gnupg::InGnuPg;
-pub use keyring::{News, Piece, armored, news, pieces};
 pub use password::{open_file, seal_file};
 pub use private::Unlocked;
+pub use rings::{News, Piece, armored, news, pieces};
 pub use setup::{Setup, open_setup, seal_setup, setup_code};
 
 /// The OpenPGP engine. Holds nothing; everything it needs is in the [`Context`].
