@@ -86,17 +86,21 @@ pub fn recipients(
     };
     let mut chosen = Vec::with_capacity(named.len());
     for (name, pattern) in named.iter().zip(&asked.patterns) {
-        let fits = |known: &&Known| stands_for(name, pattern, known);
+        let address = mailbox(name);
+        let fits = |known: &&Known| stands_for(address.as_ref(), pattern, known);
         let mut fitting: Vec<&Known> = known.iter().filter(fits).collect();
         if fitting.is_empty() {
             return Err(nobody(purpose.protocol));
         }
         // GnuPG's own order stays among equals.
-        fitting.sort_by_key(|known| std::cmp::Reverse((sureness(known, None), created(known))));
+        fitting.sort_by_key(|known| {
+            let sure = sureness(known, address.as_ref());
+            std::cmp::Reverse((sure, created(known)))
+        });
         let looking = Looking {
             world,
             theirs: &theirs,
-            address: mailbox(name),
+            address,
             purpose,
             cx,
         };
@@ -132,9 +136,9 @@ fn wanted(named: &[&str], whose: Whose) -> Option<Wanted> {
 
 /// Whether a key is meant by a name. A whole address stands for the keys that have it, and for none
 /// that has it as a part of something else.
-fn stands_for(name: &str, pattern: &Pattern, known: &Known) -> bool {
-    pattern.fits(&known.key)
-        && mailbox(name).is_none_or(|address| mailboxes(known).contains(&address))
+fn stands_for(address: Option<&Address>, pattern: &Pattern, known: &Known) -> bool {
+    let has = |address| mailboxes(known).contains(address);
+    pattern.fits(&known.key) && address.is_none_or(has)
 }
 
 fn nobody(protocol: Protocol) -> Fault {
@@ -200,29 +204,31 @@ impl Looking<'_> {
         let engine = self.world.engine(id.protocol())?;
         let now = unix(self.cx.now);
         let flags = known.key.flags;
+        let own = known.row.as_ref().is_some_and(|row| row.own);
         let address = self.address.as_ref();
         let addresses = match address {
             Some(address) => vec![address.clone()],
             None => mailboxes(known),
         };
+        let sure = sureness(known, address);
         if flags.disabled
             || flags.revoked
+            || sure == Validity::Never
             || !engine.unfit(&cert, Usage::Encrypt, address, now).is_empty()
             || is_rejected(known, address)
-            || self.is_in_conflict(id, &addresses, address)?
+            // Nobody else reads what is encrypted to oneself.
+            || !own && self.is_in_conflict(id, &addresses, address)?
         {
             return unusable();
         }
         if self.world.is_short(id.protocol(), &cert, now) {
             return Err(choose::refused(crate::base::policy::MINIMUM_RSA_BITS).into());
         }
-        let own = known.row.as_ref().is_some_and(|row| row.own);
         let anchored = || {
             let mut all = addresses.iter();
             all.any(|address| engine.trust(&cert, address, self.cx) == Trust::Anchored)
         };
-        let sure = sureness(known, address) >= Validity::Marginal;
-        if !own && !sure && !anchored() {
+        if !own && sure < Validity::Marginal && !anchored() {
             if self.purpose.trusting == Trusting::Vouched {
                 return unusable();
             }
@@ -290,7 +296,8 @@ pub fn signers(
     let engine = world.engine(protocol)?;
     let mut chosen = Vec::new();
     for (name, pattern) in named.iter().zip(&asked.patterns) {
-        let fits = |known: &&Known| stands_for(name, pattern, known);
+        let address = mailbox(name);
+        let fits = |known: &&Known| stands_for(address.as_ref(), pattern, known);
         let fitting = known.iter().filter(fits);
         let (mut any, before) = (false, chosen.len());
         let mut short = false;

@@ -39,9 +39,11 @@ impl Data {
         Data::new("plaintext", content, !ascii)
     }
 
-    /// What was sealed, armor in lines that end with LF as GnuPG writes it.
+    /// What was sealed, armor in lines that end with LF as GnuPG writes it. What is signed in a text
+    /// need not be one.
     pub fn sealed(r#type: &'static str, bytes: Vec<u8>, form: Form) -> Data {
-        Data::new(r#type, Bytes::from(bytes), form == Form::Binary)
+        let base64 = form == Form::Binary || std::str::from_utf8(&bytes).is_err();
+        Data::new(r#type, Bytes::from(bytes), base64)
     }
 
     fn new(r#type: &'static str, data: Bytes, base64: bool) -> Data {

@@ -198,7 +198,8 @@ fn said(world: &World, facts: &SignatureFacts, known: Option<&Known>, cx: &Conte
         Some(key) if key.protocol == Protocol::Smime => algorithm_of(key),
         _ => facts.algorithm.as_deref().and_then(algorithm),
     };
-    said.hash_algo_name.clone_from(&facts.hash);
+    let hash = facts.hash.clone();
+    said.hash_algo_name = hash.filter(|name| name != "unknown");
     said.timestamp = facts.signed_at.unwrap_or_default();
     if status != Code::NoPublicKey {
         said.exp_timestamp = match &described {
@@ -409,5 +410,49 @@ impl Summary {
         let set = flags.into_iter().filter(|(_, set)| *set);
         summary.sigsum = set.map(|(name, _)| name).collect();
         summary
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Summary;
+    use crate::base::described::Validity;
+    use crate::verbs::gpgme::Code;
+
+    #[test]
+    fn a_summary_says_what_gpgme_says() {
+        for (status, validity, sum) in [
+            (Code::None, Validity::Full, &["valid", "green"][..]),
+            (Code::None, Validity::Marginal, &[]),
+            (Code::None, Validity::Unknown, &[]),
+            (Code::None, Validity::Never, &["red"]),
+            (
+                Code::SignatureExpired,
+                Validity::Full,
+                &["green", "sig-expired"],
+            ),
+            (Code::KeyExpired, Validity::Full, &["green", "key-expired"]),
+            (Code::KeyExpired, Validity::Never, &["red", "key-expired"]),
+            (Code::CertRevoked, Validity::Full, &["revoked"]),
+            (Code::NoPublicKey, Validity::Unknown, &["key-missing"]),
+            (Code::BadSignature, Validity::Unknown, &["red"]),
+            (
+                Code::WrongKeyUsage,
+                Validity::Unknown,
+                &["bad-policy", "sys-error"],
+            ),
+            (
+                Code::UnsupportedAlgorithm,
+                Validity::Unknown,
+                &["sys-error"],
+            ),
+            (Code::General, Validity::Unknown, &["sys-error"]),
+        ] {
+            assert_eq!(
+                Summary::of(status, validity).sigsum,
+                sum,
+                "{status:?} {validity:?}"
+            );
+        }
     }
 }

@@ -282,5 +282,4 @@ fn faults_of_cms() {
         talk.ask(json!({"op": "decrypt", "protocol": "cms", "data": others["data"]})),
         fault("Decryption failed: No secret key", 117_440_529, "decrypt")
     );
-    drop(Home::new());
 }

@@ -540,3 +540,22 @@ fn what_is_no_ascii_comes_in_base64() {
         assert!(!base64 || decode(opened["data"].as_str().unwrap()) == content.as_bytes());
     }
 }
+
+#[test]
+fn old_ciphers_open_where_policy_lets_them() {
+    let Some((gpg, ..)) = two() else { return };
+    let old = gpg.go(&["-r", ALICE, "--cipher-algo", "3DES", "-e"], b"long ago");
+    let request = of_bytes("decrypt", &old, json!({}));
+    assert_eq!(
+        Talk::new(&beside(&gpg)).ask(request.clone()),
+        fault(
+            "Decryption failed: Decryption failed",
+            117_440_664,
+            "decrypt"
+        )
+    );
+    let home = beside(&gpg).policy("legacy = true\n");
+    let opened = Talk::new(&home).ask(request);
+    assert_eq!(plaintext(&opened), b"long ago");
+    assert_eq!(opened["dec_info"]["symkey_algo"], "3DES.CFB");
+}
