@@ -58,8 +58,19 @@ pub struct Opened {
     /// What the message calls its content (RFC 9580 5.9); nothing protects it where there is only
     /// a signature.
     pub file_name: Option<String>,
-    /// The message says that it is text: with CRLF inside, with the reader's line ends outside.
-    pub text: bool,
+    /// What the message says of its content. Nothing protects that either.
+    pub format: ContentFormat,
+}
+
+/// How a message's content is written (RFC 9580 5.9).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ContentFormat {
+    #[default]
+    Binary,
+    /// Lines, with CRLF between them until somebody shows them.
+    Text,
+    /// As GnuPG marks it, in no RFC.
+    Mime,
 }
 
 impl Opened {
@@ -70,7 +81,7 @@ impl Opened {
             encryption: None,
             signatures,
             file_name: None,
-            text: false,
+            format: ContentFormat::Binary,
         }
     }
 }

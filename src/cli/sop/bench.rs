@@ -15,7 +15,7 @@ use crate::base::context::unix;
 use crate::base::extra::{Means, Output};
 use crate::base::job::Job;
 use crate::base::keys::{Certs, KeyId, Lease, Private, Protocol, StoredCert};
-use crate::base::layer::{Form, Opened, Sealed};
+use crate::base::layer::{ContentFormat, Form, Opened, Sealed};
 use crate::base::policy::Policy;
 use crate::base::verdict::Scheme;
 use crate::base::{Context, Kind, Secret, body};
@@ -206,7 +206,8 @@ pub fn with_lf(data: Vec<u8>) -> Vec<u8> {
 /// What was opened: a text that was signed as one with the line ends of texts here, anything else
 /// as it is.
 pub fn content(opened: Opened) -> Bytes {
-    let text = opened.text && opened.signatures.iter().all(|facts| facts.text);
+    let text =
+        opened.format == ContentFormat::Text && opened.signatures.iter().all(|facts| facts.text);
     match text {
         true => body::wiped(with_lf(opened.content.to_vec())),
         false => opened.content,

@@ -25,9 +25,12 @@ use super::verify::{self, Keyring, MaybeSignature, too_many};
 use crate::base::error::{self, Error, Result};
 use crate::base::extra::Means;
 use crate::base::job::Stage;
-use crate::base::layer::{Encryption, Form, Opened, Sealed};
+use crate::base::layer::{ContentFormat, Encryption, Form, Opened, Sealed};
 use crate::base::verdict::{Integrity, Recipient, Scheme};
 use crate::base::{Context, body};
+
+/// How GnuPG marks content that is MIME.
+pub(super) const MIME: DataFormat = DataFormat::Unknown(b'm');
 
 /// How much content is read before the job is asked whether it still wants to go on.
 const CHUNK: usize = 1 << 16;
@@ -177,6 +180,16 @@ fn inside(error: Error) -> Error {
     }
 }
 
+// Deprecated in name only: GnuPG writes it.
+#[allow(deprecated)]
+fn format(format: DataFormat) -> ContentFormat {
+    match format {
+        MIME => ContentFormat::Mime,
+        DataFormat::Text | DataFormat::Unicode => ContentFormat::Text,
+        _ => ContentFormat::Binary,
+    }
+}
+
 /// What stands before the content: whom it is for, and where it begins.
 pub(super) struct Head<'a> {
     pub pkesks: Vec<PKESK>,
@@ -264,7 +277,7 @@ struct Walk<'c> {
     content_max: usize,
     literals: usize,
     file_name: Option<String>,
-    text: bool,
+    format: ContentFormat,
     packets: usize,
     signatures: Vec<MaybeSignature>,
     /// `Some(false)`: one must still come. `Some(true)`: nothing may follow.
@@ -279,7 +292,7 @@ impl<'c> Walk<'c> {
             content_max: content_max(expected),
             literals: 0,
             file_name: None,
-            text: false,
+            format: ContentFormat::Binary,
             packets: 0,
             signatures: Vec::new(),
             mdc: (integrity == Some(Integrity::Mdc)).then_some(false),
@@ -311,7 +324,7 @@ impl<'c> Walk<'c> {
                 Packet::Unknown(unknown) if unknown.tag() == Tag::Signature => {}
                 Packet::Literal(literal) if self.literals == 0 => {
                     self.literals = 1;
-                    self.text = literal.format() != DataFormat::Binary;
+                    self.format = format(literal.format());
                     self.file_name = literal
                         .filename()
                         .map(|name| String::from_utf8_lossy(name).into_owned());
@@ -388,7 +401,7 @@ impl<'c> Walk<'c> {
             encryption,
             signatures,
             file_name: self.file_name,
-            text: self.text,
+            format: self.format,
         })
     }
 }

@@ -16,7 +16,7 @@ use crate::base::error::{Error, KeyUse, Kind, Result};
 use crate::base::extra::Means;
 use crate::base::job::Stage;
 use crate::base::keys::{KeyPairId, KeyStatus, Protocol, SecretState};
-use crate::base::layer::{Encryption, Opened};
+use crate::base::layer::{ContentFormat, Encryption, Opened};
 use crate::base::verdict::{Integrity, Reason, Recipient};
 use crate::base::{Context, Secret};
 use crate::engine::private::absent;
@@ -75,7 +75,7 @@ fn opened(plain: Vec<u8>, encryption: Encryption) -> Opened {
         encryption: Some(encryption),
         signatures: Vec::new(),
         file_name: None,
-        text: false,
+        format: ContentFormat::Binary,
     }
 }
 
