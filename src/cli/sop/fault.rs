@@ -68,6 +68,7 @@ impl From<Error> for Failure {
             Kind::MessageMalformed | Kind::MessageTooLarge | Kind::LimitExceeded { .. } => {
                 Code::BadData
             }
+            Kind::KeyUnusable { reasons, .. } if reasons.contains(&"mismatch") => Code::BadData,
             Kind::KeyLocked { .. } | Kind::PassphraseWrong => Code::KeyIsProtected,
             Kind::DecryptFailed => Code::CannotDecrypt,
             Kind::RequestInvalid { .. } => Code::UnsupportedOption,

@@ -67,7 +67,9 @@ fn read(packets: &[u8], found: &mut Vec<Transferable>, cx: &Context) -> Result<(
     let broken = |e| Error::malformed("a key in this is damaged; export it again").because(e);
     for cert in CertParser::from_bytes(packets).map_err(broken)? {
         cx.job.check()?;
-        found.push(transferable(cert.map_err(broken)?)?);
+        // What can't be written again was not read either: fingerprints of unknown versions.
+        let one = transferable(cert.map_err(broken)?).map_err(|e| broken(e.into()))?;
+        found.push(one);
         if found.len() > KEYRING_CERTS_MAX {
             return Err(Error::limit(
                 "keyring-certificates",

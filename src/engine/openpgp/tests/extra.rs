@@ -2,7 +2,7 @@ use super::*;
 use crate::base::extra::{
     Container, Covers, Means, Naming, Output, Placing, Purpose, SessionKey, Telling,
 };
-use crate::base::layer::Fit;
+use crate::base::layer::{ContentFormat, Fit};
 use crate::base::verdict::Integrity;
 
 const TEXT: &[u8] = b"one line\nand another\r\n";
@@ -180,7 +180,8 @@ fn several_sign_one_thing() {
         let data = Bytes::from(seal_as(inside, &[], Scheme::Inline));
         let opened = open(Form::SignedInside { data }, Scheme::Inline, &desk.cx).unwrap();
         assert_eq!(opened.content, written);
-        assert_eq!(opened.text, covers == Covers::Text);
+        let text = opened.format == ContentFormat::Text;
+        assert_eq!(text, covers == Covers::Text);
         all_fit(&opened);
 
         let recipients = std::slice::from_ref(&alice);
