@@ -8,11 +8,12 @@ use std::io::Write as _;
 use bytes::Bytes;
 use sequoia_openpgp::cert::{Preferences as _, ValidCert};
 use sequoia_openpgp::crypto::{Password, S2K, SessionKey};
+use sequoia_openpgp::packet::one_pass_sig::{OnePassSig3, OnePassSig6};
 use sequoia_openpgp::packet::skesk::{SKESK4, SKESK6};
-use sequoia_openpgp::packet::{Key, SKESK, key};
+use sequoia_openpgp::packet::{Key, SKESK, Signature, key};
 use sequoia_openpgp::policy::Policy;
 use sequoia_openpgp::serialize::Serialize as _;
-use sequoia_openpgp::serialize::stream::{Encryptor, LiteralWriter, Message, Recipient, Signer};
+use sequoia_openpgp::serialize::stream::{Encryptor, LiteralWriter, Message, Recipient};
 use sequoia_openpgp::types::{
     AEADAlgorithm, DataFormat, Features, PublicKeyAlgorithm, SymmetricAlgorithm,
 };
@@ -211,35 +212,34 @@ fn write(
     how: &Seal<'_>,
     cx: &Context,
 ) -> Result<()> {
-    let doors: Vec<_> = signing.iter().map(|signing| signing.door(cx)).collect();
-    let refusals: Vec<Refusal> = doors.iter().map(|(_, refusal)| refusal.clone()).collect();
-    let failed = |source| {
-        let refused = refusals.iter().find_map(Refusal::take);
-        refused.unwrap_or_else(|| failed(None)(source))
-    };
-    let mut doors = doors.into_iter().map(|(door, _)| door);
-    if let Some(first) = doors.next() {
-        let template = signing::template(signing::kind(how.extra.covers), how.extra.sender)?;
-        let mut signer =
-            Signer::with_template(message, first, template).map_err(|e| failed(e.into()))?;
-        for door in doors {
-            signer = signer.add_signer(door).map_err(|e| failed(e.into()))?;
-        }
-        let mut signer = signer
-            .hash_algo(common_hash(signing))
-            .map_err(|e| failed(e.into()))?
-            .creation_time(cx.now);
-        for valid in intended {
-            signer = signer.add_intended_recipient(valid.cert());
-        }
-        message = signer.build().map_err(|e| failed(e.into()))?;
-    }
+    let failed = failed(None);
     // GnuPG 2.2 hashes what is there as it is: its line ends have to be those of a text already.
     let text = !signing.is_empty() && how.extra.covers == Covers::Text;
     let content = match text {
         true => body::wiped(verify::canonical(content)),
         false => content.clone(),
     };
+    let mut signatures = Vec::with_capacity(signing.len());
+    if !signing.is_empty() {
+        let mut template = signing::template(signing::kind(how.extra.covers), how.extra.sender)?;
+        if !intended.is_empty() {
+            let readers = intended.iter().map(|valid| valid.cert().fingerprint());
+            template = template
+                .set_intended_recipients(readers.collect::<Vec<_>>())
+                .map_err(|e| failed(e.into()))?;
+        }
+        let hash = common_hash(signing);
+        for signing in signing {
+            let by = (*signing, hash);
+            signatures.push(signing::sign(&content, template.clone(), by, cx)?);
+        }
+    }
+    for (at, signature) in signatures.iter().enumerate() {
+        let last = at + 1 == signatures.len();
+        announced(signature, last)
+            .and_then(|packet| packet.serialize(&mut message))
+            .map_err(|e| failed(e.into()))?;
+    }
     let format = match how.extra.content {
         Content::Mime => MIME,
         Content::Data if text => DataFormat::Unicode,
@@ -250,22 +250,59 @@ fn write(
         literal = literal.filename(name).map_err(|e| failed(e.into()))?;
     }
     let literal = literal.build().map_err(|e| failed(e.into()))?;
-    copy(&content, literal, &failed, cx)
+    let literal = filled(&content, literal, &failed, cx)?;
+    let around = literal.finalize_one().map_err(|e| failed(e.into()))?;
+    let Some(mut message) = around else {
+        return Err(Error::internal("a message around nothing"));
+    };
+    // The last one that was announced comes first.
+    for signature in signatures.into_iter().rev() {
+        Packet::from(signature)
+            .serialize(&mut message)
+            .map_err(|e| failed(e.into()))?;
+    }
+    message.finalize().map_err(|e| failed(e.into()))
+}
+
+/// What stands before the content for a signature behind it.
+fn announced(signature: &Signature, last: bool) -> sequoia_openpgp::Result<Packet> {
+    Ok(match signature {
+        Signature::V6(_) => {
+            let mut packet = OnePassSig6::try_from(signature)?;
+            packet.set_last(last);
+            Packet::from(packet)
+        }
+        _ => {
+            let mut packet = OnePassSig3::try_from(signature)?;
+            packet.set_last(last);
+            Packet::from(packet)
+        }
+    })
 }
 
 /// Writes all that there is of a message.
 fn copy(
     content: &[u8],
-    mut message: Message<'_>,
+    message: Message<'_>,
     failed: &dyn Fn(Box<dyn std::error::Error + Send + Sync>) -> Error,
     cx: &Context,
 ) -> Result<()> {
+    let message = filled(content, message, failed, cx)?;
+    message.finalize().map_err(|e| failed(e.into()))
+}
+
+fn filled<'a>(
+    content: &[u8],
+    mut message: Message<'a>,
+    failed: &dyn Fn(Box<dyn std::error::Error + Send + Sync>) -> Error,
+    cx: &Context,
+) -> Result<Message<'a>> {
     for chunk in content.chunks(CHUNK) {
         cx.job.check()?;
         message.write_all(chunk).map_err(|e| failed(e.into()))?;
         cx.job.advance(chunk.len() as u64);
     }
-    message.finalize().map_err(|e| failed(e.into()))
+    Ok(message)
 }
 
 /// Whether the owner of a certificate says that they read version 2 of the container.

@@ -3,8 +3,11 @@
 
 use bytes::Bytes;
 use sequoia_openpgp::cert::{Preferences as _, ValidCert};
+use sequoia_openpgp::crypto::Signer as _;
+use sequoia_openpgp::crypto::hash::Hash as _;
 use sequoia_openpgp::crypto::mpi::PublicKey;
-use sequoia_openpgp::packet::signature::SignatureBuilder;
+use sequoia_openpgp::packet::signature::subpacket::SubpacketTag;
+use sequoia_openpgp::packet::signature::{Signature4, SignatureBuilder};
 use sequoia_openpgp::packet::{Key, Signature, key};
 use sequoia_openpgp::serialize::MarshalInto as _;
 use sequoia_openpgp::types::{Curve, HashAlgorithm, PublicKeyAlgorithm, SignatureType};
@@ -199,24 +202,54 @@ pub(super) fn template(kind: SignatureType, sender: Option<&str>) -> Result<Sign
     }
 }
 
-/// A signature over `bytes`.
-fn sign(
+/// A signature over `bytes`, whose line ends are already those of its type.
+pub(super) fn sign(
     bytes: &[u8],
-    kind: SignatureType,
-    signing: &Signing,
-    sender: Option<&str>,
+    template: SignatureBuilder,
+    (signing, hash): (&Signing, HashAlgorithm),
     cx: &Context,
 ) -> Result<Signature> {
     cx.job.check()?;
     let (mut door, refusal) = signing.door(cx);
     let failed = failed(Some(&refusal));
-    let signature = template(kind, sender)?
-        .set_hash_algo(signing.hash)
+    template
+        .set_hash_algo(hash)
         .set_signature_creation_time(cx.now)
-        .and_then(|builder| builder.sign_message(&mut door, bytes))
-        .map_err(|e| failed(e.into()))?;
-    cx.job.advance(bytes.len() as u64);
-    Ok(signature)
+        .and_then(|builder| match signing.key.version() {
+            4 => unsalted(builder, &mut door, bytes),
+            _ => builder.sign_message(&mut door, bytes),
+        })
+        .map_err(|e| failed(e.into()))
+}
+
+/// A signature of version 4 without the random bytes that Sequoia adds to one as a notation:
+/// gpgme-json puts them into its answers as they are, which then are no JSON, and its clients read
+/// nothing. What they are for, SHA-1's collisions, is no matter where no such hash is used.
+fn unsalted(
+    builder: SignatureBuilder,
+    door: &mut Door,
+    bytes: &[u8],
+) -> sequoia_openpgp::Result<Signature> {
+    let mut builder = builder.pre_sign(door)?;
+    let hashed = builder.hashed_area_mut();
+    hashed.remove_all(SubpacketTag::NotationData);
+    let hash = builder.hash_algo();
+    let mut context = hash.context()?.for_signature(4);
+    context.update(bytes);
+    builder.hash(&mut context)?;
+    let digest = context.into_digest()?;
+    let mpis = door.sign(hash, &digest)?;
+    let prefix = digest.first_chunk().copied().unwrap_or_default();
+    Ok(Signature4::new(
+        builder.typ(),
+        door.public().pk_algo(),
+        hash,
+        builder.hashed_area().clone(),
+        builder.unhashed_area().clone(),
+        prefix,
+        mpis,
+    )
+    .into())
 }
 
 /// One signature of each signer.
@@ -239,8 +272,9 @@ impl Made {
     ) -> Result<Made> {
         let mut made = Made::default();
         for signing in by {
-            let signature = sign(bytes, kind, signing, sender, cx)?;
             let hash = signing.hash;
+            let signature = sign(bytes, template(kind, sender)?, (signing, hash), cx)?;
+            cx.job.advance(bytes.len() as u64);
             if !made.hashes.contains(&hash) {
                 made.hashes.push(hash);
             }

@@ -90,17 +90,18 @@ fn elsewhere(world: &World, name: &str, wanted: &mut Wanted, cx: &Context) -> Re
 
 /// A key without what was not asked for.
 fn shown(mut key: Described, show: Show) -> Described {
-    if !show.secret {
+    // Of S/MIME it is always told, as are keygrips.
+    let tells = show.secret || key.protocol == Protocol::Smime;
+    if !tells {
         key.flags.secret = false;
     }
     for subkey in &mut key.subkeys {
-        if !show.secret {
+        if !tells {
             subkey.flags.secret = false;
             subkey.is_cardkey = false;
             subkey.card_number = None;
         }
-        // Those of S/MIME are always told.
-        if !show.secret && !show.keygrip && key.protocol == Protocol::OpenPgp {
+        if !tells && !show.keygrip {
             subkey.keygrip = None;
         }
     }

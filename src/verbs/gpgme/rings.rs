@@ -166,12 +166,26 @@ fn is_shown(row: &Row) -> bool {
 /// What GnuPG says of its keyring.
 fn theirs(world: &World, protocol: Protocol, cx: &Context) -> Vec<Described> {
     match listing(world, protocol, cx) {
-        Ok(Some(text)) => described(&String::from_utf8_lossy(&text)),
+        Ok(Some(text)) => {
+            let mut keys = described(&String::from_utf8_lossy(&text));
+            if protocol == Protocol::Smime {
+                keys.iter_mut().for_each(without_secrets);
+            }
+            keys
+        }
         Ok(None) => Vec::new(),
         Err(error) => {
             log::warn!("gnupg: {}", error.kind.name());
             Vec::new()
         }
+    }
+}
+
+/// gpgsm's secret keys are not used in place: who has brought theirs here has them.
+fn without_secrets(key: &mut Described) {
+    key.flags.secret = false;
+    for subkey in &mut key.subkeys {
+        subkey.flags.secret = false;
     }
 }
 
