@@ -8,7 +8,7 @@ use std::fmt;
 
 use base64_simd::forgiving_decode_to_vec;
 use bytes::Bytes;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use zeroize::Zeroize;
 
@@ -209,7 +209,9 @@ impl<'a> Visitor<'a> for Object {
     }
 
     fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<Fields, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        while let Some(mut value) = seq.next_element::<Value>()? {
+            wipe(&mut value);
+        }
         Ok(Fields(Map::new()))
     }
 
