@@ -151,8 +151,7 @@ fn ordered(answer: &Value) -> Value {
         if let Some(Value::Array(items)) = answer.pointer_mut(pointer) {
             items.sort_by_key(|item| {
                 let named = item.get("fingerprint").or_else(|| item.get("name"));
-                let place = (named.unwrap_or(item).to_string(), item["status"].as_i64());
-                place
+                (named.unwrap_or(item).to_string(), item["status"].as_i64())
             });
         }
     }
