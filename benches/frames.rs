@@ -16,12 +16,16 @@
     clippy::needless_pass_by_value
 )]
 
+#[path = "frames/gpgme.rs"]
+mod gpgme;
 #[path = "../tests/it/harness.rs"]
 mod harness;
 #[path = "../tests/it/mime.rs"]
 mod mime;
 #[path = "../tests/it/peer.rs"]
 mod peer;
+#[path = "../tests/it/gpgme_reference/speak.rs"]
+mod speak;
 
 use std::time::{Duration, Instant};
 
@@ -193,13 +197,16 @@ fn main() {
     if !std::env::args().any(|arg| arg == "--bench") {
         return;
     }
-    // `./dev bench -- reading` runs that section alone, and `-- keyring` that one.
+    // `./dev bench -- reading` runs that section alone; so do `-- keyring` and `-- gpgme`.
     let named = |section: &str| std::env::args().any(|arg| arg == section);
     if named("reading") {
         return reading(&certs());
     }
     if named("keyring") {
         return keyring(&certs());
+    }
+    if named("gpgme") {
+        return gpgme::run();
     }
     let bench = Bench {
         gpg: Gpg::new(),
@@ -354,6 +361,7 @@ fn main() {
     let certs = certs();
     reading(&certs);
     keyring(&certs);
+    gpgme::run();
 }
 
 /// So many certificates have a large organisation, or somebody who has used OpenPGP for decades.

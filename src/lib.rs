@@ -11,9 +11,9 @@
 //! `tests/floors.rs` enforces both, and the doormen below.
 //!
 //! ```text
-//! main.rs  cli/                  argv -> the host, or the commands for people
+//! main.rs  cli/                  argv -> the host, the commands for people, or sop
 //! host/                          reader, workers, one writer, blobs, asking, the log
-//! wire/                          frames, JSON-RPC, the table of methods
+//! wire/                          frames, JSON-RPC, the table of methods, gpgme-json's dialect
 //! verbs/                         open, seal, plan, keys, text: what a person can do
 //! mail/ | engine/ | store/         MIME, no crypto | crypto, no MIME | files, opaque bytes
 //! net/ | agent/                  HTTP, LDAP | the unlocked keys' own process

@@ -92,6 +92,7 @@ const DOORMEN: &[(&str, &[&str])] = &[
         &[
             "store/files/",
             "cli/input.rs",
+            "cli/sop/files.rs",
             "host/logging.rs",
             "gnupg/socket.rs",
         ],

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::error::{Error, KeyUse, Result};
 use super::job::Job;
+use super::keys::Protocol;
 use super::secret::Secret;
 
 /// One certificate in GnuPG's keyring.
@@ -68,6 +69,25 @@ pub trait GnuPg: Send + Sync {
     /// # Errors
     /// As [`GnuPg::list`].
     fn export(&self, fingerprints: &[String], whose: Whose, job: &Job) -> Result<Vec<u8>>;
+
+    /// The files with which what it thinks of other people's certificates changes.
+    fn trust_files(&self) -> Vec<PathBuf>;
+
+    /// The file of its options.
+    fn options_file(&self) -> PathBuf;
+
+    /// All that there is to be told of all certificates of a family, as GnuPG's programs tell it
+    /// under `--with-colons`.
+    ///
+    /// # Errors
+    /// As [`GnuPg::list`].
+    fn listing(&self, of: Protocol, job: &Job) -> Result<String>;
+
+    /// All certificates of a family, without anything secret: binary, or as PEM (S/MIME).
+    ///
+    /// # Errors
+    /// As [`GnuPg::list`].
+    fn keyring(&self, of: Protocol, job: &Job) -> Result<Vec<u8>>;
 
     /// Whether a person will be asked by the agent for every use: the key is on a card.
     ///

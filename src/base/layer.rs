@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::address::Address;
+use super::extra::{Extra, SessionKey};
 use super::keys::{KeyId, Protocol};
 use super::verdict::{Integrity, Reason, Recipient, Revocation, Scheme};
 
@@ -54,6 +55,35 @@ pub struct Opened {
     pub encryption: Option<Encryption>,
     /// In the order they stand in the message.
     pub signatures: Vec<SignatureFacts>,
+    /// What the message calls its content (RFC 9580 5.9); nothing protects it where there is only
+    /// a signature.
+    pub file_name: Option<String>,
+    /// What the message says of its content. Nothing protects that either.
+    pub format: ContentFormat,
+}
+
+/// How a message's content is written (RFC 9580 5.9).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ContentFormat {
+    #[default]
+    Binary,
+    /// Lines, with CRLF between them until somebody shows them.
+    Text,
+    /// As GnuPG marks it, in no RFC.
+    Mime,
+}
+
+impl Opened {
+    /// Content without encryption, and the signatures over it.
+    pub fn signed(content: Bytes, signatures: Vec<SignatureFacts>) -> Opened {
+        Opened {
+            content,
+            encryption: None,
+            signatures,
+            file_name: None,
+            format: ContentFormat::Binary,
+        }
+    }
 }
 
 /// How the layer was encrypted.
@@ -61,12 +91,16 @@ pub struct Opened {
 pub struct Encryption {
     /// As in `AES256`.
     pub cipher: String,
+    /// How the cipher is used: `CFB`, `OCB`, `CBC`.
+    pub mode: &'static str,
     pub integrity: Integrity,
     pub recipients: Vec<Recipient>,
     /// The certificate whose key opened it.
     pub key: Option<KeyId>,
     /// Things about that key worth saying: expired, revoked.
     pub reasons: Vec<Reason>,
+    /// For those alone who asked for it.
+    pub session_key: Option<SessionKey>,
 }
 
 /// Whether a signature fits the bytes.
@@ -94,8 +128,17 @@ pub struct SignatureFacts {
     pub signer: Option<SignerFacts>,
     /// The signer as the signature names it: fingerprint or key id, upper-case hex.
     pub issuer: Option<String>,
+    /// The key that made it, where the signature fits: its fingerprint, upper-case hex; the
+    /// signer's certificate may have several.
+    pub key: Option<String>,
+    /// The public-key algorithm as RFC 9580 9.1 names it; for S/MIME in one word.
+    pub algorithm: Option<String>,
     /// Seconds since the Unix epoch, as the signer claims.
     pub signed_at: Option<u64>,
+    /// When it ends by its own word; Unix seconds.
+    pub expires: Option<u64>,
+    /// What the signer noted in it (RFC 9580 5.2.3.24), of what it protects itself.
+    pub notations: Vec<Notation>,
     /// As in `SHA256`.
     pub hash: Option<String>,
     /// What the certificate's state means for this signature: `key-expired` and `key-revoked`
@@ -122,7 +165,11 @@ impl SignatureFacts {
             fit,
             signer: None,
             issuer: None,
+            key: None,
+            algorithm: None,
             signed_at: None,
+            expires: None,
+            notations: Vec::new(),
             hash: None,
             reasons: Vec::new(),
             intended: Vec::new(),
@@ -133,6 +180,18 @@ impl SignatureFacts {
             brought: Brought::default(),
         }
     }
+}
+
+/// A remark in a signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notation {
+    /// Empty: the value is where the policy is under which it was made (RFC 9580 5.2.3.28).
+    pub name: String,
+    pub value: Vec<u8>,
+    /// The value is text.
+    pub readable: bool,
+    /// Whoever does not know it must not take the signature.
+    pub critical: bool,
 }
 
 /// What vouches for a certificate beside the person.
@@ -169,7 +228,7 @@ pub struct SignerFacts {
 }
 
 /// What is to be sealed into one layer, or into a signature inside an encryption.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Seal<'a> {
     /// The certificates to encrypt to, ourselves included; empty: no encryption.
     pub recipients: &'a [super::keys::StoredCert],
@@ -181,6 +240,7 @@ pub struct Seal<'a> {
     /// The recipients that the signature names as intended (RFC 9580 5.2.3.36). Those alone
     /// that may know of one another.
     pub intended: bool,
+    pub extra: Extra<'a>,
 }
 
 /// Which content encryption CMS is to use (RFC 5652 6, RFC 5083); OpenPGP always has integrity
@@ -200,12 +260,12 @@ pub enum Cipher {
 /// What came out of sealing.
 #[derive(Debug, Clone)]
 pub enum SealedOut {
-    /// An encrypted OpenPGP message, armored, with CRLF for line ends.
+    /// An encrypted OpenPGP message; armor has CRLF for line ends.
     Encrypted(Vec<u8>),
     /// CMS EnvelopedData or AuthEnvelopedData, DER.
     Enveloped { der: Vec<u8>, authenticated: bool },
-    /// A signature apart from its content, and the `micalg` that goes with it.
+    /// Signatures apart from their content, and the `micalg` that goes with them.
     Detached { signature: Vec<u8>, micalg: String },
-    /// Content and signature in one: a cleartext frame, or opaque CMS.
+    /// Content and signature in one: a cleartext frame, opaque CMS, or an OpenPGP message.
     Inside(Vec<u8>),
 }

@@ -253,6 +253,9 @@ pub struct Recipient {
     pub key_id: Option<String>,
     /// Its secret half is ours.
     pub own: bool,
+    /// The public-key algorithm as RFC 9580 9.1 names it.
+    #[serde(skip)]
+    pub algorithm: Option<String>,
 }
 
 /// What is said of one signature.

@@ -74,6 +74,16 @@ pub enum Command {
     },
     /// Show the main job with two made-up people; touches no key of yours
     Demo,
+    /// Stateless OpenPGP: keys and messages in, keys and messages out; see sop --help
+    #[command(disable_help_flag = true)]
+    Sop {
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "SUBCOMMAND"
+        )]
+        arguments: Vec<std::ffi::OsString>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,8 @@
 //! calling; then this process is the host and none of the commands is looked at.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, PipeReader, PipeWriter};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -40,6 +41,7 @@ mod policy;
 mod print;
 mod seal;
 mod session;
+mod sop;
 mod text;
 mod tokens;
 mod which;
@@ -50,8 +52,14 @@ use session::Session;
 
 /// Runs the program with its arguments, its own name first.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    if let Some(origin) = dialect(&arguments) {
+        return host(&origin, gpgme);
+    }
+    if let Some(arguments) = sop::called(&arguments) {
+        return sop::main(arguments);
+    }
     if let Some(origin) = caller(&arguments, io::stdin().is_terminal()) {
-        return host(&origin);
+        return host(&origin, conversation);
     }
     let cli = Cli::parse_from(arguments);
     match run(&cli.command) {
@@ -86,8 +94,19 @@ fn caller(arguments: &[OsString], terminal: bool) -> Option<String> {
     }
 }
 
+/// The name under which this program speaks the dialect of gpgme-json, and nothing else.
+const DIALECT: &str = "sealpost-gpgmejson";
+
+/// Who called, when this program was started under the dialect's name. Whatever else the arguments
+/// say is nobody's: browsers add to them.
+fn dialect(arguments: &[OsString]) -> Option<String> {
+    let name = Path::new(arguments.first()?);
+    let spoken = name.file_stem().is_some_and(|stem| stem == DIALECT);
+    spoken.then(|| caller(arguments, false).unwrap_or_default())
+}
+
 /// Holds one conversation with whoever called.
-fn host(origin: &str) -> ExitCode {
+fn host(origin: &str, conversation: fn(&str) -> Result<u8>) -> ExitCode {
     process::harden();
     match conversation(origin) {
         Ok(status) => ExitCode::from(status),
@@ -98,7 +117,23 @@ fn host(origin: &str) -> ExitCode {
     }
 }
 
+/// In the protocol.
 fn conversation(origin: &str) -> Result<u8> {
+    let (world, settings) = called(origin)?;
+    let service = Verbs::new(Arc::new(world));
+    let (input, output) = stdio()?;
+    Ok(host::run(input, output, Arc::new(service), settings))
+}
+
+/// In the dialect of gpgme-json.
+fn gpgme(origin: &str) -> Result<u8> {
+    let (world, settings) = called(origin)?;
+    let (input, output) = stdio()?;
+    Ok(host::gpgme::run(input, output, world, settings))
+}
+
+/// The world as whoever called sees it.
+fn called(origin: &str) -> Result<(World, Settings)> {
     let home = Home::from_env()?;
     logging::start(&home.state);
     log::info!("start, called by {}", print::plain(origin));
@@ -106,10 +141,11 @@ fn conversation(origin: &str) -> Result<u8> {
     let world = world(home)
         .called_by(origin)
         .asking_by(doctor::pinentry(&settings));
-    let service = Verbs::new(Arc::new(world));
-    let (input, output) = process::stdio()
-        .map_err(|e| Error::internal("standard input and output are closed").because(e))?;
-    Ok(host::run(input, output, Arc::new(service), settings))
+    Ok((world, settings))
+}
+
+fn stdio() -> Result<(PipeReader, PipeWriter)> {
+    process::stdio().map_err(|e| Error::internal("standard input and output are closed").because(e))
 }
 
 /// The world at `home`: its unlocked keys where they outlive this process if that can be, and
@@ -157,6 +193,8 @@ fn run(command: &Command) -> Result<()> {
         #[cfg(unix)]
         Command::Agent { end: false } => agent::run(),
         Command::Demo => demo::run(),
+        // Taken out before all else: it reads its own arguments, and ends in its own way.
+        Command::Sop { .. } => Err(Error::internal("sop is not run as the others are")),
     }
 }
 
@@ -207,7 +245,7 @@ fn common(command: &Command) -> Common {
         | Command::Restore { common, .. } => *common,
         #[cfg(unix)]
         Command::Agent { .. } => QUIET,
-        Command::Demo => QUIET,
+        Command::Demo | Command::Sop { .. } => QUIET,
     }
 }
 
@@ -286,7 +324,7 @@ fn complain(error: &Error) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cli, caller};
+    use super::{Cli, caller, dialect};
     use clap::CommandFactory;
     use std::ffi::OsString;
 
@@ -310,6 +348,23 @@ mod tests {
         assert_eq!(called(&[], false).as_deref(), Some(""));
         assert_eq!(called(&[], true), None);
         assert_eq!(called(&["open", "a.eml"], false), None);
+    }
+
+    #[test]
+    fn the_dialect_has_a_name_of_its_own() {
+        let started = |arguments: &[&str]| {
+            let all: Vec<_> = arguments.iter().map(OsString::from).collect();
+            dialect(&all)
+        };
+        let origin = "chrome-extension://kajibbejlbohfaggdiogboambcijhkke/";
+        let known = started(&["/opt/sealpost-gpgmejson", origin]);
+        assert_eq!(known.as_deref(), Some(origin));
+        assert_eq!(started(&["sealpost-gpgmejson.exe"]).as_deref(), Some(""));
+        assert_eq!(started(&["sealpost-gpgmejson", "-x"]).as_deref(), Some(""));
+        for name in ["sealpost", "gpgme-json", "sealpost-gpgmejson2", ""] {
+            assert_eq!(started(&[name, origin]), None);
+        }
+        assert_eq!(started(&[]), None);
     }
 
     #[test]

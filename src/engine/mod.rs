@@ -7,7 +7,9 @@
 use bytes::Bytes;
 
 use crate::base::autocrypt::PreferEncrypt;
+use crate::base::described::Described;
 use crate::base::error::Result;
+use crate::base::extra::Means;
 use crate::base::keys::{CertFacts, KeyId, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
 use crate::base::verdict::Recipient;
@@ -36,12 +38,21 @@ pub trait Engine: Send + Sync {
     /// `key.missing` (decrypt) when none of our keys is a recipient; `key.locked`, with its
     /// question; `decrypt.failed` for every fault inside the ciphertext once a key was found;
     /// `message.malformed` when it is not this family's at all; `limit.exceeded`; `cancelled`.
-    fn open(&self, layer: &Sealed, cx: &Context) -> Result<Opened>;
+    fn open(&self, layer: &Sealed, cx: &Context) -> Result<Opened> {
+        self.open_by(layer, &Means::default(), cx)
+    }
+
+    /// As [`Engine::open`], with more than the private keys to open it by.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    fn open_by(&self, layer: &Sealed, means: &Means, cx: &Context) -> Result<Opened>;
 
     /// Whom an encrypted message names, read without any key. Empty when it can't be read.
     fn recipients(&self, data: &[u8], cx: &Context) -> Vec<Recipient>;
 
-    /// Seals `content`, a MIME entity in canonical form (or plain text for `inline`).
+    /// Seals `content`, a MIME entity in canonical form (or plain text for `inline`), or
+    /// anything at all where [`Seal::extra`] says how.
     ///
     /// # Errors
     /// `key.unusable` when a certificate is not fit for what is asked; `key.locked`.
@@ -52,6 +63,13 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// `message.malformed` when it is not one certificate.
     fn facts(&self, cert: &[u8], at: u64) -> Result<CertFacts>;
+
+    /// All that the bytes of one certificate say for a list of keys, judged at `at` (Unix seconds).
+    /// Nothing in it is known of anybody's trust, nor of secret halves.
+    ///
+    /// # Errors
+    /// `message.malformed` when it is not one certificate.
+    fn describe(&self, cert: &[u8], at: u64) -> Result<Described>;
 
     /// The bits of the shortest RSA modulus among the keys that a certificate could use at `at`
     /// (Unix seconds). `None`: there is none, or it is no certificate.

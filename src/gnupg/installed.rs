@@ -13,6 +13,7 @@ use crate::base::Secret;
 use crate::base::error::{Error, KeyUse, Kind, Result};
 use crate::base::gnupg::{Access, GnuPg, Listed, Value, Whose};
 use crate::base::job::Job;
+use crate::base::keys::Protocol;
 
 /// Certificates for which `gpg` is called once: as many names as a command line holds.
 const EXPORTED_AT_ONCE: usize = 500;
@@ -29,6 +30,17 @@ pub fn gnupg(home: PathBuf) -> Arc<dyn GnuPg> {
         home,
         socket: Mutex::default(),
     })
+}
+
+/// What a whole keyring may take.
+const ALL: Bounds = Bounds::of(Whose::All, program::OUTPUT_MAX);
+
+/// The program that has a family's keyring.
+fn program_of(family: Protocol) -> &'static str {
+    match family {
+        Protocol::OpenPgp => "gpg",
+        Protocol::Smime => "gpgsm",
+    }
 }
 
 /// The programs that are installed.
@@ -194,6 +206,44 @@ impl GnuPg for Installed {
             all.append(&mut program::output("gpg", &arguments, bounds, job)?);
         }
         Ok(all)
+    }
+
+    fn trust_files(&self) -> Vec<PathBuf> {
+        [
+            "trustdb.gpg",
+            "tofu.db",
+            "gpg.conf",
+            "trustlist.txt",
+            "gpgsm.conf",
+        ]
+        .iter()
+        .map(|name| self.home.join(name))
+        .collect()
+    }
+
+    fn options_file(&self) -> PathBuf {
+        self.home.join("gpg.conf")
+    }
+
+    fn listing(&self, of: Protocol, job: &Job) -> Result<String> {
+        let own: &[&str] = match of {
+            Protocol::OpenPgp => &["--fixed-list-mode", "--with-keygrip"],
+            Protocol::Smime => &[],
+        };
+        let mut arguments = vec!["--batch", "--no-tty", "--with-colons", "--with-secret"];
+        arguments.extend(own);
+        arguments.push("--list-keys");
+        let text = program::output(program_of(of), &arguments, ALL, job)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    fn keyring(&self, of: Protocol, job: &Job) -> Result<Vec<u8>> {
+        let form = match of {
+            Protocol::OpenPgp => "--no-armor",
+            Protocol::Smime => "--armor",
+        };
+        let arguments = ["--batch", "--no-tty", form, "--export"];
+        program::output(program_of(of), &arguments, ALL, job)
     }
 
     fn on_card(&self, grip: &str, to: KeyUse, job: &Job) -> Result<bool> {

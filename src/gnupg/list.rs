@@ -9,6 +9,7 @@ const CERTS_MAX: usize = 100_000;
 const EACH_MAX: usize = 1000;
 
 /// Reads a listing. What can't be read is left out.
+#[cfg_attr(not(unix), allow(dead_code))]
 pub(super) fn read(text: &str) -> Vec<Listed> {
     let mut all: Vec<Listed> = Vec::new();
     let mut part = Part::Other;
@@ -76,7 +77,7 @@ pub(super) fn read(text: &str) -> Vec<Listed> {
 }
 
 /// Whether this is upper-case hex of one of these lengths.
-fn is_hex(text: &str, lengths: &[usize]) -> bool {
+pub(super) fn is_hex(text: &str, lengths: &[usize]) -> bool {
     let digit = |byte: u8| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte);
     lengths.contains(&text.len()) && text.bytes().all(digit)
 }
@@ -101,7 +102,7 @@ fn usable(validity: &str) -> bool {
 }
 
 /// Undoes `\x3a` and the like.
-fn unescape(text: &str) -> String {
+pub(super) fn unescape(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("\\x") {

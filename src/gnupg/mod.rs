@@ -3,15 +3,16 @@
 
 #[cfg(unix)]
 mod assuan;
+mod colons;
 #[cfg(unix)]
 mod installed;
 pub mod lines;
-#[cfg(unix)]
 mod list;
 #[cfg(unix)]
 mod program;
 #[cfg(unix)]
 mod socket;
 
+pub use colons::{described, written};
 #[cfg(unix)]
 pub use installed::gnupg;

@@ -30,7 +30,7 @@ pub(super) struct Bounds {
 
 impl Bounds {
     /// Those for certificates of these people, with at most so much output.
-    pub(super) fn of(whose: Whose, most: usize) -> Bounds {
+    pub(super) const fn of(whose: Whose, most: usize) -> Bounds {
         let time = match whose {
             Whose::Own => SHORT,
             Whose::All => LONG,

@@ -110,7 +110,8 @@ pub fn denied(question: &Question) -> Error {
     }
 }
 
-fn unavailable(question: &Question) -> Error {
+/// The error for a question that could be put to nobody.
+pub fn unavailable(question: &Question) -> Error {
     match question {
         Question::Passphrase { .. } => Error::new(
             Kind::PassphraseUnavailable,

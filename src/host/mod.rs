@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 pub mod answering;
 pub mod asking;
 pub mod blobs;
+pub mod gpgme;
 pub mod hello;
 pub mod logging;
 pub mod pinentry;

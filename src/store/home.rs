@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use super::certs;
-use crate::base::{Error, Kind, Result};
+use crate::base::{Error, Kind, Protocol, Result};
 
 /// Whose the folder of kept OpenPGP certificates is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +142,18 @@ impl Home {
 
     pub(super) fn gnupg(&self) -> PathBuf {
         self.state.join("gnupg")
+    }
+
+    pub(super) fn descriptions(&self) -> PathBuf {
+        self.state.join("descriptions")
+    }
+
+    pub(super) fn gnupg_listing(&self, of: Protocol) -> PathBuf {
+        self.state.join(format!("gnupg-{}.listing", of.name()))
+    }
+
+    pub(super) fn gnupg_certs(&self, of: Protocol) -> PathBuf {
+        self.state.join(format!("gnupg-{}.certs", of.name()))
     }
 
     pub(super) fn agent(&self) -> PathBuf {

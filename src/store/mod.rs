@@ -25,6 +25,7 @@ mod home;
 mod index;
 mod introducers;
 mod journal;
+mod keyring;
 mod likeness;
 mod lookup;
 mod marks;

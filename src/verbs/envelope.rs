@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::seal::{EnvelopeProtocol, Protect};
 use super::{World, autocrypt, drafts};
 use crate::base::draft::Draft;
+use crate::base::extra::Extra;
 use crate::base::job::Stage;
 use crate::base::keys::StoredCert;
 use crate::base::layer::{Seal, SealedOut};
@@ -305,6 +306,7 @@ impl Sealer<'_> {
             scheme: self.protect.scheme.unwrap_or(Scheme::Mime),
             cipher: self.protect.cipher,
             intended: true,
+            extra: Extra::default(),
         };
         if let Some(text) = &letter.inline {
             self.cx.job.stage(Stage::Crypto);

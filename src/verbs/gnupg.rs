@@ -63,6 +63,11 @@ impl Looks {
         Some(Look { looks: self, stamp })
     }
 
+    /// How it went when GnuPG was looked at last.
+    pub(super) fn found(&self) -> GnuPgState {
+        self.lock().found
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -22,6 +22,7 @@ mod drafts;
 mod envelope;
 mod gnupg;
 mod gossip;
+pub mod gpgme;
 mod harvest;
 mod headers;
 mod judge;

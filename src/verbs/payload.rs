@@ -7,6 +7,7 @@ use super::recipients::{self, Party};
 use super::seal::{Choice, Reply, Request, signer_or_only};
 use super::{World, archive, envelope, plan, route};
 use crate::base::context::unix;
+use crate::base::extra::Extra;
 use crate::base::job::Stage;
 use crate::base::keys::Usage;
 use crate::base::layer::{Seal, SealedOut};
@@ -95,6 +96,7 @@ pub(super) fn payload(world: &World, request: &Request, cx: &Context) -> Result<
         scheme: protect.scheme.unwrap_or(Scheme::Mime),
         cipher: protect.cipher,
         intended: true,
+        extra: Extra::default(),
     };
     cx.job.stage(Stage::Crypto);
     let sealed = world.engine(protocol)?.seal(&content, &how, cx)?;

@@ -10,6 +10,7 @@ use super::recipients::{self, Party};
 use super::seal::{Choice, Protect, signer_or_only};
 use super::{Ask, Asks, Origin, World, archive, route, verdict};
 use crate::base::body::{Bodies, Body};
+use crate::base::extra::Extra;
 use crate::base::job::Stage;
 use crate::base::keys::{StoredCert, Usage};
 use crate::base::layer::{Cipher, Seal, SealedOut};
@@ -305,6 +306,7 @@ fn sealed(
         signer,
         scheme: Scheme::Inline,
         intended: true,
+        extra: Extra::default(),
     };
     match world.engine(Protocol::OpenPgp)?.seal(text, &how, cx)? {
         SealedOut::Encrypted(armor) | SealedOut::Inside(armor) => Ok(armor.into()),

@@ -7,6 +7,7 @@
 pub mod call;
 pub mod envelope;
 pub mod frame;
+pub mod gpgme;
 pub mod methods;
 pub mod params;
 pub mod reply;

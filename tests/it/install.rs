@@ -2,9 +2,10 @@
 //! conversation.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -51,6 +52,38 @@ impl Person {
     fn manifest(&self, folder: &str, host: &str) -> Value {
         let path = self.at(folder).join(format!("{host}.json"));
         serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+    }
+
+    /// What the program of a manifest answers to who asks it in the dialect for its version, started
+    /// as the manifest's browser starts it.
+    fn version(&self, folder: &str, host: &str, caller: &str) -> Value {
+        let mut command = Command::new(self.manifest(folder, host)["path"].as_str().unwrap());
+        for (name, value) in self.0.command().get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if folder == FIREFOX {
+            command.arg(self.at(folder).join(format!("{host}.json")));
+        }
+        let mut child = command
+            .arg(caller)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let request = br#"{"op":"version"}"#;
+        let mut to = child.stdin.take().unwrap();
+        to.write_all(&(request.len() as u32).to_ne_bytes()).unwrap();
+        to.write_all(request).unwrap();
+        drop(to);
+        let answered = child.wait_with_output().unwrap();
+        assert!(answered.status.success(), "{:?}", answered.status);
+        let (head, rest) = answered.stdout.split_at(4);
+        let length = u32::from_ne_bytes(head.try_into().unwrap()) as usize;
+        serde_json::from_slice(&rest[..length]).unwrap()
     }
 
     /// Everything below the home that is no state.
@@ -184,10 +217,35 @@ fn gnupgs_host_gives_way_only_where_that_was_asked() {
         assert!(allowed.contains(&json!(mailvelope)));
     }
     assert_same(&link, Path::new(env!("CARGO_BIN_EXE_sealpost")));
+    for (manifest, argument) in [
+        (
+            CHROMIUM,
+            "chrome-extension://kajibbejlbohfaggdiogboambcijhkke/",
+        ),
+        (FIREFOX, "jid1-AQqSMBYb0a8ADg@jetpack"),
+    ] {
+        let answer = person.version(manifest, "gpgmejson", argument);
+        assert!(answer["gpgme"].is_string(), "{answer}");
+        assert!(answer["info"].is_array(), "{answer}");
+        assert!(answer.get("jsonrpc").is_none(), "{answer}");
+    }
     person.good(&["uninstall"]);
     assert_eq!(fs::read_to_string(&theirs).unwrap(), before);
     assert_eq!(person.written(), vec![theirs]);
     assert!(!link.exists());
+}
+
+#[test]
+fn under_its_own_name_nothing_of_the_dialect_is_spoken() {
+    let person = Person::using(&[".config/chromium", ".mozilla"]);
+    person.good(&["install", "--as-gpgme-json"]);
+    person.good(&["install", "--allow", EXTENSION, "--allow", ADD_ON]);
+    for (manifest, argument) in [(CHROMIUM, EXTENSION), (FIREFOX, ADD_ON)] {
+        let answer = person.version(manifest, "org.sealpost.host", argument);
+        assert_eq!(answer["jsonrpc"], "2.0", "{answer}");
+        assert!(answer["error"].is_object(), "{answer}");
+        assert!(answer.get("gpgme").is_none(), "{answer}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::io;
 use bytes::Bytes;
 
 use crate::base::error::{Error, Result};
+use crate::base::extra::Output;
 
 /// What stands in an armor's header line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -367,6 +368,51 @@ fn crc24(crc: u32, bytes: &[u8]) -> u32 {
         crc = (crc << 8) ^ step(0, top ^ byte);
     }
     crc >> 8
+}
+
+/// Where an object is written to, in the form that is asked for.
+pub(super) enum Sink {
+    Armored(Writer),
+    Binary(Vec<u8>),
+}
+
+impl Sink {
+    /// Begins an object whose content will be about `expected` bytes long.
+    pub(super) fn new(output: Output, kind: Kind, expected: usize) -> Sink {
+        match output {
+            Output::Armored => Sink::Armored(Writer::new(kind, expected)),
+            Output::Binary => Sink::Binary(Vec::with_capacity(expected)),
+        }
+    }
+
+    /// `bytes` as one object.
+    pub(super) fn of(output: Output, kind: Kind, bytes: &[u8]) -> Vec<u8> {
+        match output {
+            Output::Armored => armored(kind, bytes),
+            Output::Binary => bytes.to_vec(),
+        }
+    }
+
+    /// Ends the object.
+    pub(super) fn finish(self) -> Vec<u8> {
+        match self {
+            Sink::Armored(writer) => writer.finish(),
+            Sink::Binary(bytes) => bytes,
+        }
+    }
+}
+
+impl io::Write for Sink {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        match self {
+            Sink::Armored(writer) => writer.write(data),
+            Sink::Binary(bytes) => bytes.write(data),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// `bytes` as one armored block.

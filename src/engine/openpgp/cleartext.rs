@@ -7,14 +7,14 @@ use bytes::Bytes;
 use sequoia_openpgp::types::HashAlgorithm;
 
 use super::armor::{self, Kind};
-use super::verify::{self, Keyring};
+use super::verify::{self, Keyring, MaybeSignature};
 use crate::base::Context;
 use crate::base::error::{Error, Result};
 use crate::base::job::Stage;
 use crate::base::layer::{Fit, Opened};
 use crate::base::verdict::Reason;
 
-const BEGIN: &[u8] = b"-----BEGIN PGP SIGNED MESSAGE-----";
+pub(super) const BEGIN: &[u8] = b"-----BEGIN PGP SIGNED MESSAGE-----";
 const SIGNATURE: &[u8] = b"-----BEGIN PGP SIGNATURE-----";
 
 /// Verifies one frame, from its first dash to its last.
@@ -44,11 +44,17 @@ pub(super) fn open(data: &Bytes, cx: &Context) -> Result<Opened> {
         }
         signatures.push(facts);
     }
-    Ok(Opened {
-        content: Bytes::from(frame.text),
-        encryption: None,
-        signatures,
-    })
+    Ok(Opened::signed(Bytes::from(frame.text), signatures))
+}
+
+/// The text of a frame as it is hashed, and its signatures as they came.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn unverified(data: &Bytes) -> Result<(Vec<u8>, Vec<MaybeSignature>)> {
+    let frame = Frame::read(data)?;
+    let packets = armor::one(&data.slice_ref(frame.signature), &[Kind::Signature])?;
+    Ok((frame.text, verify::signatures(&packets)?))
 }
 
 /// A frame taken apart.
@@ -162,13 +168,14 @@ pub(super) fn canonical(text: &[u8]) -> Vec<u8> {
 
 /// A frame around canonical text and the binary signature packets over it. The `Hash` header
 /// is for those who need it: version 6 signatures don't (RFC 9580 7.1).
-pub(super) fn frame(text: &[u8], signature: &[u8], hash: Option<HashAlgorithm>) -> Vec<u8> {
+pub(super) fn frame(text: &[u8], signature: &[u8], hashes: &[HashAlgorithm]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + text.len() / 32 + 1024);
     out.extend_from_slice(BEGIN);
     out.extend_from_slice(b"\r\n");
-    if let Some(hash) = hash {
+    if !hashes.is_empty() {
+        let names: Vec<String> = hashes.iter().map(|hash| verify::hash_name(*hash)).collect();
         out.extend_from_slice(b"Hash: ");
-        out.extend_from_slice(verify::hash_name(hash).as_bytes());
+        out.extend_from_slice(names.join(",").as_bytes());
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(b"\r\n");

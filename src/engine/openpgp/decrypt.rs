@@ -17,15 +17,17 @@ use zeroize::Zeroizing;
 use super::certs::{self, is_revoked};
 use super::door::Door;
 use super::mdc::{self, Plain};
+use super::names;
 use super::open::{Container, Head, broken};
 use super::policy;
 use super::private::{alone, is_openable};
-use crate::base::Context;
 use crate::base::ask::{self, Answers, Need};
 use crate::base::error::{Error, KeyUse, Kind, Result};
+use crate::base::extra::{self, Means, Telling};
 use crate::base::keys::{KeyId, Protocol, SecretState, StoredCert};
 use crate::base::layer::Encryption;
 use crate::base::verdict::{Integrity, Reason, Recipient};
+use crate::base::{Context, Secret};
 use crate::engine::private::absent;
 
 /// The most attempts with own keys at recipients that a message does not name.
@@ -62,6 +64,7 @@ pub(super) fn named(pkesks: &[PKESK], cx: &Context) -> Result<Vec<Named>> {
             recipient: Recipient {
                 key_id,
                 own: !own.is_empty(),
+                algorithm: Some(names::public_key(pkesk.pk_algo())),
             },
             own,
         });
@@ -138,6 +141,7 @@ fn hidden_ways<'a>(pkesks: &'a [PKESK], cx: &Context) -> Result<Vec<Way<'a>>> {
 pub(super) fn decrypt<'a>(
     head: Head<'a>,
     label: &str,
+    means: &Means,
     cx: &Context,
 ) -> Result<(Content<'a>, Encryption)> {
     let PacketParserResult::Some(mut parser) = head.next else {
@@ -151,11 +155,12 @@ pub(super) fn decrypt<'a>(
         _ if own => return Err(Error::decrypt_failed()),
         _ => return Err(missing(&named)),
     };
-    let hint = match &parser.packet {
-        Packet::SEIP(SEIP::V2(seip)) => Some(seip.symmetric_algo()),
-        _ => None,
+    let (hint, mode) = match &parser.packet {
+        Packet::SEIP(SEIP::V2(seip)) => (Some(seip.symmetric_algo()), names::mode(seip.aead())),
+        _ => (None, "CFB"),
     };
     let mut mdc_key = None;
+    let mut told = None;
     let mut open = |algorithm: Option<SymmetricAlgorithm>, session_key: &SessionKey| {
         let algorithm = hint.or(algorithm)?;
         allowed(algorithm, &parser.packet, cx).then_some(())?;
@@ -164,23 +169,28 @@ pub(super) fn decrypt<'a>(
         {
             mdc::fits(cipher, session_key, parser.data(mdc::PREFIX).ok()?).then_some(())?;
             mdc_key = Some((cipher, session_key.clone()));
-            return Some(algorithm);
+        } else {
+            whole(&mut parser, algorithm).then_some(())?;
+            parser.decrypt(algorithm, session_key).ok()?;
         }
-        whole(&mut parser, algorithm).then_some(())?;
-        parser.decrypt(algorithm, session_key).ok()?;
+        told = (means.session_key == Telling::Told)
+            .then(|| extra::SessionKey::new(algorithm.into(), Secret::new(session_key.to_vec())));
         Some(algorithm)
     };
     let mut closed = Closed::default();
-    let ways = named_ways(&head.pkesks, &named);
-    let mut found = first_that_opens(ways, hint, &mut open, &mut closed, cx)?;
+    let mut found = given(&head.skesks, means, &mut open, cx)?.map(|algorithm| (algorithm, None));
+    let by_key = |(algorithm, way)| (algorithm, Some(way));
+    if found.is_none() {
+        let ways = named_ways(&head.pkesks, &named);
+        found = first_that_opens(ways, hint, &mut open, &mut closed, cx)?.map(by_key);
+    }
     if found.is_none() && !closed.locked.is_empty() {
         return Err(locked_error(&closed.locked));
     }
     if found.is_none() {
         let ways = hidden_ways(&head.pkesks, cx)?;
-        found = first_that_opens(ways, hint, &mut open, &mut closed, cx)?;
+        found = first_that_opens(ways, hint, &mut open, &mut closed, cx)?.map(by_key);
     }
-    let mut found = found.map(|(algorithm, way)| (algorithm, Some(way)));
     if found.is_none() && own {
         let error = closed.absent.or_else(|| unreadable(&named, cx));
         return Err(error.unwrap_or_else(Error::decrypt_failed));
@@ -205,10 +215,12 @@ pub(super) fn decrypt<'a>(
     };
     let encryption = Encryption {
         cipher: cipher_name(algorithm),
+        mode,
         integrity,
         recipients: named.into_iter().map(|named| named.recipient).collect(),
         key: way.as_ref().map(|way| way.id.clone()),
         reasons: way.map(|way| state_of(&way, cx)).unwrap_or_default(),
+        session_key: told,
     };
     let content = match mdc_key {
         Some((cipher, session_key)) => {
@@ -340,6 +352,28 @@ fn try_way(
     }
 }
 
+/// Tries what was given beforehand: session keys, then passphrases.
+fn given(
+    skesks: &[SKESK],
+    means: &Means,
+    open: &mut Opening<'_>,
+    cx: &Context,
+) -> Result<Option<SymmetricAlgorithm>> {
+    for known in &means.session_keys {
+        let session_key = SessionKey::from(known.expose());
+        if let Some(algorithm) = open(Some(known.algorithm().into()), &session_key) {
+            return Ok(Some(algorithm));
+        }
+    }
+    for passphrase in &means.passphrases {
+        let found = by_passphrase(skesks, passphrase, open, cx)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
 /// Tries what the person gave as this message's passphrase, or asks for it.
 fn with_passphrase(
     skesks: &[SKESK],
@@ -348,7 +382,17 @@ fn with_passphrase(
     cx: &Context,
 ) -> Result<SymmetricAlgorithm> {
     let (secret, attempt) = cx.answers.passphrase(Need::Unwrap, None, label)?;
-    let password = Password::from(secret.expose());
+    let found = by_passphrase(skesks, &secret, open, cx)?;
+    found.ok_or_else(|| Answers::wrong(Need::Unwrap, None, label, attempt))
+}
+
+fn by_passphrase(
+    skesks: &[SKESK],
+    passphrase: &Secret,
+    open: &mut Opening<'_>,
+    cx: &Context,
+) -> Result<Option<SymmetricAlgorithm>> {
+    let password = Password::from(passphrase.expose());
     for skesk in skesks.iter().take(PASSPHRASES_MAX) {
         cx.job.check()?;
         let s2k = match skesk {
@@ -362,10 +406,10 @@ fn with_passphrase(
         if let Ok((algorithm, session_key)) = alone(s2k, || skesk.decrypt(&password))
             && let Some(algorithm) = open(algorithm, &session_key)
         {
-            return Ok(algorithm);
+            return Ok(Some(algorithm));
         }
     }
-    Err(Answers::wrong(Need::Unwrap, None, label, attempt))
+    Ok(None)
 }
 
 /// The question for the first of several locked keys; the error names them all.

@@ -200,7 +200,7 @@ impl<'a> Introducers<'a> {
 }
 
 /// Whether somebody's own key is one to rely on.
-fn usable(cert: &Cert, policy: &dyn Policy, at: SystemTime) -> bool {
+pub(super) fn usable(cert: &Cert, policy: &dyn Policy, at: SystemTime) -> bool {
     cert.with_policy(policy, at)
         .is_ok_and(|valid| valid.alive().is_ok() && !certs::is_revoked(&valid.revocation_status()))
 }
@@ -244,7 +244,7 @@ pub(super) fn all_for(
 }
 
 /// Somebody's newest word for a user id, unless it was taken back since.
-fn standing(
+pub(super) fn standing(
     user_id: &UserIDAmalgamation<'_>,
     by: &Cert,
     policy: &dyn Policy,

@@ -10,16 +10,20 @@ use super::{
     Revoking, Under, Word, Words,
 };
 use crate::base::autocrypt::PreferEncrypt;
+use crate::base::described::Described;
 use crate::base::error::Result;
+use crate::base::extra::Means;
 use crate::base::keys::{CertFacts, KeyId, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
 use crate::base::verdict::Recipient;
 use crate::base::{Address, Context, Secret};
 
 mod armor;
+mod certify;
 mod certs;
 mod cleartext;
 mod decrypt;
+mod describe;
 mod door;
 mod export;
 mod expression;
@@ -29,21 +33,39 @@ mod import;
 mod introducers;
 mod life;
 mod mdc;
+mod names;
 mod offer;
 mod open;
 mod parts;
 mod password;
 mod policy;
 mod private;
+mod refresh;
+mod ring;
+mod rings;
 mod rsa;
 mod seal;
 mod setup;
+mod signing;
+mod split;
 mod verify;
 
+pub use certify::{Own, Wanted, certify, validate};
+pub use generate::{Plain, make};
 pub use gnupg::InGnuPg;
 pub use password::{open_file, seal_file};
 pub use private::Unlocked;
+pub use refresh::{Weak, refresh};
+pub use ring::{
+    Leaving, Transferable, encrypts_by_foreign, merge_whole, read_ring, repass, with_public,
+    write_certs, write_keys,
+};
+pub use rings::{News, Piece, armored, minimal, news, pieces};
 pub use setup::{Setup, open_setup, seal_setup, setup_code};
+pub use split::{Split, arm, disarm, is_cleartext, split};
+
+/// The library below, with its version.
+pub const LIBRARY: (&str, &str) = ("sequoia-openpgp", sequoia_openpgp::VERSION);
 
 /// The OpenPGP engine. Holds nothing; everything it needs is in the [`Context`].
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,8 +83,8 @@ impl Engine for OpenPgp {
         Protocol::OpenPgp
     }
 
-    fn open(&self, layer: &Sealed, cx: &Context) -> Result<Opened> {
-        open::open(layer, cx)
+    fn open_by(&self, layer: &Sealed, means: &Means, cx: &Context) -> Result<Opened> {
+        open::open(layer, means, cx)
     }
 
     fn recipients(&self, data: &[u8], cx: &Context) -> Vec<Recipient> {
@@ -75,6 +97,10 @@ impl Engine for OpenPgp {
 
     fn facts(&self, cert: &[u8], at: u64) -> Result<CertFacts> {
         certs::facts(cert, at)
+    }
+
+    fn describe(&self, cert: &[u8], at: u64) -> Result<Described> {
+        describe::describe(cert, at)
     }
 
     fn rsa_bits(&self, cert: &[u8], at: u64) -> Option<u32> {

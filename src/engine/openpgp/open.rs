@@ -12,6 +12,7 @@ use sequoia_openpgp::parse::buffered_reader::BufferedReader as _;
 use sequoia_openpgp::parse::{
     Dearmor, PacketParser, PacketParserBuilder, PacketParserResult, Parse as _,
 };
+use sequoia_openpgp::types::DataFormat;
 use zeroize::Zeroizing;
 
 use super::armor::{self, Kind};
@@ -22,22 +23,28 @@ use super::policy::{
 };
 use super::verify::{self, Keyring, MaybeSignature, too_many};
 use crate::base::error::{self, Error, Result};
+use crate::base::extra::Means;
 use crate::base::job::Stage;
-use crate::base::layer::{Encryption, Form, Opened, Sealed};
+use crate::base::layer::{ContentFormat, Encryption, Form, Opened, Sealed};
 use crate::base::verdict::{Integrity, Recipient, Scheme};
 use crate::base::{Context, body};
+
+/// How GnuPG marks content that is MIME.
+pub(super) const MIME: DataFormat = DataFormat::Unknown(b'm');
 
 /// How much content is read before the job is asked whether it still wants to go on.
 const CHUNK: usize = 1 << 16;
 
 /// See [`crate::engine::Engine::open`].
-pub(super) fn open(layer: &Sealed, cx: &Context) -> Result<Opened> {
+pub(super) fn open(layer: &Sealed, means: &Means, cx: &Context) -> Result<Opened> {
     match &layer.form {
         Form::Encrypted { data } => {
-            message(data, layer.scheme, Expect::Encryption, PASSPHRASE_LABEL, cx)
+            let expect = (layer.scheme, Expect::Encryption);
+            message(data, expect, PASSPHRASE_LABEL, means, cx)
         }
         Form::SignedInside { data } => {
-            message(data, layer.scheme, Expect::Signature, PASSPHRASE_LABEL, cx)
+            let expect = (layer.scheme, Expect::Signature);
+            message(data, expect, PASSPHRASE_LABEL, means, cx)
         }
         Form::Detached { content, signature } => verify::detached(content, signature, cx),
         Form::Cleartext { data } => cleartext::open(data, cx),
@@ -59,7 +66,8 @@ pub(super) fn under_passphrase(data: &Bytes, label: &str, cx: &Context) -> Resul
         ));
     }
     drop(head);
-    let opened = message(data, Scheme::Mime, Expect::Encryption, label, cx)?;
+    let expect = (Scheme::Mime, Expect::Encryption);
+    let opened = message(data, expect, label, &Means::default(), cx)?;
     Ok(opened.content)
 }
 
@@ -73,6 +81,21 @@ pub(super) fn recipients(data: &[u8], cx: &Context) -> Vec<Recipient> {
         Ok(named.into_iter().map(|named| named.recipient).collect())
     };
     read().unwrap_or_default()
+}
+
+/// The content of a message that is signed and not encrypted, and its signatures as they came.
+///
+/// # Errors
+/// As [`open`]; `message.malformed` for one that is encrypted.
+pub(super) fn unverified(data: &Bytes, cx: &Context) -> Result<(Bytes, Vec<MaybeSignature>)> {
+    let bytes = armor::one(data, &[Kind::Message])?;
+    let head = Head::read(&bytes)?;
+    if head.container.is_some() {
+        return Err(Error::malformed("this message is encrypted; decrypt it"));
+    }
+    let mut walked = Walk::new(cx, bytes.len(), None).run(head.next)?;
+    let content = body::wiped(std::mem::take(&mut *walked.content));
+    Ok((content, walked.signatures))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -100,9 +123,9 @@ fn parser(bytes: &[u8]) -> Result<PacketParserResult<'_>> {
 /// One message, armored or binary; `label` is what a passphrase is asked for.
 fn message(
     data: &Bytes,
-    scheme: Scheme,
-    expect: Expect,
+    (scheme, expect): (Scheme, Expect),
     label: &str,
+    means: &Means,
     cx: &Context,
 ) -> Result<Opened> {
     let bytes = armor::one(data, &[Kind::Message])?;
@@ -128,7 +151,7 @@ fn message(
         return walked.judged(cx, None);
     }
     let (plain, encryption) = {
-        let (content, encryption) = decrypt(head, label, cx)?;
+        let (content, encryption) = decrypt(head, label, means, cx)?;
         match content {
             Content::Plain(plain) => (plain, encryption),
             Content::Stream(parser) => {
@@ -154,6 +177,30 @@ fn inside(error: Error) -> Error {
     match error.kind {
         error::Kind::Cancelled => error,
         _ => Error::decrypt_failed().because(error),
+    }
+}
+
+/// A message that is not encrypted, armored or binary, as packets.
+///
+/// # Errors
+/// `message.malformed`.
+pub(super) fn unencrypted(data: &Bytes, cx: &Context) -> Result<Bytes> {
+    let bytes = armor::one(data, &[Kind::Message])?;
+    let head = Head::read(&bytes)?;
+    if head.container.is_some() {
+        return Err(broken());
+    }
+    Walk::new(cx, bytes.len(), None).run(head.next)?;
+    Ok(bytes.clone())
+}
+
+// Deprecated in name only: GnuPG writes it.
+#[allow(deprecated)]
+fn format(format: DataFormat) -> ContentFormat {
+    match format {
+        MIME => ContentFormat::Mime,
+        DataFormat::Text | DataFormat::Unicode => ContentFormat::Text,
+        _ => ContentFormat::Binary,
     }
 }
 
@@ -243,6 +290,8 @@ struct Walk<'c> {
     content: Zeroizing<Vec<u8>>,
     content_max: usize,
     literals: usize,
+    file_name: Option<String>,
+    format: ContentFormat,
     packets: usize,
     signatures: Vec<MaybeSignature>,
     /// `Some(false)`: one must still come. `Some(true)`: nothing may follow.
@@ -256,6 +305,8 @@ impl<'c> Walk<'c> {
             content: Zeroizing::new(Vec::with_capacity(expected.min(CONTENT_MAX))),
             content_max: content_max(expected),
             literals: 0,
+            file_name: None,
+            format: ContentFormat::Binary,
             packets: 0,
             signatures: Vec::new(),
             mdc: (integrity == Some(Integrity::Mdc)).then_some(false),
@@ -285,8 +336,12 @@ impl<'c> Walk<'c> {
                 | Packet::Marker(_)
                 | Packet::Padding(_) => {}
                 Packet::Unknown(unknown) if unknown.tag() == Tag::Signature => {}
-                Packet::Literal(_) if self.literals == 0 => {
+                Packet::Literal(literal) if self.literals == 0 => {
                     self.literals = 1;
+                    self.format = format(literal.format());
+                    self.file_name = literal
+                        .filename()
+                        .map(|name| String::from_utf8_lossy(name).into_owned());
                     self.read(&mut parser)?;
                 }
                 // Deprecated in name only: version 1 of the container ends with it.
@@ -359,6 +414,8 @@ impl<'c> Walk<'c> {
             content: body::wiped(std::mem::take(&mut *self.content)),
             encryption,
             signatures,
+            file_name: self.file_name,
+            format: self.format,
         })
     }
 }

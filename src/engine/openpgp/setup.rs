@@ -16,6 +16,7 @@ use super::open;
 use crate::base::ask::{Answer, Answers, Need, Question};
 use crate::base::autocrypt::PreferEncrypt;
 use crate::base::error::{Error, Result};
+use crate::base::extra::Means;
 use crate::base::layer::{Form, Sealed};
 use crate::base::verdict::Scheme;
 use crate::base::{Context, Protocol, Secret};
@@ -126,7 +127,7 @@ pub fn open_setup(armored: &Bytes, code: Secret, cx: &Context) -> Result<Setup> 
             data: armored.clone(),
         },
     };
-    let opened = open::open(&layer, &cx)?;
+    let opened = open::open(&layer, &Means::default(), &cx)?;
     if opened.encryption.is_none() {
         return Err(odd());
     }

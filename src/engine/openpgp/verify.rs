@@ -19,6 +19,7 @@ use sequoia_openpgp::{Cert, KeyHandle, Packet};
 use super::armor::{self, Kind};
 use super::certs::{self, ErasedKey, is_revoked};
 use super::introducers;
+use super::names;
 use super::policy::{self, CLOCK_SKEW, Lenient, PACKET_MAX, SIGNATURES_MAX};
 use crate::base::Context;
 use crate::base::context::unix;
@@ -56,11 +57,7 @@ pub(super) fn detached(content: &Bytes, signature: &Bytes, cx: &Context) -> Resu
             keyring.judge(&signature, digest.as_deref())
         })
         .collect::<Result<_>>()?;
-    Ok(Opened {
-        content: content.clone(),
-        encryption: None,
-        signatures,
-    })
+    Ok(Opened::signed(content.clone(), signatures))
 }
 
 /// The signatures in `packets`, which must hold nothing else.
@@ -185,20 +182,32 @@ pub(super) fn digest(signature: &Signature, text: &[u8]) -> Option<Vec<u8>> {
     finish(signature, hasher)
 }
 
+/// Text with its line ends as they are hashed.
+pub(super) fn canonical(content: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(content.len() + content.len() / 32);
+    each_line(content, |piece| out.extend_from_slice(piece));
+    out
+}
+
 /// Hashes text with its line ends as CRLF (RFC 9580 5.2.1.2).
 fn hash_text(hasher: &mut Hasher, content: &[u8]) {
+    each_line(content, |piece| hasher.update(piece));
+}
+
+/// The lines of a text and CRLF between them, one piece after the other.
+fn each_line(content: &[u8], mut piece: impl FnMut(&[u8])) {
     let mut rest = content;
     while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {
         let (line, end) = rest.split_at_checked(at).unwrap_or((rest, &[]));
-        hasher.update(line);
-        hasher.update(b"\r\n");
+        piece(line);
+        piece(b"\r\n");
         rest = end
             .strip_prefix(b"\r\n")
             .or_else(|| end.strip_prefix(b"\r"))
             .or_else(|| end.strip_prefix(b"\n"))
             .unwrap_or(&[]);
     }
-    hasher.update(rest);
+    piece(rest);
 }
 
 fn salt(signature: &Signature) -> &[u8] {
@@ -324,6 +333,8 @@ impl<'a> Keyring<'a> {
     ) {
         facts.fit = Fit::Intact;
         facts.signer = Some(self.signer(cert, signed_at));
+        let made_by = cert.keys().key_handle(handle.clone()).next();
+        facts.key = made_by.map(|ka| ka.key().fingerprint().to_hex());
         let hash = signature.hash_algo();
         let broken_since = self
             .policy
@@ -483,6 +494,9 @@ fn plain_facts(signature: &Signature) -> SignatureFacts {
             .map(|fingerprint| fingerprint.to_hex())
             .collect(),
         text: signature.typ() == SignatureType::Text,
+        algorithm: Some(names::public_key(signature.pk_algo())),
+        expires: signature.signature_expiration_time().map(unix),
+        notations: names::notations(signature),
         ..SignatureFacts::unread(Fit::NoCert)
     }
 }

@@ -13,9 +13,10 @@ use crate::base::ask::{self, Answers, Need};
 use crate::base::body::wiped;
 use crate::base::context::unix;
 use crate::base::error::{Error, KeyUse, Kind, Result};
+use crate::base::extra::Means;
 use crate::base::job::Stage;
 use crate::base::keys::{KeyPairId, KeyStatus, Protocol, SecretState};
-use crate::base::layer::{Encryption, Opened};
+use crate::base::layer::{ContentFormat, Encryption, Opened};
 use crate::base::verdict::{Integrity, Reason, Recipient};
 use crate::base::{Context, Secret};
 use crate::engine::private::absent;
@@ -43,9 +44,9 @@ pub(super) fn recipients(data: &[u8], cx: &Context) -> Vec<Recipient> {
 ///
 /// # Errors
 /// As [`crate::engine::Engine::open`].
-pub(super) fn enveloped(data: &EnvelopedData, cx: &Context) -> Result<Opened> {
+pub(super) fn enveloped(data: &EnvelopedData, means: &Means, cx: &Context) -> Result<Opened> {
     let chosen = content::cbc(&data.algorithm);
-    let (key, chosen, encryption) = content_key(data, chosen, Integrity::None, cx)?;
+    let (key, chosen, encryption) = content_key(data, chosen, Integrity::None, means, cx)?;
     let plain = chosen.open(&key, &data.ciphertext, None, cx)?;
     Ok(opened(plain, encryption))
 }
@@ -54,9 +55,14 @@ pub(super) fn enveloped(data: &EnvelopedData, cx: &Context) -> Result<Opened> {
 ///
 /// # Errors
 /// As [`crate::engine::Engine::open`].
-pub(super) fn auth_enveloped(data: &AuthEnvelopedData, cx: &Context) -> Result<Opened> {
+pub(super) fn auth_enveloped(
+    data: &AuthEnvelopedData,
+    means: &Means,
+    cx: &Context,
+) -> Result<Opened> {
     let chosen = content::gcm(&data.enveloped.algorithm);
-    let (key, chosen, encryption) = content_key(&data.enveloped, chosen, Integrity::Aead, cx)?;
+    let (key, chosen, encryption) =
+        content_key(&data.enveloped, chosen, Integrity::Aead, means, cx)?;
     let aad = data.attributes.as_ref().map(|set| set.encoded.as_slice());
     let authenticated = Some((aad.unwrap_or_default(), data.tag.as_ref()));
     let plain = chosen.open(&key, &data.enveloped.ciphertext, authenticated, cx)?;
@@ -68,6 +74,8 @@ fn opened(plain: Vec<u8>, encryption: Encryption) -> Opened {
         content: wiped(plain),
         encryption: Some(encryption),
         signatures: Vec::new(),
+        file_name: None,
+        format: ContentFormat::Binary,
     }
 }
 
@@ -83,6 +91,7 @@ impl Named {
             all.push(Recipient {
                 key_id: way.id.as_ref().map(short),
                 own: cert.is_some(),
+                algorithm: way.kind().map(str::to_owned),
             });
         }
         all
@@ -119,6 +128,7 @@ fn content_key(
     data: &EnvelopedData,
     chosen: Result<Chosen>,
     integrity: Integrity,
+    means: &Means,
     cx: &Context,
 ) -> Result<(Secret, Chosen, Encryption)> {
     cx.job.stage_of(Stage::Crypto, data.ciphertext.len() as u64);
@@ -131,13 +141,27 @@ fn content_key(
     };
     let mut encryption = Encryption {
         cipher: chosen.kind.name.to_owned(),
+        mode: match integrity {
+            Integrity::Aead => "GCM",
+            Integrity::Mdc | Integrity::None => "CBC",
+        },
         integrity,
         recipients: named.recipients(),
         key: None,
         reasons: Vec::new(),
+        session_key: None,
     };
     if chosen.kind.legacy {
         encryption.reasons.push(Reason::WeakAlgorithm);
+    }
+    let by_password = named.all.iter().filter(|(way, _)| way.is_password());
+    for (way, _) in by_password.take(TRIES_MAX) {
+        for given in &means.passphrases {
+            cx.job.check()?;
+            if let Ok(key) = way.open_with(given) {
+                return Ok((key, chosen, encryption));
+            }
+        }
     }
     let mut locked = Vec::new();
     let mut failed = None;

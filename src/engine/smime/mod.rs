@@ -18,6 +18,7 @@ mod compress;
 mod content;
 mod decrypt;
 mod derive;
+mod describe;
 mod envelope;
 mod export;
 #[cfg(fuzzing)]
@@ -57,7 +58,9 @@ use super::{
     Words,
 };
 use crate::base::autocrypt::PreferEncrypt;
+use crate::base::described::Described;
 use crate::base::error::Result;
+use crate::base::extra::Means;
 use crate::base::keys::{CertFacts, KeyId, Protocol, Usage};
 use crate::base::layer::{Opened, Seal, Sealed, SealedOut, Trust};
 use crate::base::verdict::Recipient;
@@ -85,8 +88,8 @@ impl Engine for Smime {
         Protocol::Smime
     }
 
-    fn open(&self, layer: &Sealed, cx: &Context) -> Result<Opened> {
-        open::open(layer, cx)
+    fn open_by(&self, layer: &Sealed, means: &Means, cx: &Context) -> Result<Opened> {
+        open::open(layer, means, cx)
     }
 
     fn recipients(&self, data: &[u8], cx: &Context) -> Vec<Recipient> {
@@ -99,6 +102,10 @@ impl Engine for Smime {
 
     fn facts(&self, cert: &[u8], at: u64) -> Result<CertFacts> {
         certs::facts(cert, at)
+    }
+
+    fn describe(&self, cert: &[u8], at: u64) -> Result<Described> {
+        describe::describe(cert, at)
     }
 
     fn rsa_bits(&self, cert: &[u8], _at: u64) -> Option<u32> {

@@ -141,6 +141,16 @@ pub(super) fn common_name(subject: &Name) -> Option<String> {
 
 /// A name in one line, most specific part first (RFC 4514 2). `None` for one without text.
 pub(super) fn line(name: &Name) -> Option<String> {
+    let parts = spoken(name);
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// The same as GnuPG writes it.
+pub(super) fn compact(name: &Name) -> String {
+    spoken(name).join(",")
+}
+
+fn spoken(name: &Name) -> Vec<String> {
     let mut parts: Vec<String> = name
         .iter()
         .take(ATTRIBUTES_MAX)
@@ -153,7 +163,7 @@ pub(super) fn line(name: &Name) -> Option<String> {
         })
         .collect();
     parts.reverse();
-    (!parts.is_empty()).then(|| parts.join(", "))
+    parts
 }
 
 fn escaped(value: &str) -> String {

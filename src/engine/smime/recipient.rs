@@ -236,6 +236,16 @@ fn ukm(fields: &mut Fields, tag: u8) -> Result<Option<Bytes>> {
 pub(super) type Private<'a> = dyn Fn(Opening<'_>, &[u8]) -> Result<Secret> + 'a;
 
 impl Way {
+    /// How the content key reaches its recipient, in the words of OpenPGP.
+    pub(super) fn kind(&self) -> Option<&'static str> {
+        match self.how {
+            How::Transport { .. } => Some("RSA"),
+            How::Agreement { .. } => Some("ECDH"),
+            How::Kem { .. } => Some("ML-KEM"),
+            How::Password { .. } | How::Unknown => None,
+        }
+    }
+
     /// Whether a password opens it.
     pub(super) fn is_password(&self) -> bool {
         matches!(self.how, How::Password { .. })

@@ -28,9 +28,15 @@ pub(super) fn seal(content: &Bytes, how: &Seal<'_>, cx: &Context) -> Result<Seal
     cx.job.stage_of(Stage::Crypto, content.len() as u64);
     match (how.signer, how.recipients) {
         (Some(signer), []) => {
-            let cert = usable(signer, Usage::Sign, cx)?;
-            ready(&cert, cx)?;
-            sign::signed(content, &cert, how.scheme, cx)
+            let certs = std::iter::once(signer)
+                .chain(how.extra.signers)
+                .map(|signer| {
+                    let cert = usable(signer, Usage::Sign, cx)?;
+                    ready(&cert, cx)?;
+                    Ok(cert)
+                })
+                .collect::<Result<Vec<_>>>()?;
+            sign::signed(content, &certs, how.scheme, cx)
         }
         (None, [_, ..]) => {
             let certs = how

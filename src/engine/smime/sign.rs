@@ -1,4 +1,4 @@
-//! Writing SignedData (RFC 5652 5): one signer, its content inside or apart.
+//! Writing SignedData (RFC 5652 5): its content inside or apart.
 
 use bytes::Bytes;
 use const_oid::ObjectIdentifier;
@@ -42,23 +42,61 @@ pub(super) struct Way {
     pub algorithm: Vec<u8>,
 }
 
-/// Signs `content`.
+/// Signs `content`, by each of several signers.
 ///
 /// # Errors
 /// `key.locked`; `key.unusable`; `cancelled`.
 pub(super) fn signed(
     content: &Bytes,
-    cert: &Certificate,
+    certs: &[Certificate],
     scheme: Scheme,
     cx: &Context,
 ) -> Result<SealedOut> {
-    let way = way(cert).ok_or_else(|| super::seal::unusable(&cert.id, vec!["no-signing-key"]))?;
+    let mut infos = Vec::with_capacity(certs.len());
+    let mut bag: Vec<Vec<u8>> = Vec::new();
+    let mut digests: Vec<Digest> = Vec::new();
+    for cert in certs {
+        let way =
+            way(cert).ok_or_else(|| super::seal::unusable(&cert.id, vec!["no-signing-key"]))?;
+        infos.push(info(content, cert, &way, cx)?);
+        let issuers = chain::intermediates(cert, cx)?;
+        for der in std::iter::once(cert.der.to_vec()).chain(issuers.iter().map(|der| der.to_vec()))
+        {
+            if !bag.contains(&der) {
+                bag.push(der);
+            }
+        }
+        if !digests.contains(&way.digest) {
+            digests.push(way.digest);
+        }
+    }
+    let algorithms = digests
+        .iter()
+        .map(|digest| ber::algorithm(policy::digest_oid(*digest), &[]));
+    let head = [ber::integer(1), ber::set_of(SET, algorithms.collect())].concat();
+    let tail = [ber::set_of(CONTEXT_0, bag), ber::set_of(SET, infos)].concat();
+    let apart = scheme != Scheme::Opaque;
+    let inside: &[u8] = if apart { &[] } else { content };
+    let der = object(&head, (!apart).then_some(inside), &tail);
+    // RFC 8551 3.5.3.2: several of them with commas between.
+    let micalgs: Vec<&str> = digests.into_iter().map(policy::micalg).collect();
+    Ok(match apart {
+        true => SealedOut::Detached {
+            signature: der,
+            micalg: micalgs.join(","),
+        },
+        false => SealedOut::Inside(der),
+    })
+}
+
+/// One SignerInfo (RFC 5652 5.3).
+fn info(content: &Bytes, cert: &Certificate, way: &Way, cx: &Context) -> Result<Vec<u8>> {
     let digest_algorithm = ber::algorithm(policy::digest_oid(way.digest), &[]);
     let digest = digest(content, way.digest, cx)?;
     let stated = stated(cert, &digest, &digest_algorithm, &way.algorithm, cx)?;
     let encoded = ber::set_of(SET, stated.clone());
-    let signature = value(cert, &way, encoded, cx)?;
-    let info = ber::element(
+    let signature = value(cert, way, encoded, cx)?;
+    Ok(ber::element(
         SEQUENCE,
         &[
             &ber::integer(1),
@@ -68,25 +106,7 @@ pub(super) fn signed(
             &way.algorithm,
             &ber::element(OCTET_STRING, &[&signature]),
         ],
-    );
-    let mut bag = vec![cert.der.to_vec()];
-    bag.extend(
-        chain::intermediates(cert, cx)?
-            .iter()
-            .map(|der| der.to_vec()),
-    );
-    let head = [ber::integer(1), ber::set_of(SET, vec![digest_algorithm])].concat();
-    let tail = [ber::set_of(CONTEXT_0, bag), ber::set_of(SET, vec![info])].concat();
-    let apart = scheme != Scheme::Opaque;
-    let inside: &[u8] = if apart { &[] } else { content };
-    let der = object(&head, (!apart).then_some(inside), &tail);
-    Ok(match apart {
-        true => SealedOut::Detached {
-            signature: der,
-            micalg: policy::micalg(way.digest).to_owned(),
-        },
-        false => SealedOut::Inside(der),
-    })
+    ))
 }
 
 /// ContentInfo around SignedData around its content, which is copied once.

@@ -88,11 +88,7 @@ pub(super) fn signed(data: SignedData, apart: Option<&Bytes>, cx: &Context) -> R
 }
 
 fn opened(content: Bytes, signatures: Vec<SignatureFacts>) -> Opened {
-    Opened {
-        content,
-        encryption: None,
-        signatures,
-    }
+    Opened::signed(content, signatures)
 }
 
 /// The content under every hash that a signer names, in one pass.
@@ -219,6 +215,8 @@ impl Look<'_> {
             return Ok(facts);
         };
         facts.fit = fit;
+        facts.key = Some(cert.id.fingerprint().to_owned());
+        facts.algorithm = Some(cert.key().word);
         self.judge(&cert, facts)
     }
 

@@ -512,11 +512,8 @@ impl<'a> Walk<'a> {
                 // The content is there to be read, whatever its signature is: a bad signature
                 // is a result.
                 (Form::Detached { content, .. } | Form::Cleartext { data: content }, Some(fit)) => {
-                    let opened = Opened {
-                        content: content.clone(),
-                        encryption: None,
-                        signatures: vec![SignatureFacts::unread(fit)],
-                    };
+                    let unread = vec![SignatureFacts::unread(fit)];
+                    let opened = Opened::signed(content.clone(), unread);
                     self.opened(sealed, part, opened, inside, at)
                 }
                 _ => self.closed(sealed, part, error, &inside, &at),
@@ -536,6 +533,7 @@ impl<'a> Walk<'a> {
             content,
             encryption,
             signatures,
+            ..
         } = opened;
         let grown = content.len().saturating_sub(sealed.form.size());
         self.unpacked = self.unpacked.saturating_add(grown);

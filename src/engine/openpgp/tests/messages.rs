@@ -68,6 +68,25 @@ fn what_is_sealed_opens_in_every_profile() {
 }
 
 #[test]
+fn signatures_have_no_notation_of_random_bytes() {
+    for profile in [Profile::Compatible, Profile::Modern] {
+        let desk = Desk::new();
+        let alice = desk.own("Alice", profile);
+        let inside = how(std::slice::from_ref(&alice), Some(&alice), Scheme::Mime);
+        let apart = how(&[], Some(&alice), Scheme::Mime);
+        let apart = seal(TEXT, &apart, &desk.cx);
+        for opened in [
+            decrypt(seal(TEXT, &inside, &desk.cx), &desk.cx),
+            verify(TEXT, &apart, &desk.cx),
+        ] {
+            let signatures = opened.unwrap().signatures;
+            assert_eq!(signatures[0].fit, Fit::Intact, "{profile:?}");
+            assert_eq!(signatures[0].notations.len(), 0, "{profile:?}");
+        }
+    }
+}
+
+#[test]
 fn one_old_recipient_makes_the_container_old() {
     let desk = Desk::new();
     let keys = [

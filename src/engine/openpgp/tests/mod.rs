@@ -10,6 +10,7 @@ use super::{OpenPgp, Unlocked};
 use crate::base::ask::Answers;
 use crate::base::context::{from_unix, unix};
 use crate::base::error::{Error, KeyUse, Kind, Result};
+use crate::base::extra::Extra;
 use crate::base::job::Job;
 use crate::base::keys::{
     Acceptance, Certs, KeyId, Opener, PrivateKeys, Protocol, SealedSecret, Source, StoredCert,
@@ -20,6 +21,7 @@ use crate::base::verdict::Scheme;
 use crate::base::{Address, Context, Secret};
 use crate::engine::{Engine, KeySpec, NewKey, Passphrase, Profile};
 
+mod extra;
 mod keys;
 mod messages;
 mod signatures;
@@ -181,6 +183,7 @@ pub(super) fn how<'a>(
         signer,
         scheme,
         intended: true,
+        extra: Extra::default(),
     }
 }
 

@@ -499,7 +499,7 @@ proptest! {
     #[test]
     fn text_goes_through_a_frame(text in "[-a-c \t\r\n]{0,60}") {
         let canonical = cleartext::canonical(text.as_bytes());
-        let framed = cleartext::frame(&canonical, b"", None);
+        let framed = cleartext::frame(&canonical, b"", &[]);
         let end = armor::armored(Armor::Signature, b"");
         let whole = framed.strip_suffix(&end[..]).unwrap();
         // Undo by hand what the frame did.

@@ -1,15 +1,21 @@
 //! Every kind of key both ways through the engine: those that no peer of the front-door tests
 //! knows are shown here alone.
 
+use bytes::Bytes;
 use const_oid::ObjectIdentifier;
 use openssl::pkey::PKey;
 
 use super::made::{self, CONTENT, NOW, desk, open, person, seal, seeded};
 use crate::base::Error;
 use crate::base::error::Kind;
-use crate::base::layer::{Cipher, Fit, SealedOut, Trust};
-use crate::base::verdict::Integrity;
+use crate::base::extra::Extra;
+use crate::base::keys::{Source, StoredCert};
+use crate::base::layer::{Cipher, Fit, Seal, SealedOut, Trust};
+use crate::base::policy::Policy;
+use crate::base::verdict::{Integrity, Scheme};
+use crate::engine::Engine as _;
 use crate::engine::smime::ber::{self, OCTET_STRING};
+use crate::engine::smime::{Smime, certs};
 
 #[test]
 fn every_key_that_signs() {
@@ -50,6 +56,63 @@ fn every_key_that_signs() {
             );
         }
     }
+}
+
+#[test]
+fn several_sign_one_content() {
+    let authority = made::make(&made::authority("Root"), None);
+    let people = [
+        made::rsa(2048),
+        PKey::generate_ed25519().unwrap(),
+        made::p256(),
+    ]
+    .map(|key| person(key, "critical,digitalSignature", &authority));
+    let mut store = made::trusting(&[&authority]);
+    let mut signers = Vec::new();
+    for own in &people {
+        let id = certs::read(&own.der()).unwrap().id;
+        store.certs.push(own.der());
+        store.secrets.insert(id.clone(), own.key.clone());
+        signers.push(StoredCert {
+            id,
+            cert: own.der(),
+            source: Source::Imported,
+            own: true,
+        });
+    }
+    let cx = made::context(store, Policy::default(), NOW);
+    let sealed = |scheme| {
+        let how = Seal {
+            recipients: &[],
+            signer: signers.first(),
+            scheme,
+            cipher: Cipher::Auto,
+            intended: false,
+            extra: Extra {
+                signers: &signers[1..],
+                ..Extra::default()
+            },
+        };
+        let content = Bytes::from_static(CONTENT);
+        Smime::new().seal(&content, &how, &cx).unwrap()
+    };
+    let SealedOut::Inside(der) = sealed(Scheme::Opaque) else {
+        panic!("not opaque");
+    };
+    let opened = open(&cx, &der).unwrap();
+    assert_eq!(opened.signatures.len(), 3);
+    for facts in &opened.signatures {
+        assert_eq!((facts.fit, facts.trust), (Fit::Intact, Trust::Anchored));
+        let id = &facts.signer.as_ref().unwrap().id;
+        assert_eq!(facts.key.as_deref(), Some(id.fingerprint()));
+    }
+    let mut algorithms: Vec<_> = opened.signatures.iter().map(|f| &f.algorithm).collect();
+    algorithms.dedup();
+    assert_eq!(algorithms.len(), 3);
+    let SealedOut::Detached { micalg, .. } = sealed(Scheme::Mime) else {
+        panic!("not apart");
+    };
+    assert_eq!(micalg, "sha-256,sha-512");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use openssl::pkey::PKey;
 use super::made::{self, CONTENT, NOW, desk, open, person, seal, seeded};
 use crate::base::Context;
 use crate::base::error::{Error, Kind, Result};
+use crate::base::extra::Extra;
 use crate::base::keys::{
     KeyId, KeyPairId, Lease, Opening, Private, PrivateKeys, SecretState, Signing,
 };
@@ -137,6 +138,7 @@ fn no_signature_but_the_keys_own_goes_out() {
                 scheme: Scheme::Opaque,
                 cipher: Cipher::Auto,
                 intended: true,
+                extra: Extra::default(),
             };
             let sealed = Smime::new().seal(&Bytes::from_static(CONTENT), &sealing, &cx);
             assert_eq!(reasons(sealed.map(drop)), ["mismatch"], "{name}: {how}");

@@ -20,6 +20,7 @@ use openssl::x509::{X509, X509Extension, X509NameBuilder};
 use crate::base::ask::Answers;
 use crate::base::context::from_unix;
 use crate::base::error::Result;
+use crate::base::extra::Extra;
 use crate::base::job::Job;
 use crate::base::keys::{
     Acceptance, Anchor, Certs, KeyId, Opener, Protocol, SealedSecret, Source, StoredCert,
@@ -352,6 +353,7 @@ pub(super) fn seal(
         scheme: Scheme::Opaque,
         cipher,
         intended: true,
+        extra: Extra::default(),
     };
     let content = Bytes::from_static(CONTENT);
     Smime::new().seal(&content, &how, cx).unwrap()
