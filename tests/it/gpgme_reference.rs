@@ -111,9 +111,9 @@ impl Comparison<'_> {
             }
         }
         let ends = speakers.map(Speaker::end);
-        if ends[0] != ends[1] {
-            unlike.push(format!("ended with {:?} and {:?}", ends[0], ends[1]));
-        }
+        let found = self.rules.ends(&case.name, ends);
+        found.met.iter().for_each(|at| self.met[*at] = true);
+        unlike.extend(found.unlike);
         unlike
     }
 }
