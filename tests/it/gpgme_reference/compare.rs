@@ -40,6 +40,19 @@ impl Rules {
         found
     }
 
+    /// What the two processes ended with, as the field `end`.
+    pub fn ends(&self, case: &str, ends: [Option<i32>; 2]) -> Found {
+        let mut found = Found::default();
+        let place = Place {
+            case,
+            answer: usize::MAX,
+            op: "",
+        };
+        let [theirs, ours] = ends.map(Value::from);
+        self.walk(place, "end", Some(&theirs), Some(&ours), &mut found);
+        found
+    }
+
     fn walk(
         &self,
         place: Place<'_>,
