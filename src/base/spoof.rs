@@ -176,10 +176,10 @@ pub fn imitates(address: &Address, known: &Likenesses) -> bool {
 pub fn names_another(name: &str, own: &Address) -> bool {
     let plain = unmasked(name);
     if plain.contains('@') {
-        let own = own.as_str().to_lowercase();
+        let (own, lower) = (own.as_str().to_lowercase(), plain.to_lowercase());
         // Its own may be there among other words, and with room around its sign.
-        let is_own = !without(&tight(&plain.to_lowercase()), &own).contains('@');
-        if !is_own && has_address(&without(&plain.to_lowercase(), &own)) {
+        let is_own = !without(&tight(&lower), &own).contains('@');
+        if !is_own && has_address(&without(&lower, &own)) {
             return true;
         }
     }

@@ -235,10 +235,10 @@ pub fn uninstall(args: &Uninstall) -> Result<()> {
         };
         for host in [HOST, GPGME_HOST] {
             let manifest = browsers::manifest_path(folder, host);
-            let Some(found) = found(&manifest)? else {
+            let Some(bytes) = browsers::manifest(&manifest)? else {
                 continue;
             };
-            if !is_ours(host, &found) {
+            if !is_ours(host, &said(&bytes)) {
                 continue;
             }
             let what = match browsers::remove_manifest(&manifest)? {
@@ -334,14 +334,19 @@ fn plan(
         return Ok(());
     }
     let mut what = What::Written;
+    let mut before = None;
     for other in [Reach::Person, Reach::Everybody] {
         let Some(folder) = browser.folder(other) else {
             continue;
         };
         let place = browsers::manifest_path(folder, host.name);
-        let Some(found) = found(&place)? else {
+        let Some(bytes) = browsers::manifest(&place)? else {
             continue;
         };
+        let found = said(&bytes);
+        if other == reach {
+            before = Some(bytes);
+        }
         match is_ours(host.name, &found) {
             // What may talk to it already stays.
             true if other == reach => allow.append(&mut found.allowed(browser.reads)),
@@ -355,7 +360,7 @@ fn plan(
         }
     }
     let text = written(host, browser.reads, &allow)?;
-    if browsers::manifest(&manifest)?.is_some_and(|before| before == text.as_bytes()) {
+    if before.is_some_and(|before| before == text.as_bytes()) {
         what = What::Unchanged;
     }
     steps.push(Step {
@@ -397,9 +402,8 @@ fn written(host: &Host<'_>, reads: Reads, allow: &BTreeSet<String>) -> Result<St
 }
 
 /// What a manifest says; one that is none says nothing.
-fn found(manifest: &Path) -> Result<Option<Found>> {
-    let bytes = browsers::manifest(manifest)?;
-    Ok(bytes.map(|bytes| serde_json::from_slice(&bytes).unwrap_or_default()))
+fn said(manifest: &[u8]) -> Found {
+    serde_json::from_slice(manifest).unwrap_or_default()
 }
 
 /// Whether a manifest is one that this program wrote, here or where it was before.

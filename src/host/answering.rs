@@ -59,7 +59,7 @@ pub fn ask(host: &Arc<Host>, mut question: Question) {
 
 /// Makes the question one more after a wrong passphrase, and gives back what is no such error or
 /// comes too often. A token has a label of its own for the next try: it warns before the last.
-fn wrong(error: Error, question: &mut Question) -> Option<Error> {
+pub fn wrong(error: Error, question: &mut Question) -> Option<Error> {
     match question {
         Question::Passphrase { attempt, label, .. }
             if error.kind == Kind::PassphraseWrong && *attempt < ATTEMPTS =>

@@ -13,14 +13,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
-use super::answering::{denied, unavailable};
+use super::answering::{denied, unavailable, wrong};
 use super::asking::{FIVE_MINUTES, unlocks_key};
 use super::pinentry::{self, Given};
 use super::{Confirm, Settings};
-use crate::base::ask::{ATTEMPTS, Answer, Answers, Question};
+use crate::base::ask::{Answer, Answers, Question};
 use crate::base::body::Wiped;
 use crate::base::job::Job;
-use crate::base::{Error, Kind, Result};
+use crate::base::{Error, Result};
 use crate::verbs::World;
 use crate::verbs::gpgme::{Code, Fault};
 use crate::wire::frame::{self, FRAME_OUT};
@@ -248,10 +248,10 @@ impl Talk {
                 Given::Passphrase(secret) => match unlocks_key(&question) {
                     Some(key) => match self.world.unlock(key, &secret, SystemTime::now()) {
                         Ok(_) => Answer::Confirmed,
-                        Err(error) => {
-                            question = again(question, error)?;
-                            continue;
-                        }
+                        Err(error) => match wrong(error, &mut question) {
+                            None => continue,
+                            Some(error) => return Err(error),
+                        },
                     },
                     None => Answer::Passphrase(Arc::new(secret)),
                 },
@@ -301,34 +301,6 @@ impl Talk {
         process.end();
         log::info!("pinentry: {}", given.name());
         Ok(given)
-    }
-}
-
-/// The same question after a wrong passphrase, with one attempt more.
-///
-/// # Errors
-/// What is no such error, or comes too often.
-fn again(question: Question, error: Error) -> Result<Question> {
-    match question {
-        Question::Passphrase {
-            need,
-            key,
-            label,
-            attempt,
-        } if error.kind == Kind::PassphraseWrong && attempt < ATTEMPTS => {
-            // A token has a label of its own for the next try.
-            let label = match error.question.map(|next| *next) {
-                Some(Question::Passphrase { label, .. }) => label,
-                _ => label,
-            };
-            Ok(Question::Passphrase {
-                need,
-                key,
-                label,
-                attempt: attempt + 1,
-            })
-        }
-        _ => Err(error),
     }
 }
 

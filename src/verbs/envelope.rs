@@ -95,17 +95,9 @@ pub(super) fn letter_of_message(
             "the message must name exactly one sender in From",
         )
     })?;
-    for name in ["To", "Cc", "Bcc"] {
-        let mut named = fields.iter().filter(|field| field.is(name));
-        if named.any(|field| addresses::parse(&field.raw()).invalid > 0) {
-            return Err(Error::invalid(
-                "/message",
-                format!(
-                    "the message names somebody in {name} who has no address that can be read; mend it, or take it out"
-                ),
-            ));
-        }
-    }
+    let mut visible = named(&fields, "To")?;
+    visible.append(&mut named(&fields, "Cc")?);
+    let bcc = named(&fields, "Bcc")?;
     let stub = Draft {
         from: Some(from.clone()),
         ..Draft::default()
@@ -116,22 +108,13 @@ pub(super) fn letter_of_message(
             fields.push(field);
         }
     }
-    let visible = mailboxes(&fields, "To")
-        .into_iter()
-        .chain(mailboxes(&fields, "Cc"));
-    let visible = distinct(visible.map(|mailbox| mailbox.address));
-    let bcc = distinct(
-        mailboxes(&fields, "Bcc")
-            .into_iter()
-            .map(|mailbox| mailbox.address),
-    );
-    let bcc_field = bcc_of_message(&mut fields)?;
+    let bcc_field = bcc_of_message(&mut fields, &bcc)?;
     fields.retain(|field| !OURS.iter().any(|name| field.is(name)));
     Ok(Letter {
         outside: offer(world, &from.address, cx)?,
         from,
-        visible,
-        bcc,
+        visible: distinct(visible.into_iter().map(|mailbox| mailbox.address)),
+        bcc: distinct(bcc.into_iter().map(|mailbox| mailbox.address)),
         fields,
         bcc_field,
         entity: entity.into(),
@@ -157,14 +140,34 @@ const OURS: [&str; 8] = [
 ];
 
 /// The Bcc field for the sender's own copy: all of them in one, as a reader expects (RFC 5322 3.6).
-fn bcc_of_message(fields: &mut Vec<FieldOut>) -> Result<Option<FieldOut>> {
-    let hidden = mailboxes(fields, "Bcc");
+fn bcc_of_message(fields: &mut Vec<FieldOut>, hidden: &[Mailbox]) -> Result<Option<FieldOut>> {
     let first = take(fields, "Bcc");
     if !fields.iter().any(|field| field.is("Bcc")) {
         return Ok(first);
     }
     fields.retain(|field| !field.is("Bcc"));
-    FieldOut::mailboxes("Bcc", &hidden, "/message").map(Some)
+    FieldOut::mailboxes("Bcc", hidden, "/message").map(Some)
+}
+
+/// The recipients in all fields of one name.
+///
+/// # Errors
+/// `request.invalid` where somebody has no address that can be read: nobody is dropped unsaid.
+fn named(fields: &[FieldOut], name: &str) -> Result<Vec<Mailbox>> {
+    let mut all = Vec::new();
+    for field in fields.iter().filter(|field| field.is(name)) {
+        let mut found = addresses::parse(&field.raw());
+        if found.invalid > 0 {
+            return Err(Error::invalid(
+                "/message",
+                format!(
+                    "the message names somebody in {name} who has no address that can be read; mend it, or take it out"
+                ),
+            ));
+        }
+        all.append(&mut found.mailboxes);
+    }
+    Ok(all)
 }
 
 /// The mailboxes in all fields of one name.

@@ -20,8 +20,8 @@ use crate::base::layer::Cipher;
 use crate::base::verdict::Scheme;
 use crate::base::{Address, Context, Error, KeyId, Kind, Mailbox, Protocol, Result};
 use crate::engine::Format;
-use crate::mail::Entity;
 use crate::mail::protect::Confidentiality;
+use crate::mail::{Head, split};
 
 /// What to seal, and how.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -303,12 +303,8 @@ fn answering(
         Source::Message(message) => {
             let message = message.bytes()?;
             // Whoever lost it on the way would believe that it hid nothing.
-            if Entity::parse(message.clone(), "1")?
-                .head
-                .fields()
-                .next()
-                .is_none()
-            {
+            let (head, _) = split::head(message);
+            if Head::parse(message.slice(head))?.fields().next().is_none() {
                 return Err(Error::invalid(
                     "/answering",
                     "this is no message: it has no header field; give the whole message, or its token",
